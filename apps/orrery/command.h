@@ -1,0 +1,28 @@
+// A subcommand is one file: it adds itself to the app, and its callback runs when it was chosen.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace orrery::cli {
+
+/// Options common to all subcommands (../docs/cli.md).
+struct CommonOptions {
+  std::string device = "auto";
+  int threads = 0;
+  std::int64_t seed = 42;
+  std::string model;
+  bool json = false;
+  bool quiet = false;
+  bool verbose = false;
+  /// The process exit code, set by a subcommand that ends with 3 (a threshold not met) or 1 (part of the work failed).
+  int exit_code = 0;
+};
+
+void add_info(CLI::App& app, CommonOptions& common);
+
+}  // namespace orrery::cli

@@ -1,0 +1,22 @@
+// orrery info: what a model, a clip or this build is.
+#include <cstdio>
+
+#include <CLI/CLI.hpp>
+
+#include "apps/orrery/command.h"
+#include "core/base/parallel.h"
+
+namespace orrery::cli {
+
+void add_info(CLI::App& app, CommonOptions& common) {
+  CLI::App* command = app.add_subcommand("info", "What a model or a clip is; without an argument, this build");
+  command->callback([&common] {
+    if (common.json) {
+      std::printf("{\"version\": \"0.1.0\", \"threads\": %d}\n", thread_count());
+    } else {
+      std::printf("orrery 0.1.0, %d threads\n", thread_count());
+    }
+  });
+}
+
+}  // namespace orrery::cli

@@ -1,0 +1,1 @@
+# Filled by the packaging work: headers, targets and find_package(orrery).

@@ -1,0 +1,15 @@
+// The CPU back end's one registration file: a line a kernel, preferred ones first, the plain-loop reference last.
+#include "kernels/api/backends.h"
+#include "kernels/cpu/kernels.h"
+
+namespace orrery {
+
+void register_cpu_kernels() {
+  static const bool once = [] {
+    add_norm_kernels();
+    return true;
+  }();
+  static_cast<void>(once);
+}
+
+}  // namespace orrery
