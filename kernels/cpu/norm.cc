@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kernels/api/registry.h"
-#include "kernels/cpu/convert.h"
+#include "kernels/api/bfloat16.h"
 #include "kernels/cpu/kernels.h"
 
 namespace orrery {

@@ -8,17 +8,17 @@
 
 namespace orrery {
 
-inline float to_float(float value) { return value; }
-inline float to_float(BFloat16 value) { return std::bit_cast<float>(std::uint32_t{value.bits} << 16); }
+constexpr float to_float(float value) { return value; }
+constexpr float to_float(BFloat16 value) { return std::bit_cast<float>(std::uint32_t{value.bits} << 16); }
 
 template <class T>
-T from_float(float value);
+constexpr T from_float(float value);
 template <>
-inline float from_float<float>(float value) {
+constexpr float from_float<float>(float value) {
   return value;
 }
 template <>
-inline BFloat16 from_float<BFloat16>(float value) {
+constexpr BFloat16 from_float<BFloat16>(float value) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
   if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return {static_cast<std::uint16_t>((bits >> 16) | 0x40u)};
   return {static_cast<std::uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16)};

@@ -1,0 +1,27 @@
+// A pooled allocator. Freed blocks are kept by size class and handed out again, so a steady training step maps no
+// fresh pages (fresh mappings cost half of a measured step in page faults).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace orrery {
+
+/// What the pool holds, in bytes.
+struct AllocatorStats {
+  std::int64_t live = 0;    ///< handed out now
+  std::int64_t cached = 0;  ///< kept for reuse
+  std::int64_t peak = 0;    ///< the largest `live` so far
+  std::int64_t fresh = 0;   ///< asked of the system since the start
+};
+
+/// At least `bytes` of memory, 64-byte aligned, contents undefined. Freed into the pool by the last owner. Thread safe.
+std::shared_ptr<std::byte> allocate(std::int64_t bytes);
+
+AllocatorStats allocator_stats();
+
+/// Gives cached blocks back to the system.
+void trim_allocator();
+
+}  // namespace orrery
