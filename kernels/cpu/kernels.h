@@ -4,5 +4,11 @@
 namespace orrery {
 
 void add_norm_kernels();
+void add_attention_reference_kernels();
+void add_compress_reference_kernels();
+void add_hyper_connection_reference_kernels();
+void add_indexer_reference_kernels();
+void add_moe_reference_kernels();
+void add_rope_reference_kernels();
 
 }  // namespace orrery

@@ -7,6 +7,12 @@ namespace orrery {
 void register_cpu_kernels() {
   static const bool once = [] {
     add_norm_kernels();
+    add_attention_reference_kernels();
+    add_compress_reference_kernels();
+    add_hyper_connection_reference_kernels();
+    add_indexer_reference_kernels();
+    add_moe_reference_kernels();
+    add_rope_reference_kernels();
     return true;
   }();
   static_cast<void>(once);
