@@ -3,7 +3,12 @@
 
 namespace orrery {
 
+void add_elementwise_references();
+void add_indexing_references();
+void add_matmul_kernels();
+void add_matmul_references();
 void add_norm_kernels();
+void add_softmax_references();
 void add_attention_reference_kernels();
 void add_compress_reference_kernels();
 void add_hyper_connection_reference_kernels();

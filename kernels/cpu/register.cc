@@ -6,6 +6,10 @@ namespace orrery {
 
 void register_cpu_kernels() {
   static const bool once = [] {
+    add_matmul_kernels();
+    add_elementwise_references();
+    add_softmax_references();
+    add_indexing_references();
     add_norm_kernels();
     add_attention_reference_kernels();
     add_compress_reference_kernels();

@@ -1,0 +1,190 @@
+// Matrix products through oneDNN.
+//   onednn      operands as they come
+//   onednn_f32  bf16 operands widened to f32 first, for machines without bf16 instructions
+#include "kernels/api/matmul.h"
+
+#include <vector>
+
+#include "kernels/api/bfloat16.h"
+#include "kernels/api/registry.h"
+#include "kernels/cpu/kernels.h"
+#include "kernels/cpu/onednn.h"
+#include "kernels/cpu/parallel.h"
+
+namespace orrery {
+
+namespace {
+
+using onednn::Gemm;
+using onednn::Matrix;
+
+// From this many rows on, bringing B into oneDNN's packed order first pays.
+constexpr std::int64_t kPackRows = 192;
+
+bool floating(DType dtype) { return dtype == DType::f32 || dtype == DType::bf16; }
+
+// One of the last two strides is 1 and the other one leaves room for a row (sizes of 1 are free).
+bool dense_rows(const TensorView& view) {
+  const std::int64_t rows = view.shape[view.rank - 2], columns = view.shape[view.rank - 1];
+  const std::int64_t row = view.strides[view.rank - 2], column = view.strides[view.rank - 1];
+  const bool by_row = (column == 1 || columns == 1) && (row >= columns || rows == 1);
+  const bool by_column = (row == 1 || rows == 1) && (column >= rows || columns == 1);
+  return by_row || by_column;
+}
+
+const char* layout_reason(const MatmulArgs& args) {
+  if (!floating(args.a.dtype) || !floating(args.b.dtype) || !floating(args.c.dtype)) return "dtype is neither f32 nor bf16";
+  if (args.a.dtype == DType::f32 && (args.b.dtype != DType::f32 || args.c.dtype != DType::f32))
+    return "f32 times f32 gives f32 only";
+  if (args.a.shape[args.a.rank - 1] == 0) return "k is 0";
+  if (!dense_rows(args.a) || !dense_rows(args.b) || !dense_rows(args.c)) return "neither rows nor columns are contiguous";
+  return nullptr;
+}
+
+const char* onednn_supports(const MatmulArgs& args) {
+  if (args.a.dtype == DType::bf16 && !onednn::native_bf16()) return "no bf16 instructions";
+  return layout_reason(args);
+}
+
+Matrix matrix_of(const TensorView& view) {
+  Matrix matrix;
+  matrix.data = view.data;
+  matrix.dtype = view.dtype;
+  matrix.row_stride = view.strides[view.rank - 2];
+  matrix.column_stride = view.strides[view.rank - 1];
+  // A stride along a single element says nothing; oneDNN wants one that leaves room.
+  if (view.shape[view.rank - 1] == 1 && matrix.row_stride != 1) matrix.column_stride = 1;
+  if (view.shape[view.rank - 2] == 1 && matrix.column_stride != 1) matrix.row_stride = 1;
+  return matrix;
+}
+
+// A batch dimension shared by the three operands.
+struct BatchDim {
+  std::int64_t size, a, b, c;
+};
+
+// The batch dimensions, neighbours merged where all three operands step evenly through both.
+std::vector<BatchDim> batch_dims(const MatmulArgs& args) {
+  std::vector<BatchDim> dims;
+  for (int d = 0; d < args.c.rank - 2; ++d) {
+    const std::int64_t size = args.c.shape[d];
+    if (size == 1) continue;
+    const BatchDim dim{size, args.a.strides[d], args.b.strides[d], args.c.strides[d]};
+    if (!dims.empty()) {
+      BatchDim& last = dims.back();
+      if (last.a == dim.a * size && last.b == dim.b * size && last.c == dim.c * size) {
+        last = {last.size * size, dim.a, dim.b, dim.c};
+        continue;
+      }
+    }
+    dims.push_back(dim);
+  }
+  return dims;
+}
+
+void* advance(const Matrix& matrix, std::int64_t elements) {
+  return static_cast<std::byte*>(matrix.data) + elements * size_of(matrix.dtype);
+}
+
+// Calls run(Gemm) for each product that one oneDNN call can do.
+template <class Run>
+void for_each_gemm(const MatmulArgs& args, const Run& run) {
+  const int row = args.c.rank - 2, column = args.c.rank - 1;
+  Gemm whole;
+  whole.m = args.c.shape[row];
+  whole.n = args.c.shape[column];
+  whole.k = args.a.shape[column];
+  whole.a = matrix_of(args.a);
+  whole.b = matrix_of(args.b);
+  whole.c = matrix_of(args.c);
+  whole.bias = args.bias.as<const float>();
+  whole.activation = args.activation;
+  whole.accumulate = args.accumulate;
+  std::vector<BatchDim> dims = batch_dims(args);
+  if (!dims.empty()) {
+    const BatchDim& inner = dims.back();
+    whole.batch = inner.size;
+    whole.a.batch_stride = inner.a;
+    whole.b.batch_stride = inner.b;
+    whole.c.batch_stride = inner.c;
+    dims.pop_back();
+  }
+  std::int64_t outer = 1;
+  for (const BatchDim& dim : dims) outer *= dim.size;
+  const auto one = [&](std::int64_t index) {
+    Gemm part = whole;
+    for (std::size_t d = dims.size(); d-- > 0;) {
+      const std::int64_t at = index % dims[d].size;
+      index /= dims[d].size;
+      part.a.data = advance(part.a, at * dims[d].a);
+      part.b.data = advance(part.b, at * dims[d].b);
+      part.c.data = advance(part.c, at * dims[d].c);
+    }
+    run(part);
+  };
+  for (std::int64_t index = 0; index < outer; ++index) one(index);
+}
+
+void matmul_onednn(const MatmulArgs& args) {
+  if (args.c.numel() == 0) return;
+  for_each_gemm(args, [](const Gemm& product) {
+    const bool packs = product.batch == 1 && product.a.dtype == DType::bf16 && product.m >= kPackRows;
+    onednn::gemm(product, packs);
+  });
+}
+
+std::vector<float> widened(const Matrix& matrix, std::int64_t batch, std::int64_t rows, std::int64_t columns, bool round) {
+  std::vector<float> wide(static_cast<std::size_t>(batch * rows * columns));
+  parallel_blocks(batch * rows, 64, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r)
+      for (std::int64_t c = 0; c < columns; ++c) {
+        const std::int64_t at = r / rows * matrix.batch_stride + r % rows * matrix.row_stride + c * matrix.column_stride;
+        float value;
+        if (matrix.dtype == DType::bf16) {
+          value = to_float(static_cast<const BFloat16*>(matrix.data)[at]);
+        } else {
+          value = static_cast<const float*>(matrix.data)[at];
+          if (round) value = to_float(from_float<BFloat16>(value));
+        }
+        wide[static_cast<std::size_t>(r * columns + c)] = value;
+      }
+  });
+  return wide;
+}
+
+void gemm_widened(const Gemm& product) {
+  const std::int64_t batch = product.batch, m = product.m, n = product.n, k = product.k;
+  const bool round = product.a.dtype == DType::bf16;
+  const std::int64_t a_batch = product.a.batch_stride == 0 ? 1 : batch, b_batch = product.b.batch_stride == 0 ? 1 : batch;
+  std::vector<float> a = widened(product.a, a_batch, m, k, false), b = widened(product.b, b_batch, k, n, round);
+  Gemm wide = product;
+  wide.a = {a.data(), DType::f32, a_batch == 1 ? 0 : m * k, k, 1};
+  wide.b = {b.data(), DType::f32, b_batch == 1 ? 0 : k * n, n, 1};
+  if (product.c.dtype == DType::f32) return onednn::gemm(wide);
+  std::vector<float> c = product.accumulate ? widened(product.c, batch, m, n, false)
+                                            : std::vector<float>(static_cast<std::size_t>(batch * m * n));
+  wide.c = {c.data(), DType::f32, m * n, n, 1};
+  onednn::gemm(wide);
+  auto* out = static_cast<BFloat16*>(product.c.data);
+  parallel_blocks(batch * m, 64, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r)
+      for (std::int64_t j = 0; j < n; ++j)
+        out[r / m * product.c.batch_stride + r % m * product.c.row_stride + j * product.c.column_stride] =
+            from_float<BFloat16>(c[static_cast<std::size_t>(r * n + j)]);
+  });
+}
+
+void matmul_onednn_f32(const MatmulArgs& args) {
+  if (args.c.numel() == 0) return;
+  for_each_gemm(args, gemm_widened);
+}
+
+}  // namespace
+
+void add_matmul_kernels() {
+  add_kernel<MatmulArgs>(Device::cpu, "onednn", matmul_onednn, onednn_supports);
+  add_kernel<MatmulArgs>(Device::cpu, "onednn_f32", matmul_onednn_f32, layout_reason);
+  add_matmul_references();
+}
+
+}  // namespace orrery

@@ -1,0 +1,36 @@
+// OpenMP loops for this folder. Blocks are independent, or their number is fixed by the shape: never by the threads.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include <omp.h>
+
+namespace orrery {
+
+/// Runs body(begin, end) over [0, count) in contiguous blocks of at least `grain`, at most one a thread.
+template <class Body>
+void parallel_blocks(std::int64_t count, std::int64_t grain, const Body& body) {
+  if (count <= 0) return;
+  const std::int64_t most = omp_in_parallel() ? 1 : omp_get_max_threads();
+  const std::int64_t blocks = std::clamp<std::int64_t>(count / std::max<std::int64_t>(1, grain), 1, most);
+  if (blocks == 1) {
+    body(std::int64_t{0}, count);
+    return;
+  }
+#pragma omp parallel for schedule(static, 1) num_threads(static_cast<int>(blocks))
+  for (std::int64_t block = 0; block < blocks; ++block) body(count * block / blocks, count * (block + 1) / blocks);
+}
+
+/// Runs body(index) for each index in [0, count), handed out as threads get free.
+template <class Body>
+void parallel_tasks(std::int64_t count, const Body& body) {
+  if (count <= 1 || omp_in_parallel() || omp_get_max_threads() == 1) {
+    for (std::int64_t index = 0; index < count; ++index) body(index);
+    return;
+  }
+#pragma omp parallel for schedule(dynamic, 1)
+  for (std::int64_t index = 0; index < count; ++index) body(index);
+}
+
+}  // namespace orrery
