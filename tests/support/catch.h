@@ -4,8 +4,13 @@
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
 using Catch::Approx;
+using Catch::Matchers::ContainsSubstring;
 #else
 #include <catch2/catch.hpp>
+
+#include <string>
+
+inline auto ContainsSubstring(const std::string& text) { return Catch::Matchers::Contains(text); }
 // v3's visible skip, for v2: the case says why it did not run and ends.
 #define SKIP(message)                 \
   do {                                \
