@@ -1,0 +1,45 @@
+#include "core/base/error.h"
+#include "physics_eval/worlds/scene.h"
+#include "physics_eval/worlds/scenes/balls.h"
+#include "physics_eval/worlds/scenes/pendulum.h"
+
+namespace orrery::worlds {
+
+const std::vector<SceneInfo>& scene_registry() {
+  static const std::vector<SceneInfo> registry = [] {
+    std::vector<SceneInfo> rows;
+    rows.push_back(bounce_scene());
+    rows.push_back(throw_scene());
+    rows.push_back(roll_scene());
+    rows.push_back(collide_scene());
+    rows.push_back(pendulum_scene());
+    return rows;
+  }();
+  return registry;
+}
+
+const SceneInfo& find_scene(std::string_view name) {
+  std::string known;
+  for (const SceneInfo& row : scene_registry()) {
+    if (row.name == name) return row;
+    known += (known.empty() ? "" : ", ") + std::string(row.name);
+  }
+  throw InputError("[worlds] unknown scene '" + std::string(name) + "', expected one of: " + known);
+}
+
+bool Scene::corrupt(std::string_view, Random) { return false; }
+
+void paint_room(Canvas& canvas, const Room& room, const Look& look) {
+  const Colour edge = look.ground * 0.86f;
+  if (room.wall > 0) {
+    canvas.rectangle({0, 0}, {room.wall, room.height}, look.ground);
+    canvas.rectangle({room.width - room.wall, 0}, {room.width, room.height}, look.ground);
+    canvas.rectangle({0, room.height - room.wall}, {room.width, room.height}, look.ground);
+  }
+  if (room.floor > 0) {
+    canvas.rectangle({0, 0}, {room.width, room.floor}, look.ground);
+    if (room.floor > 1.5 * room.wall) canvas.rectangle({0, 0}, {room.width, room.floor * 0.5}, edge);
+  }
+}
+
+}  // namespace orrery::worlds
