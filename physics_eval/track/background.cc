@@ -1,0 +1,323 @@
+#include "physics_eval/track/background.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+#include "core/base/parallel.h"
+#include "physics_eval/track/regions.h"
+
+namespace orrery::tracking {
+
+namespace {
+
+using Size = std::size_t;
+
+constexpr int kSamples = 41;
+
+std::uint8_t median_byte(std::uint8_t* values, int count) {
+  std::nth_element(values, values + count / 2, values + count);
+  return values[count / 2];
+}
+
+Frame temporal_median(std::span<const Frame> frames, const std::vector<int>& samples) {
+  const int width = frames[0].width(), height = frames[0].height();
+  Frame out(width, height);
+  parallel_for(height, 8, [&](std::int64_t begin, std::int64_t end) {
+    std::uint8_t values[kSamples];
+    for (std::int64_t y = begin; y < end; ++y) {
+      for (Size i = 0; i < static_cast<Size>(width) * 3; ++i) {
+        int count = 0;
+        for (const int t : samples) values[count++] = frames[static_cast<Size>(t)].row(static_cast<int>(y))[i];
+        out.row(static_cast<int>(y))[i] = median_byte(values, count);
+      }
+    }
+  });
+  return out;
+}
+
+// Standard deviation of a channel around the background, from the median of the absolute differences over pixels that
+// differ little; 8-bit rounding alone gives 0.3.
+double estimate_noise(std::span<const Frame> frames, const std::vector<int>& samples, const Frame& picture) {
+  std::vector<std::int64_t> histogram(256, 0);
+  std::int64_t count = 0;
+  for (Size k = 0; k < samples.size(); k += 3) {
+    const auto bytes = frames[static_cast<Size>(samples[k])].bytes();
+    const auto base = picture.bytes();
+    for (Size i = 0; i < bytes.size(); i += 7) {
+      const int d = std::abs(bytes[i] - base[i]);
+      if (d < 48) ++histogram[static_cast<Size>(d)], ++count;
+    }
+  }
+  // Half-normal: 68% lie within one standard deviation; interpolate within the byte.
+  const double wanted = 0.6827 * static_cast<double>(count);
+  double seen = 0;
+  for (Size d = 0; d < 48; ++d) {
+    const double here = static_cast<double>(histogram[d]);
+    if (seen + here >= wanted) {
+      const double low = d == 0 ? 0 : static_cast<double>(d) - 0.5;
+      return std::max(0.3, low + (static_cast<double>(d) + 0.5 - low) * (wanted - seen) / std::max(1.0, here));
+    }
+    seen += here;
+  }
+  return 16;
+}
+
+void set_thresholds(Background& background) {
+  const double spread = background.noise * std::sqrt(3.0);
+  background.low = std::clamp(5 * spread, 16.0, 60.0);
+  background.high = std::clamp(9 * spread, 36.0, 90.0);
+}
+
+std::vector<std::uint8_t> difference_mask(const Frame& frame, const Background& background) {
+  const int low2 = static_cast<int>(background.low * background.low);
+  const auto a = frame.bytes(), b = background.picture.bytes();
+  std::vector<std::uint8_t> mask(a.size() / 3);
+  for (Size i = 0; i < mask.size(); ++i) mask[i] = pixel_distance2(&a[3 * i], &b[3 * i]) > low2;
+  return mask;
+}
+
+// Colour step across the region's contour in the frame, and in the background: a body has its edge in the frame, a bare
+// place where the background wrongly shows a body has it in the background.
+struct Contour {
+  double in_frame = 0, in_background = 0;
+};
+
+Contour contour_steps(const Region& region, const std::vector<std::uint8_t>& mask, const Frame& frame,
+                      const Frame& picture) {
+  const int width = frame.width(), height = frame.height();
+  Contour out;
+  int count = 0;
+  const auto step = [&](int x, int y, int dx, int dy) {
+    const int ox = x + 2 * dx, oy = y + 2 * dy, ix = x - dx, iy = y - dy;
+    if (ox < 0 || oy < 0 || ox >= width || oy >= height || ix < 0 || iy < 0 || ix >= width || iy >= height) return;
+    if (mask[static_cast<Size>(oy) * static_cast<Size>(width) + static_cast<Size>(ox)]) return;
+    out.in_frame += std::sqrt(static_cast<double>(pixel_distance2(frame.at(ix, iy), frame.at(ox, oy))));
+    out.in_background += std::sqrt(static_cast<double>(pixel_distance2(picture.at(ix, iy), picture.at(ox, oy))));
+    ++count;
+  };
+  for (const Run& run : region.runs) {
+    step(run.x0, run.y, -1, 0);
+    step(run.x1 - 1, run.y, 1, 0);
+  }
+  for (const Run& run : region.runs) {
+    for (int x = run.x0; x < run.x1; ++x) {
+      const Size at = static_cast<Size>(run.y) * static_cast<Size>(width) + static_cast<Size>(x);
+      if (run.y > 0 && !mask[at - static_cast<Size>(width)]) step(x, run.y, 0, -1);
+      if (run.y + 1 < height && !mask[at + static_cast<Size>(width)]) step(x, run.y, 0, 1);
+    }
+  }
+  if (count) out.in_frame /= count, out.in_background /= count;
+  return out;
+}
+
+void mark_dilated(const Region& region, int width, int height, int grow, std::uint64_t bit,
+                  std::vector<std::uint64_t>& marks) {
+  for (const Run& run : region.runs) {
+    for (int y = std::max(0, run.y - grow); y <= std::min(height - 1, run.y + grow); ++y) {
+      for (int x = std::max(0, run.x0 - grow); x < std::min(width, run.x1 + grow); ++x) {
+        marks[static_cast<Size>(y) * static_cast<Size>(width) + static_cast<Size>(x)] |= bit;
+      }
+    }
+  }
+}
+
+// Gives places where a body rested for most of the clip back to the background; true when any pixel changed.
+bool repair_ghosts(std::span<const Frame> frames, const std::vector<int>& samples, Background& background) {
+  const int width = frames[0].width(), height = frames[0].height();
+  std::vector<std::vector<Region>> ghosts(samples.size());
+  parallel_for(static_cast<std::int64_t>(samples.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t k = begin; k < end; ++k) {
+      const Frame& frame = frames[static_cast<Size>(samples[static_cast<Size>(k)])];
+      const std::vector<std::uint8_t> mask = difference_mask(frame, background);
+      for (Region& region : find_regions(mask, width, height)) {
+        if (region.pixels < 9) continue;
+        const Contour contour = contour_steps(region, mask, frame, background.picture);
+        if (contour.in_background > 1.6 * contour.in_frame + 4) ghosts[static_cast<Size>(k)].push_back(std::move(region));
+      }
+    }
+  });
+  std::vector<std::uint64_t> marks(static_cast<Size>(width) * static_cast<Size>(height), 0);
+  bool any = false;
+  for (Size k = 0; k < samples.size(); ++k) {
+    for (const Region& region : ghosts[k]) {
+      mark_dilated(region, width, height, 1, std::uint64_t{1} << k, marks);
+      any = true;
+    }
+  }
+  if (!any) return false;
+  std::uint8_t values[kSamples];
+  for (Size i = 0; i < marks.size(); ++i) {
+    if (!marks[i]) continue;
+    for (Size c = 0; c < 3; ++c) {
+      int count = 0;
+      for (Size k = 0; k < samples.size(); ++k) {
+        if (marks[i] >> k & 1) values[count++] = frames[static_cast<Size>(samples[k])].bytes()[3 * i + c];
+      }
+      background.picture.bytes()[3 * i + c] = median_byte(values, count);
+    }
+  }
+  return true;
+}
+
+// Labels of a picture's smooth regions: neighbours less than `step` apart belong together. 0 is never used.
+std::vector<std::int32_t> smooth_regions(const Frame& picture, double step, std::vector<int>& sizes) {
+  const int width = picture.width(), height = picture.height();
+  const int step2 = static_cast<int>(step * step);
+  std::vector<std::int32_t> label(static_cast<Size>(width) * static_cast<Size>(height), -1);
+  std::vector<int> stack;
+  sizes.clear();
+  for (int start = 0; start < width * height; ++start) {
+    if (label[static_cast<Size>(start)] >= 0) continue;
+    const std::int32_t id = static_cast<std::int32_t>(sizes.size());
+    sizes.push_back(0);
+    stack.assign(1, start);
+    label[static_cast<Size>(start)] = id;
+    while (!stack.empty()) {
+      const int p = stack.back(), x = p % width, y = p / width;
+      stack.pop_back();
+      ++sizes.back();
+      const int next[4][2] = {{x - 1, y}, {x + 1, y}, {x, y - 1}, {x, y + 1}};
+      for (const auto& n : next) {
+        if (n[0] < 0 || n[1] < 0 || n[0] >= width || n[1] >= height) continue;
+        const int q = n[1] * width + n[0];
+        if (label[static_cast<Size>(q)] >= 0) continue;
+        if (pixel_distance2(picture.at(x, y), picture.at(n[0], n[1])) > step2) continue;
+        label[static_cast<Size>(q)] = id;
+        stack.push_back(q);
+      }
+    }
+  }
+  return label;
+}
+
+// Paints the marked pixels from around, ring by ring from the outside in.
+void inpaint(Frame& picture, std::vector<std::uint8_t> hole) {
+  const int width = picture.width(), height = picture.height();
+  std::vector<int> todo;
+  for (int i = 0; i < width * height; ++i) {
+    if (hole[static_cast<Size>(i)]) todo.push_back(i);
+  }
+  while (!todo.empty()) {
+    std::vector<int> later, done;
+    std::vector<std::uint8_t> colours;
+    for (const int p : todo) {
+      const int x = p % width, y = p / width;
+      int sum[3] = {0, 0, 0}, count = 0;
+      for (int dy = -1; dy <= 1; ++dy) {
+        for (int dx = -1; dx <= 1; ++dx) {
+          const int nx = x + dx, ny = y + dy;
+          if (nx < 0 || ny < 0 || nx >= width || ny >= height || hole[static_cast<Size>(ny * width + nx)]) continue;
+          for (int c = 0; c < 3; ++c) sum[c] += picture.at(nx, ny)[c];
+          ++count;
+        }
+      }
+      if (!count) {
+        later.push_back(p);
+        continue;
+      }
+      done.push_back(p);
+      for (const int s : sum) colours.push_back(static_cast<std::uint8_t>((s + count / 2) / count));
+    }
+    if (done.empty()) return;  // the whole picture is a hole
+    for (Size i = 0; i < done.size(); ++i) {
+      std::copy_n(&colours[3 * i], 3, picture.at(done[i] % width, done[i] / width));
+      hole[static_cast<Size>(done[i])] = 0;
+    }
+    todo = std::move(later);
+  }
+}
+
+struct StillRegion {
+  double r = 0, g = 0, b = 0;
+  int border = 0, pixels = 0, edge = 0;
+  std::vector<std::uint8_t> pixel() const {
+    return {static_cast<std::uint8_t>(r + 0.5), static_cast<std::uint8_t>(g + 0.5), static_cast<std::uint8_t>(b + 0.5)};
+  }
+};
+
+std::vector<StillRegion> describe(const Frame& picture, const std::vector<std::int32_t>& label, Size count) {
+  const int width = picture.width(), height = picture.height();
+  std::vector<StillRegion> out(count);
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      StillRegion& region = out[static_cast<Size>(label[static_cast<Size>(y * width + x)])];
+      const std::uint8_t* p = picture.at(x, y);
+      region.r += p[0], region.g += p[1], region.b += p[2];
+      ++region.pixels;
+      region.border += x == 0 || y == 0 || x == width - 1 || y == height - 1;
+    }
+  }
+  for (StillRegion& region : out) region.r /= region.pixels, region.g /= region.pixels, region.b /= region.pixels;
+  return out;
+}
+
+// Bodies that stay where they are all through the clip: regions of the background away from the picture's border whose
+// colour is none of those that reach the border. A background with many such regions is a photograph: left alone.
+void remove_still_bodies(Background& background) {
+  Frame& picture = background.picture;
+  const int width = picture.width(), height = picture.height(), total = width * height;
+  std::vector<int> sizes;
+  const std::vector<std::int32_t> label = smooth_regions(picture, std::max(9.0, 5 * background.noise), sizes);
+  const std::vector<StillRegion> regions = describe(picture, label, sizes.size());
+  std::vector<const StillRegion*> ground;
+  for (const StillRegion& region : regions) {
+    if (region.border >= 3 || region.pixels > total / 8) ground.push_back(&region);
+  }
+  std::vector<std::uint8_t> is_body(regions.size(), 0);
+  int bodies = 0, covered = 0;
+  for (Size i = 0; i < regions.size(); ++i) {
+    const StillRegion& region = regions[i];
+    if (region.border > 0 || region.pixels > total / 8 || region.pixels < std::max(12, total / 4000)) continue;
+    const auto colour = region.pixel();
+    bool known = false;
+    for (const StillRegion* other : ground) {
+      const auto theirs = other->pixel();
+      known = known || pixel_distance2(colour.data(), theirs.data()) < 45 * 45;
+    }
+    if (known) continue;
+    is_body[i] = 1;
+    ++bodies;
+    covered += region.pixels;
+  }
+  if (bodies == 0 || bodies > 24 || covered > total / 3) return;
+  std::vector<std::uint8_t> hole(static_cast<Size>(total), 0);
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      if (!is_body[static_cast<Size>(label[static_cast<Size>(y * width + x)])]) continue;
+      for (int ny = std::max(0, y - 2); ny <= std::min(height - 1, y + 2); ++ny) {
+        for (int nx = std::max(0, x - 2); nx <= std::min(width - 1, x + 2); ++nx) {
+          hole[static_cast<Size>(ny * width + nx)] = 1;
+        }
+      }
+    }
+  }
+  inpaint(picture, std::move(hole));
+}
+
+}  // namespace
+
+std::vector<int> spread_indices(int frames, int count) {
+  std::vector<int> out;
+  const int n = std::min(frames, count);
+  for (int i = 0; i < n; ++i) {
+    out.push_back(n == 1 ? 0 : static_cast<int>((static_cast<std::int64_t>(frames - 1) * i + (n - 1) / 2) / (n - 1)));
+  }
+  return out;
+}
+
+Background find_background(std::span<const Frame> frames, bool remove_still) {
+  const std::vector<int> samples = spread_indices(static_cast<int>(frames.size()), kSamples);
+  Background background;
+  background.picture = temporal_median(frames, samples);
+  background.noise = estimate_noise(frames, samples, background.picture);
+  set_thresholds(background);
+  for (int round = 0; round < 3 && repair_ghosts(frames, samples, background); ++round) {
+  }
+  if (remove_still) remove_still_bodies(background);
+  background.noise = estimate_noise(frames, samples, background.picture);
+  set_thresholds(background);
+  return background;
+}
+
+}  // namespace orrery::tracking

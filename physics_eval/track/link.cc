@@ -1,0 +1,293 @@
+#include "physics_eval/track/link.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "physics_eval/track/assign.h"
+
+namespace orrery::tracking {
+
+namespace {
+
+using Size = std::size_t;
+
+constexpr double kPi = 3.14159265358979323846;
+constexpr double kRefuse = 2.4;
+constexpr int kMaxTracks = 96;
+
+// What the linker knows about a body while it walks through the clip in one direction.
+struct State {
+  bool seen = false;
+  double x = 0, y = 0, vx = 0, vy = 0;
+  double area = 0;  // of the whole body: cut and merged views do not change it
+  TrackColour colour;
+  bool cut = false;
+  int missed = 0;
+  int sightings = 0;
+
+  double radius() const { return std::sqrt(area / kPi); }
+  double predicted_x() const { return x + vx * std::min(missed + 1, 12); }
+  double predicted_y() const { return y + vy * std::min(missed + 1, 12); }
+  double gate() const {
+    const double speed = std::hypot(vx, vy);
+    const double unsure = sightings < 2 ? 3 * radius() : radius();
+    return std::max(6.0, unsure) + 2.2 * speed + 0.5 * (missed > 0 ? std::min(missed, 10) * (1 + speed * 0.3) : 0);
+  }
+};
+
+/// How a body is seen: alone and whole, as a share of a segment with others of its colour, or partly behind another.
+enum class View { whole, shared, partial };
+
+double pair_cost(const State& state, const Segment& segment) {
+  const double distance = std::hypot(segment.x - state.predicted_x(), segment.y - state.predicted_y()) / state.gate();
+  if (distance > 1) return kRefuse;
+  const double colour = colour_distance(state.colour, segment.colour) / 0.25;
+  const double ratio = std::log(std::max(segment.area, 1.0) / std::max(state.area, 1.0));
+  const bool partial = segment.cut || state.cut;
+  return distance * distance + 1.4 * std::min(1.0, colour * colour) +
+         std::min(partial ? 0.3 : 0.9, 0.6 * ratio * ratio);
+}
+
+double centroid_sigma(const Segment& segment, const Background& background) {
+  const double mixed = 1.7 * background.noise / std::max(20.0, segment.contrast);
+  const double radius = std::sqrt(std::max(segment.area, 1.0) / kPi);
+  return std::sqrt(mixed * mixed + 0.06 * 0.06) / std::sqrt(kPi * radius);
+}
+
+class Linker {
+ public:
+  Linker(std::span<const Frame> frames, const Background& background, const std::vector<std::vector<Segment>>& segments)
+      : frames_(frames), background_(background), segments_(segments) {}
+
+  std::vector<Track> run() {
+    const Size anchor = choose_anchor();
+    for (Size t = anchor; t < frames_.size(); ++t) step(t);
+    // Backwards from what the anchor frame and the two after it showed, speeds reversed.
+    for (Size k = 0; k < tracks_.size(); ++k) states_[k] = state_at(tracks_[k], anchor);
+    for (Size t = anchor; t-- > 0;) step(t);
+    return std::move(tracks_);
+  }
+
+ private:
+  Size choose_anchor() const {
+    Size best = 0, most = 0;
+    std::vector<double> areas;
+    for (const auto& frame : segments_) {
+      for (const Segment& s : frame) areas.push_back(s.area);
+    }
+    if (areas.empty()) return 0;
+    std::nth_element(areas.begin(), areas.begin() + static_cast<std::ptrdiff_t>(areas.size() / 2), areas.end());
+    const double enough = 0.2 * areas[areas.size() / 2];
+    for (Size t = 0; t < segments_.size(); ++t) {
+      const Size count = static_cast<Size>(std::count_if(segments_[t].begin(), segments_[t].end(),
+                                                         [&](const Segment& s) { return s.area >= enough && !s.cut; }));
+      if (count > most) most = count, best = t;
+    }
+    return best;
+  }
+
+  State state_at(const Track& track, Size anchor) const {
+    State state;
+    Size t = anchor;
+    while (t < track.frames.size() && !track.frames[t].visible) ++t;
+    if (t == track.frames.size()) return state;
+    const Observation& here = track.frames[t];
+    state.seen = true;
+    state.x = here.x, state.y = here.y, state.colour = here.colour, state.cut = here.cut;
+    state.area = full_area(track, t);
+    state.sightings = 1;
+    if (t + 1 < track.frames.size() && track.frames[t + 1].visible) {
+      state.vx = here.x - track.frames[t + 1].x, state.vy = here.y - track.frames[t + 1].y;
+      state.sightings = 2;
+    }
+    state.missed = static_cast<int>(t - anchor);
+    return state;
+  }
+
+  static double full_area(const Track& track, Size from) {
+    double area = track.frames[from].area;
+    for (Size t = from; t < std::min(track.frames.size(), from + 6); ++t) {
+      const Observation& o = track.frames[t];
+      if (o.visible && !o.merged && !o.cut) return std::max(area, o.area);
+      if (o.visible) area = std::max(area, o.area);
+    }
+    return area;
+  }
+
+  void step(Size t) {
+    const std::vector<Segment>& found = segments_[t];
+    std::vector<std::vector<double>> cost(states_.size(), std::vector<double>(found.size(), kRefuse));
+    for (Size k = 0; k < states_.size(); ++k) {
+      if (!states_[k].seen || states_[k].missed > 14) continue;
+      for (Size s = 0; s < found.size(); ++s) cost[k][s] = pair_cost(states_[k], found[s]);
+    }
+    const std::vector<int> match = states_.empty() ? std::vector<int>() : assign(cost, kRefuse);
+    std::vector<int> owner(found.size(), -1);
+    matched_.assign(states_.size(), 0);
+    for (Size k = 0; k < match.size(); ++k) {
+      if (match[k] >= 0) owner[static_cast<Size>(match[k])] = static_cast<int>(k), matched_[k] = 1;
+    }
+    std::vector<std::vector<Size>> shared(found.size());
+    share_merged(found, owner, shared);
+    for (Size s = 0; s < found.size(); ++s) {
+      if (owner[s] < 0 || !shared[s].empty()) continue;
+      const Size k = static_cast<Size>(owner[s]);
+      observe(k, t, found[s], hidden_in_part(k, found[s]) ? View::partial : View::whole);
+    }
+    for (Size s = 0; s < found.size(); ++s) {
+      if (!shared[s].empty()) split(t, found[s], shared[s]);
+    }
+    recover(t, found, owner);
+    for (Size s = 0; s < found.size(); ++s) {
+      if (owner[s] < 0) start(t, found[s]);
+    }
+    for (Size k = 0; k < states_.size(); ++k) {
+      if (!matched_[k]) ++states_[k].missed;
+    }
+  }
+
+  // Tracks without a segment whose place lies in a segment of their colour that is larger than its owner: both are in it.
+  void share_merged(const std::vector<Segment>& found, const std::vector<int>& owner,
+                    std::vector<std::vector<Size>>& shared) {
+    for (Size k = 0; k < states_.size(); ++k) {
+      const State& state = states_[k];
+      if (matched_[k] || !state.seen || state.missed > 14) continue;
+      int best = -1;
+      double nearest = 1e9;
+      for (Size s = 0; s < found.size(); ++s) {
+        if (owner[s] < 0) continue;
+        const State& other = states_[static_cast<Size>(owner[s])];
+        if (colour_distance(state.colour, found[s].colour) > 0.15) continue;
+        double already = other.area;
+        for (const Size member : shared[s]) already += member == static_cast<Size>(owner[s]) ? 0 : states_[member].area;
+        if (found[s].area < already + 0.35 * state.area) continue;
+        const double reach = std::sqrt(found[s].area / kPi) + state.radius() + 3;
+        const double distance = std::hypot(found[s].x - state.predicted_x(), found[s].y - state.predicted_y());
+        if (distance < std::max(reach, state.gate()) && distance < nearest) nearest = distance, best = static_cast<int>(s);
+      }
+      if (best < 0) continue;
+      auto& members = shared[static_cast<Size>(best)];
+      if (members.empty()) members.push_back(static_cast<Size>(owner[static_cast<Size>(best)]));
+      members.push_back(k);
+    }
+  }
+
+  // Smaller than it was, with another body over its place.
+  bool hidden_in_part(Size k, const Segment& segment) const {
+    const State& state = states_[k];
+    if (segment.cut || segment.area > 0.85 * state.area) return false;
+    for (Size j = 0; j < states_.size(); ++j) {
+      const State& other = states_[j];
+      if (j == k || !other.seen || other.missed > 2) continue;
+      const double distance = std::hypot(other.x - state.predicted_x(), other.y - state.predicted_y());
+      if (distance < other.radius() + state.radius() + 2 + std::hypot(other.vx, other.vy)) return true;
+    }
+    return false;
+  }
+
+  void split(Size t, const Segment& segment, const std::vector<Size>& members) {
+    std::vector<Disc> discs;
+    for (const Size k : members) discs.push_back({states_[k].predicted_x(), states_[k].predicted_y(), states_[k].radius()});
+    const std::vector<Segment> parts = split_segment(segment, frames_[t], background_, discs);
+    for (Size i = 0; i < members.size(); ++i) {
+      if (parts[i].area < 0.25 * states_[members[i]].area) {
+        matched_[members[i]] = 0;
+        continue;
+      }
+      observe(members[i], t, parts[i], View::shared);
+      matched_[members[i]] = 1;
+    }
+  }
+
+  // A body that jumped keeps its colour and size; one that comes back into the picture keeps its colour.
+  void recover(Size t, const std::vector<Segment>& found, std::vector<int>& owner) {
+    std::vector<std::vector<double>> cost(states_.size(), std::vector<double>(found.size(), 1.0));
+    for (Size k = 0; k < states_.size(); ++k) {
+      const State& state = states_[k];
+      if (matched_[k] || !state.seen) continue;
+      for (Size s = 0; s < found.size(); ++s) {
+        if (owner[s] >= 0) continue;
+        const double colour = colour_distance(state.colour, found[s].colour);
+        const double ratio = std::abs(std::log(std::max(found[s].area, 1.0) / std::max(state.area, 1.0)));
+        const bool back = state.cut && found[s].cut;
+        const bool jump = state.missed <= 3 && ratio < 0.3 && !state.cut;
+        if (colour < 0.15 && (back || jump)) cost[k][s] = colour + (back ? 0.1 : ratio);
+      }
+    }
+    if (states_.empty()) return;
+    const std::vector<int> match = assign(cost, 0.9);
+    for (Size k = 0; k < match.size(); ++k) {
+      if (match[k] < 0) continue;
+      owner[static_cast<Size>(match[k])] = static_cast<int>(k);
+      states_[k].vx = states_[k].vy = 0;
+      states_[k].missed = 20;  // no speed is taken from the jump
+      observe(k, t, found[static_cast<Size>(match[k])], View::whole);
+      matched_[k] = 1;
+    }
+  }
+
+  void start(Size t, const Segment& segment) {
+    if (tracks_.size() >= kMaxTracks) return;
+    Track track;
+    track.frames.resize(frames_.size());
+    tracks_.push_back(std::move(track));
+    State state;
+    state.seen = true;
+    state.missed = 20;
+    state.area = segment.area, state.colour = segment.colour;
+    states_.push_back(state);
+    matched_.push_back(1);
+    observe(tracks_.size() - 1, t, segment, View::whole);
+  }
+
+  void observe(Size k, Size t, const Segment& segment, View view) {
+    State& state = states_[k];
+    Observation& o = tracks_[k].frames[t];
+    o.visible = true;
+    o.merged = view != View::whole;
+    o.cut = segment.cut;
+    o.x = segment.x, o.y = segment.y, o.area = segment.area;
+    o.xx = segment.xx, o.xy = segment.xy, o.yy = segment.yy;
+    o.colour = segment.colour;
+    o.sigma = centroid_sigma(segment, background_);
+    if (view == View::partial) {  // the visible part says little about the whole: it moves on as it did
+      const double x = state.predicted_x(), y = state.predicted_y();
+      o.sigma = 8 * o.sigma + std::hypot(o.x - x, o.y - y);
+      state.x = 0.7 * x + 0.3 * o.x, state.y = 0.7 * y + 0.3 * o.y;
+      state.missed = 0;
+      return;
+    }
+    if (view == View::shared) o.sigma *= 8;
+    if (state.missed <= 12 && state.sightings > 0) {
+      const double steps = state.missed + 1, keep = view == View::shared ? 0.6 : state.sightings >= 2 ? 0.15 : 0;
+      state.vx = keep * state.vx + (1 - keep) * (o.x - state.x) / steps;
+      state.vy = keep * state.vy + (1 - keep) * (o.y - state.y) / steps;
+    }
+    state.x = o.x, state.y = o.y;
+    state.missed = 0;
+    ++state.sightings;
+    if (o.cut) {
+      state.area = std::max(state.area, segment.area);
+    } else if (view == View::whole) {
+      state.area = 0.5 * state.area + 0.5 * segment.area;
+      state.colour = segment.colour;
+    }
+    state.cut = o.cut;
+  }
+
+  std::span<const Frame> frames_;
+  const Background& background_;
+  const std::vector<std::vector<Segment>>& segments_;
+  std::vector<Track> tracks_;
+  std::vector<State> states_;
+  std::vector<char> matched_;
+};
+
+}  // namespace
+
+std::vector<Track> link(std::span<const Frame> frames, const Background& background,
+                        const std::vector<std::vector<Segment>>& segments) {
+  return Linker(frames, background, segments).run();
+}
+
+}  // namespace orrery::tracking

@@ -1,0 +1,48 @@
+// A frame's bodies: foreground, split by colour, measured to a fraction of a pixel.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "physics_eval/track/background.h"
+#include "physics_eval/track/colour.h"
+#include "physics_eval/track/regions.h"
+#include "physics_eval/track/track.h"
+
+namespace orrery::tracking {
+
+/// Measures of a set of pixels; fields as in Observation.
+struct Segment {
+  double x = 0, y = 0, area = 0, xx = 0, xy = 0, yy = 0;
+  TrackColour colour;
+  int label = 0;
+  bool cut = false;
+  /// Mean Euclidean distance from the background, grey levels.
+  double contrast = 0;
+  std::vector<Run> runs;
+};
+
+/// A colour that bodies of the clip have. Greys differ by lightness (0 to 1), others by chromaticity alone: shading changes
+/// lightness.
+struct PaletteColour {
+  Chroma chroma;
+  bool grey = false;
+  double lightness = 0;
+};
+
+/// The colours of the clip's bodies, most common first (at most 14).
+std::vector<PaletteColour> find_palette(std::span<const Frame> frames, const Background& background);
+
+/// Segments of one frame, at least `smallest_area` large. `foreground`: share of the picture that differs.
+std::vector<Segment> find_segments(const Frame& frame, const Background& background, const std::vector<PaletteColour>& palette,
+                                   double smallest_area, double* foreground);
+
+/// Splits a segment among bodies of known centre and radius (power diagram), nearest power wins; one segment a body,
+/// empty (area 0) where none of the pixels fell to it.
+struct Disc {
+  double x, y, radius;
+};
+std::vector<Segment> split_segment(const Segment& segment, const Frame& frame, const Background& background,
+                                   std::vector<Disc> discs);
+
+}  // namespace orrery::tracking

@@ -1,0 +1,120 @@
+#include "physics_eval/track/track.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/base/error.h"
+#include "core/base/parallel.h"
+#include "physics_eval/track/link.h"
+#include "physics_eval/track/segment.h"
+
+namespace orrery {
+
+namespace {
+
+using Size = std::size_t;
+
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+// Range of the middle 90% of the values.
+double spread(std::vector<double> values) {
+  if (values.size() < 2) return 0;
+  std::sort(values.begin(), values.end());
+  const Size cut = values.size() / 20;
+  return values[values.size() - 1 - cut] - values[cut];
+}
+
+void summarise(Track& track) {
+  std::vector<double> area, r, g, b, x, y, sigma;
+  for (const Observation& o : track.frames) {
+    if (!o.visible) continue;
+    r.push_back(o.colour.r), g.push_back(o.colour.g), b.push_back(o.colour.b);
+    x.push_back(o.x), y.push_back(o.y), sigma.push_back(o.sigma);
+    if (!o.merged && !o.cut) area.push_back(o.area);
+  }
+  if (area.empty()) {
+    for (const Observation& o : track.frames) {
+      if (o.visible) area.push_back(o.area);
+    }
+  }
+  track.area = median(area);
+  track.colour = {median(r), median(g), median(b)};
+  track.colour_word = colour_name(track.colour);
+  const double range = std::hypot(spread(std::move(x)), spread(std::move(y)));
+  track.moves = range > std::max(0.8, 10 * median(std::move(sigma)));
+}
+
+int visible_frames(const Track& track) {
+  return static_cast<int>(
+      std::count_if(track.frames.begin(), track.frames.end(), [](const Observation& o) { return o.visible; }));
+}
+
+std::string why_not(const Tracks& tracks) {
+  std::vector<double> share = tracks.foreground;
+  if (median(share) > 0.6) return "most of the picture differs from any fixed background: a moving camera, cuts or noise";
+  return {};
+}
+
+}  // namespace
+
+int Track::first() const {
+  for (Size t = 0; t < frames.size(); ++t) {
+    if (frames[t].visible) return static_cast<int>(t);
+  }
+  return -1;
+}
+
+int Track::last() const {
+  for (Size t = frames.size(); t-- > 0;) {
+    if (frames[t].visible) return static_cast<int>(t);
+  }
+  return -1;
+}
+
+double Track::radius() const { return std::sqrt(area / 3.14159265358979323846); }
+
+Tracks track(std::span<const Frame> frames, double fps, const TrackOptions& options) {
+  ORRERY_CHECK(fps > 0, "[track] the frame rate is ", fps, ", expected more than 0");
+  Tracks out;
+  out.fps = fps;
+  if (frames.empty()) {
+    out.reason = "the clip has no frames";
+    return out;
+  }
+  out.width = frames[0].width(), out.height = frames[0].height();
+  for (const Frame& frame : frames) {
+    ORRERY_CHECK(frame.width() == out.width && frame.height() == out.height, "[track] a frame is ", frame.width(), "x",
+                 frame.height(), ", the first is ", out.width, "x", out.height);
+  }
+  const tracking::Background background = tracking::find_background(frames, options.static_bodies);
+  out.background = background.picture;
+  out.noise = background.noise;
+  const std::vector<tracking::PaletteColour> palette = tracking::find_palette(frames, background);
+  std::vector<std::vector<tracking::Segment>> segments(frames.size());
+  out.foreground.resize(frames.size());
+  parallel_for(static_cast<std::int64_t>(frames.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t) {
+      const Size i = static_cast<Size>(t);
+      segments[i] = tracking::find_segments(frames[i], background, palette, options.smallest_area, &out.foreground[i]);
+    }
+  });
+  out.reason = why_not(out);
+  if (!out.reason.empty()) return out;
+  const int wanted = frames.size() > 8 ? 3 : 1;
+  for (Track& track : tracking::link(frames, background, segments)) {
+    if (visible_frames(track) < wanted) continue;
+    summarise(track);
+    out.tracks.push_back(std::move(track));
+  }
+  std::stable_sort(out.tracks.begin(), out.tracks.end(), [](const Track& a, const Track& b) { return a.first() < b.first(); });
+  for (Size k = 0; k < out.tracks.size(); ++k) out.tracks[k].id = static_cast<int>(k);
+  if (out.tracks.empty()) out.reason = frames.size() < 2 ? "one frame: nothing can move" : "nothing stands out from the background";
+  return out;
+}
+
+}  // namespace orrery
