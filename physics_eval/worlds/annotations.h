@@ -39,7 +39,14 @@ struct BodyState {
   double angle = 0, omega = 0;
   /// Share of the body's bounding box inside the picture; 0 where the body is absent.
   double visible = 1;
+  /// Corrupted twins only: size against BodyInfo's, another colour (empty: BodyInfo's), a disc drawn as a box.
+  double scale = 1;
+  std::string colour{};
+  bool reshaped = false;
 };
+
+/// `info` as it looks in that state.
+BodyInfo shown(const BodyInfo& info, const BodyState& state);
 
 /// Touching since the frame before. `b` below 0 is a fixed thing: see FixedId.
 struct ContactState {

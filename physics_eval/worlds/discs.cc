@@ -223,6 +223,10 @@ void DiscSystem::impact(Touch touch) {
   const double push = -(1 + restitution) * closing / inverse_mass;
   const double grip = std::clamp(-dot(velocity, tangent) / tangent_mass, -friction * push, friction * push);
   apply(touch, normal, normal * push + tangent * grip);
+  if (lawless_kick > 0 && touch.other >= 0) {
+    discs[touch.disc].velocity += tangent * lawless_kick;
+    discs[static_cast<std::size_t>(touch.other)].velocity += tangent * lawless_kick;
+  }
   record(touch, push);
 }
 

@@ -43,6 +43,8 @@ class DiscSystem {
   double longest_step = 1.0 / 480;
   /// Off: discs pass through each other, or through walls (corrupted twins).
   bool discs_touch = true, walls_touch = true;
+  /// Above 0: both discs of a collision gain this velocity along the same side, which no masses explain.
+  double lawless_kick = 0;
 
   /// Moves everything on by `seconds`.
   void advance(double seconds);

@@ -12,7 +12,7 @@ std::uint64_t name_hash(std::string_view name) {
   return hash;
 }
 
-double Parameters::draw(const std::string& name, Range in, const std::vector<Range>& out) {
+double Parameters::draw(const std::string& name, Interval in, const std::vector<Interval>& out) {
   const auto seen = values_.find(name);
   if (seen != values_.end()) return seen->second;
   const auto given = overrides_.find(name);
@@ -23,9 +23,9 @@ double Parameters::draw(const std::string& name, Range in, const std::vector<Ran
   Random random = this->random(name);
   if (split_ == Split::in_distribution || out.empty()) return values_[name] = random.uniform(in.low, in.high);
   double total = 0;
-  for (const Range& range : out) total += range.high - range.low;
+  for (const Interval& range : out) total += range.high - range.low;
   double at = random.uniform(0, total);
-  for (const Range& range : out) {
+  for (const Interval& range : out) {
     const double span = range.high - range.low;
     if (at < span) return values_[name] = range.low + at;
     at -= span;

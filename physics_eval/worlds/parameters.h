@@ -15,7 +15,7 @@ namespace orrery::worlds {
 /// Which of a parameter's ranges values come from.
 enum class Split { in_distribution, out_of_distribution };
 
-struct Range {
+struct Interval {
   double low = 0, high = 0;
 };
 
@@ -28,9 +28,9 @@ class Parameters {
       : seed_(seed), split_(split), overrides_(std::move(overrides)) {}
 
   /// A value for `name`: the override, or uniform in `in`.
-  double draw(const std::string& name, Range in) { return draw(name, in, {}); }
+  double draw(const std::string& name, Interval in) { return draw(name, in, {}); }
   /// The same; out of distribution uniform over the union of `out` (when not empty).
-  double draw(const std::string& name, Range in, const std::vector<Range>& out);
+  double draw(const std::string& name, Interval in, const std::vector<Interval>& out);
   /// An integer in [low, high].
   int draw_integer(const std::string& name, int low, int high);
   /// 1 with `probability`, else 0.

@@ -27,7 +27,20 @@ const SceneInfo& find_scene(std::string_view name) {
   throw InputError("[worlds] unknown scene '" + std::string(name) + "', expected one of: " + known);
 }
 
-bool Scene::corrupt(std::string_view, Random) { return false; }
+bool Scene::corrupt(std::string_view, int, Random) { return false; }
+
+void paint_body(Canvas& canvas, const BodyInfo& info, const BodyState& state, const Look& look) {
+  if (state.visible <= 0) return;
+  const BodyInfo seen = shown(info, state);
+  const Colour colour = colour_of(seen.colour);
+  if (seen.shape == Shape::disc) {
+    canvas.disc(state.position, seen.radius, colour, look.shading);
+  } else {
+    canvas.box(state.position, seen.width, seen.height, state.angle, colour);
+  }
+}
+
+double scale_change(Random random) { return random.chance(0.5) ? random.uniform(0.55, 0.7) : random.uniform(1.4, 1.7); }
 
 void paint_room(Canvas& canvas, const Room& room, const Look& look) {
   const Colour edge = look.ground * 0.86f;

@@ -42,8 +42,13 @@ class Scene {
   virtual void paint(Canvas& canvas, const FrameTruth& truth) const = 0;
   /// A caption that is true of the clip from its start, worded by `random`.
   virtual std::string caption(Random random) const = 0;
-  /// Makes the physics itself break a law from now on; false when this scene has no such way. See corrupt.h for kinds.
-  virtual bool corrupt(std::string_view kind, Random random);
+  /// Whether paint() follows the states it is given, so that view corruptions can change them.
+  virtual bool paints_states() const { return true; }
+  /// Makes the physics itself break a law from now on, on `body` where the kind is about one; see corrupt.h for kinds.
+  /// False: this scene has no such way.
+  virtual bool corrupt(std::string_view kind, int body, Random random);
+  /// The kinds that corrupt() knows.
+  virtual std::vector<std::string_view> corruptions() const { return {}; }
 
   const std::vector<BodyInfo>& bodies() const { return bodies_; }
   std::vector<BodyInfo>& bodies() { return bodies_; }
@@ -81,5 +86,9 @@ struct Room {
   double floor = 0, wall = 0;
 };
 void paint_room(Canvas& canvas, const Room& room, const Look& look);
+/// Draws a disc, box or rod as it looks in `state`; nothing when it is not visible.
+void paint_body(Canvas& canvas, const BodyInfo& info, const BodyState& state, const Look& look);
+/// How much a corrupted size changes: 0.55…0.7 or 1.4…1.7.
+double scale_change(Random random);
 
 }  // namespace orrery::worlds

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <utility>
 
 #include "core/base/error.h"
@@ -34,8 +35,9 @@ Look look_for(const WorldSpec& spec) {
   return look;
 }
 
-void set_visibility(BodyState& state, const BodyInfo& info, Vec2 extent) {
+void set_visibility(BodyState& state, const BodyInfo& plain, Vec2 extent) {
   if (state.visible == 0) return;
+  const BodyInfo info = shown(plain, state);
   double half_x = info.radius, half_y = info.radius;
   if (info.shape != Shape::disc) {
     const double c = std::abs(std::cos(state.angle)), s = std::abs(std::sin(state.angle));
@@ -50,6 +52,21 @@ void set_visibility(BodyState& state, const BodyInfo& info, Vec2 extent) {
 }
 
 }  // namespace
+
+BodyInfo shown(const BodyInfo& info, const BodyState& state) {
+  BodyInfo seen = info;
+  if (!state.colour.empty()) seen.colour = state.colour;
+  seen.radius *= state.scale, seen.width *= state.scale, seen.height *= state.scale;
+  if (state.reshaped && seen.shape == Shape::disc) {
+    // A square of the disc's area; a box becomes a disc of the box's.
+    seen.shape = Shape::box;
+    seen.width = seen.height = std::sqrt(std::numbers::pi) * seen.radius;
+  } else if (state.reshaped) {
+    seen.shape = Shape::disc;
+    seen.radius = std::sqrt(seen.width * seen.height / std::numbers::pi);
+  }
+  return seen;
+}
 
 const char* shape_name(Shape shape) {
   constexpr std::array<const char*, 4> kNames = {"disc", "box", "rod", "fluid"};
@@ -75,6 +92,7 @@ World::World(const WorldSpec& spec)
   paint_background(look_, still_);
   Canvas canvas(still_, metres_per_pixel());
   scene_->paint_still(canvas);
+  if (spec_.corruption.has_value()) corruptor_ = std::make_unique<Corruptor>(*spec_.corruption, *scene_, parameters_.random("corruption"));
   observe();
 }
 
@@ -87,6 +105,7 @@ void World::observe() {
   truth_.t = frame_ / spec_.fps;
   scene_->observe(truth_);
   const Vec2 extent{spec_.width * metres_per_pixel(), spec_.height * metres_per_pixel()};
+  if (corruptor_ != nullptr) corruptor_->after(frame_, truth_);
   for (std::size_t i = 0; i < truth_.bodies.size(); ++i) {
     set_visibility(truth_.bodies[i], scene_->bodies()[static_cast<std::size_t>(truth_.bodies[i].id)], extent);
   }
@@ -96,8 +115,8 @@ void World::step() {
   for (const TimedAction& timed : spec_.actions) {
     if (timed.frame == frame_ + 1) push(timed.action);
   }
-  scene_->advance(1.0 / spec_.fps);
   ++frame_;
+  if (corruptor_ == nullptr || corruptor_->before(frame_, *scene_)) scene_->advance(1.0 / spec_.fps);
   observe();
 }
 

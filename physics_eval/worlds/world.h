@@ -3,11 +3,13 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "physics_eval/worlds/actions.h"
 #include "physics_eval/worlds/annotations.h"
+#include "physics_eval/worlds/corrupt.h"
 #include "physics_eval/worlds/look.h"
 #include "physics_eval/worlds/parameters.h"
 #include "physics_eval/worlds/scene.h"
@@ -27,6 +29,8 @@ struct WorldSpec {
   /// Colour names of the first bodies; the others are drawn.
   std::vector<std::string> colours;
   std::vector<TimedAction> actions;
+  /// A law to break.
+  std::optional<CorruptionSpec> corruption;
 };
 
 /// One running clip. Starts at frame 0. Not thread-safe; any number may run side by side.
@@ -70,6 +74,7 @@ class World {
   Look look_;
   Parameters parameters_;
   std::unique_ptr<Scene> scene_;
+  std::unique_ptr<Corruptor> corruptor_;
   FrameTruth truth_;
   int frame_ = 0;
   Frame still_;

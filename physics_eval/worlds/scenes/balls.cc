@@ -9,13 +9,13 @@ namespace orrery::worlds {
 namespace {
 
 // Radii are in shares of the picture's height: 4.5 to 9 pixels at 64².
-constexpr Range kRadius{0.07, 0.14};
-const std::vector<Range> kRadiusOut = {{0.045, 0.062}, {0.15, 0.19}};
+constexpr Interval kRadius{0.07, 0.14};
+const std::vector<Interval> kRadiusOut = {{0.045, 0.062}, {0.15, 0.19}};
 constexpr double kSmall = 0.087, kBig = 0.118;
-constexpr Range kGravity{5, 10};
-const std::vector<Range> kGravityOut = {{1.5, 4}, {12, 18}};
-constexpr Range kRestitution{0.82, 0.95};
-const std::vector<Range> kRestitutionOut = {{0.5, 0.75}, {0.97, 1.0}};
+constexpr Interval kGravity{5, 10};
+const std::vector<Interval> kGravityOut = {{1.5, 4}, {12, 18}};
+constexpr Interval kRestitution{0.82, 0.95};
+const std::vector<Interval> kRestitutionOut = {{0.5, 0.75}, {0.97, 1.0}};
 
 double radius_of(SceneContext& context, double view_height, int index) {
   return view_height * context.parameters.draw("radius" + std::to_string(index), kRadius, kRadiusOut);
@@ -185,7 +185,7 @@ BallScene::BallScene(SceneContext& context, bool elevation) : look_(context.look
                    {{room_.wall, 0}, {1, 0}, kLeftWall},
                    {{room_.width - room_.wall, 0}, {-1, 0}, kRightWall},
                    {{0, room_.height - room_.wall}, {0, -1}, kCeiling}};
-  context.parameters.draw("restitution", elevation ? kRestitution : Range{0.93, 1.0}, elevation ? kRestitutionOut : std::vector<Range>{{0.6, 0.85}});
+  context.parameters.draw("restitution", elevation ? kRestitution : Interval{0.93, 1.0}, elevation ? kRestitutionOut : std::vector<Interval>{{0.6, 0.85}});
   restitution_ = context.parameters.values().at("restitution");
 }
 
@@ -239,8 +239,7 @@ void BallScene::paint_still(Canvas& canvas) const { paint_room(canvas, room_, lo
 
 void BallScene::paint(Canvas& canvas, const FrameTruth& truth) const {
   for (const BodyState& state : truth.bodies) {
-    const BodyInfo& info = bodies_[static_cast<std::size_t>(state.id)];
-    if (state.visible > 0) canvas.disc(state.position, info.radius, colour_of(info.colour), look_.shading);
+    paint_body(canvas, bodies_[static_cast<std::size_t>(state.id)], state, look_);
   }
 }
 
@@ -255,7 +254,66 @@ std::string BallScene::caption(Random random) const {
   return expand_one(templates, slots, random);
 }
 
-bool BallScene::corrupt(std::string_view, Random) { return false; }
+std::vector<std::string_view> BallScene::corruptions() const {
+  std::vector<std::string_view> kinds = {"energy-gain", "teleport", "vanish", "sudden-stop", "size-change"};
+  if (system_.gravity.y != 0) kinds.insert(kinds.end(), {"gravity-off", "gravity-reversed", "gravity-doubled", "pass-floor"});
+  if (system_.discs.size() > 1) kinds.insert(kinds.end(), {"momentum", "pass-through"});
+  return kinds;
+}
+
+bool BallScene::corrupt(std::string_view kind, int body, Random random) {
+  Disc& disc = system_.discs[static_cast<std::size_t>(body)];
+  if (kind == "gravity-off") {
+    system_.gravity = {};
+  } else if (kind == "gravity-reversed") {
+    system_.gravity = -system_.gravity;
+  } else if (kind == "gravity-doubled") {
+    system_.gravity *= 2;
+  } else if (kind == "energy-gain") {
+    // Above 1 against floor and balls alike, so that no restitution explains it.
+    for (Disc& each : system_.discs) each.restitution = 1.25;
+  } else if (kind == "momentum") {
+    system_.lawless_kick = 0.5 * view_height_;
+  } else if (kind == "pass-floor") {
+    system_.walls_touch = false;
+  } else if (kind == "pass-through") {
+    system_.discs_touch = false;
+  } else if (kind == "vanish") {
+    disc.present = false;
+  } else if (kind == "sudden-stop") {
+    disc.velocity = {};
+    disc.omega = 0;
+  } else if (kind == "size-change") {
+    // Grown balls are lifted clear of the walls.
+    disc.radius *= scale_change(random);
+    for (const Wall& wall : system_.walls) {
+      const double gap = dot(disc.position - wall.point, wall.normal) - disc.radius;
+      if (gap < 0) disc.position -= wall.normal * gap;
+    }
+  } else if (kind == "teleport") {
+    return teleport(disc, random);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+// To a free place at least a quarter of the picture away.
+bool BallScene::teleport(Disc& disc, Random& random) {
+  for (int attempt = 0; attempt < 256; ++attempt) {
+    const double low = room_.wall + disc.radius;
+    const Vec2 at{random.uniform(low, room_.width - low), random.uniform(room_.floor + disc.radius, room_.height - low)};
+    if (length(at - disc.position) < 0.25 * view_height_ && attempt < 255) continue;
+    const bool free = std::all_of(system_.discs.begin(), system_.discs.end(), [&](const Disc& other) {
+      // A crowded room: anywhere far enough will do in the end.
+      return attempt > 192 || &other == &disc || length(other.position - at) > other.radius + disc.radius;
+    });
+    if (!free) continue;
+    disc.position = at;
+    return true;
+  }
+  return false;
+}
 
 SceneInfo bounce_scene() {
   return {"bounce", "a ball, or two, dropped onto the floor of a closed room", make_bounce, joined({kBounceOne, kBounceSideways, kBounceTwo}), 3};

@@ -31,7 +31,8 @@ class BallScene : public Scene {
   void paint_still(Canvas& canvas) const override;
   void paint(Canvas& canvas, const FrameTruth& truth) const override;
   std::string caption(Random random) const override;
-  bool corrupt(std::string_view kind, Random random) override;
+  bool corrupt(std::string_view kind, int body, Random random) override;
+  std::vector<std::string_view> corruptions() const override;
 
   DiscSystem& system() { return system_; }
   const Room& room() const { return room_; }
@@ -46,7 +47,9 @@ class BallScene : public Scene {
   /// Fills $dir: −1 left, 1 right, 0 no slot used.
   int direction = 0;
 
- protected:
+ private:
+  bool teleport(Disc& disc, Random& random);
+
   DiscSystem system_;
   Room room_;
   Look look_;

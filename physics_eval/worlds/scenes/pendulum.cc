@@ -36,8 +36,10 @@ class Pendulum : public Scene {
   }
 
   void advance(double seconds) override {
-    const double pull = gravity_.y / rod_;
-    integrate(state_, seconds, 1.0 / 240, [pull](const std::array<double, 2>& s) { return std::array<double, 2>{s[1], pull * std::sin(s[0])}; });
+    const double pull = pull_ * gravity_.y / rod_, growth = growth_;
+    integrate(state_, seconds, 1.0 / 240, [pull, growth](const std::array<double, 2>& s) {
+      return std::array<double, 2>{s[1], pull * std::sin(s[0]) + growth * s[1]};
+    });
   }
 
   void observe(FrameTruth& truth) override {
@@ -59,7 +61,27 @@ class Pendulum : public Scene {
     const BodyState& bob = truth.bodies[0];
     if (bob.visible > 0) canvas.capsule(pivot_, bob.position, 0.008 * view_height_, look_.line);
     canvas.disc(pivot_, 0.02 * view_height_, look_.line, 0);
-    if (bob.visible > 0) canvas.disc(bob.position, bodies_[0].radius, colour_of(bodies_[0].colour), look_.shading);
+    paint_body(canvas, bodies_[0], bob, look_);
+  }
+
+  std::vector<std::string_view> corruptions() const override { return {"gravity-off", "gravity-reversed", "gravity-doubled", "sudden-stop", "energy-gain"}; }
+
+  bool corrupt(std::string_view kind, int, Random) override {
+    if (kind == "gravity-off") {
+      pull_ = 0;
+    } else if (kind == "gravity-reversed") {
+      pull_ = -1;
+    } else if (kind == "gravity-doubled") {
+      pull_ = 2;
+    } else if (kind == "sudden-stop") {
+      state_[1] = 0;
+    } else if (kind == "energy-gain") {
+      // Negative friction: a swing grows by half in a second.
+      growth_ = 0.8;
+    } else {
+      return false;
+    }
+    return true;
   }
 
   std::string caption(Random random) const override {
@@ -75,6 +97,8 @@ class Pendulum : public Scene {
   double rod_ = 1;
   // Angle from hanging straight down (counter-clockwise) and its rate.
   std::array<double, 2> state_{};
+  // Corrupted twins: gravity's factor, and a friction that adds energy (1/s).
+  double pull_ = 1, growth_ = 0;
 };
 
 }  // namespace
