@@ -28,6 +28,9 @@ if(ORRERY_SANITIZE)
   target_compile_options(orrery_flags INTERFACE -fsanitize=${ORRERY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(orrery_flags INTERFACE -fsanitize=${ORRERY_SANITIZE})
 endif()
+if(ORRERY_FUZZ)
+  target_compile_options(orrery_flags INTERFACE -fsanitize=fuzzer-no-link)  # tests/fuzz links libFuzzer
+endif()
 
 function(orrery_layer name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})

@@ -182,9 +182,9 @@ std::vector<std::string> Fields::texts(std::string_view name) const {
 }
 
 Fields Fields::child(const std::string& name, const Json& value) const {
+  if (!value.is_object()) refuse(name, value, "an object of named fields");  // first: a refused child leaves no trace
   auto& slot = node_->children[name];
   if (slot == nullptr) {
-    if (!value.is_object()) refuse(name, value, "an object of named fields");
     slot = std::make_shared<Node>();
     slot->object = &value;
     slot->path = node_->full_name(name);
