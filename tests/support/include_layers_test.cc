@@ -42,7 +42,7 @@ TEST_CASE("the include scan lets through what the table allows", "[house]") {
   CHECK(breaches_of("core/io/a.cc", text).empty());
   CHECK(breaches_of("core/io/a.cc", "#include <nlohmann/json.hpp>\n").empty());
   CHECK(breaches_of("kernels/cpu/a.cc", "#include <hwy/highway.h>\n#include \"kernels/api/norm.h\"\n").empty());
-  CHECK(breaches_of("physics_eval/track/a.cc", "#include \"physics_eval/worlds/ground_truth.h\"\n").empty());
+  CHECK(breaches_of("physics_eval/track/a.cc", "#include \"physics_eval/worlds/annotations.h\"\n").empty());
   CHECK(breaches_of("apps/orrery/a.cc", "#include <CLI/CLI.hpp>\n#include \"viewer/state/state.h\"\n").empty());
   CHECK(breaches_of("core/ops/backends.cc", "#ifdef ORRERY_CUDA\n#endif\n").empty());
   CHECK(breaches_of("tests/core/a.cc", "#include <dnnl.hpp>\n").empty());
