@@ -112,9 +112,10 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
 AtomicFile::~AtomicFile() { close_and_remove(); }
 
 void AtomicFile::close_and_remove() noexcept {
-  if (descriptor_ < 0) return;
-  ::close(descriptor_);
+  if (descriptor_ < 0 && !parked_) return;
+  if (descriptor_ >= 0) ::close(descriptor_);
   descriptor_ = -1;
+  parked_ = false;
   if (!direct_) ::unlink(temporary_.c_str());
 }
 
@@ -134,19 +135,30 @@ void AtomicFile::write(const void* data, std::size_t bytes) {
   }
 }
 
+int AtomicFile::finish() noexcept {
+  const int error = !direct_ && ::fsync(descriptor_) != 0 ? errno : 0;
+  const int descriptor = std::exchange(descriptor_, -1);
+  parked_ = true;
+  return ::close(descriptor) != 0 && error == 0 ? errno : error;
+}
+
+void AtomicFile::park() {
+  ORRERY_ASSERT(descriptor_ >= 0, "park of ", path_.string(), " after it was finished");
+  const int error = finish();
+  if (error == 0) return;
+  close_and_remove();
+  fail("cannot write", path_, error);
+}
+
 void AtomicFile::commit() {
-  ORRERY_ASSERT(descriptor_ >= 0, "commit of ", path_.string(), " after it was finished");
-  int error = !direct_ && ::fsync(descriptor_) != 0 ? errno : 0;
-  if (error == 0) {
-    const int descriptor = std::exchange(descriptor_, -1);
-    if (::close(descriptor) != 0) error = errno;
-    if (error == 0 && !direct_ && ::rename(temporary_.c_str(), path_.c_str()) != 0) error = errno;
-    if (error != 0 && !direct_) ::unlink(temporary_.c_str());
-  }
+  ORRERY_ASSERT(descriptor_ >= 0 || parked_, "commit of ", path_.string(), " after it was finished");
+  int error = parked_ ? 0 : finish();
+  if (error == 0 && !direct_ && ::rename(temporary_.c_str(), path_.c_str()) != 0) error = errno;
   if (error != 0) {
     close_and_remove();
     fail("cannot write", path_, error);
   }
+  parked_ = false;
   if (!direct_) sync_folder(path_.has_parent_path() ? path_.parent_path() : ".");
 }
 

@@ -28,15 +28,24 @@ class AtomicFile {
 
   void write(const void* data, std::size_t bytes);
   void write(std::string_view text) { write(text.data(), text.size()); }
+  /// Syncs and closes the file before its commit(), so that many can wait for theirs without holding descriptors.
+  void park();
   /// Makes the file visible under its name. Call once, last.
   void commit();
 
+  /// For writers that must seek: open for writing, owned by this object, -1 once parked.
+  int descriptor() const { return descriptor_; }
+  /// What to open for reading back before commit().
+  const std::filesystem::path& temporary() const { return direct_ ? path_ : temporary_; }
+
  private:
   void close_and_remove() noexcept;
+  /// Syncs and closes; 0 or the system's error.
+  int finish() noexcept;
 
   std::filesystem::path path_, temporary_;
   int descriptor_ = -1;
-  bool direct_ = false;
+  bool direct_ = false, parked_ = false;
 };
 
 /// A read-only mapping of a whole file; the bytes live as long as this object. Whoever cuts the file short while it is

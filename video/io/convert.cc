@@ -1,0 +1,223 @@
+#include "video/io/convert.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "core/base/error.h"
+
+namespace orrery::libav {
+namespace {
+
+// Exact rounding and full chroma interpolation: the defaults trade whole grey levels for speed.
+constexpr int kScaleFlags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP | SWS_BITEXACT;
+
+int sws_matrix(AVColorSpace space, int width, int height) {
+  switch (space) {
+    case AVCOL_SPC_BT709: return SWS_CS_ITU709;
+    case AVCOL_SPC_BT470BG:
+    case AVCOL_SPC_SMPTE170M: return SWS_CS_ITU601;
+    case AVCOL_SPC_FCC: return SWS_CS_FCC;
+    case AVCOL_SPC_SMPTE240M: return SWS_CS_SMPTE240M;
+    case AVCOL_SPC_BT2020_NCL:
+    case AVCOL_SPC_BT2020_CL: return SWS_CS_BT2020;
+    // What players do with an untagged file: high definition is BT.709, the rest BT.601.
+    default: return width >= 1280 || height > 576 ? SWS_CS_ITU709 : SWS_CS_ITU601;
+  }
+}
+
+bool is_full_range(const AVFrame& in) {
+  if (in.color_range != AVCOL_RANGE_UNSPECIFIED) return in.color_range == AVCOL_RANGE_JPEG;
+  const int format = in.format;
+  return format == AV_PIX_FMT_YUVJ420P || format == AV_PIX_FMT_YUVJ422P || format == AV_PIX_FMT_YUVJ444P ||
+         format == AV_PIX_FMT_YUVJ440P || format == AV_PIX_FMT_YUVJ411P;
+}
+
+Owned<SwsContext> new_scaler(int in_width, int in_height, int in_format, int width, int height, int format) {
+  Owned<SwsContext> scaler(sws_alloc_context());
+  ORRERY_ASSERT(scaler != nullptr, "[video] out of memory");
+  void* options = scaler.get();
+  av_opt_set_int(options, "srcw", in_width, 0);
+  av_opt_set_int(options, "srch", in_height, 0);
+  av_opt_set_int(options, "src_format", in_format, 0);
+  av_opt_set_int(options, "dstw", width, 0);
+  av_opt_set_int(options, "dsth", height, 0);
+  av_opt_set_int(options, "dst_format", format, 0);
+  av_opt_set_int(options, "sws_flags", kScaleFlags, 0);
+  return scaler;
+}
+
+std::uint8_t blend(int over, int under, int alpha) {
+  return static_cast<std::uint8_t>((over * alpha + under * (255 - alpha) + 127) / 255);
+}
+
+void composite_row(const std::uint8_t* rgba, int width, std::uint32_t background, std::uint8_t* to) {
+  const int red = background >> 16 & 255, green = background >> 8 & 255, blue = background & 255;
+  for (int x = 0; x < width; ++x, rgba += 4, to += 3) {
+    to[0] = blend(rgba[0], red, rgba[3]);
+    to[1] = blend(rgba[1], green, rgba[3]);
+    to[2] = blend(rgba[2], blue, rgba[3]);
+  }
+}
+
+}  // namespace
+
+int Orientation::rotation() const {
+  if (!transpose) return mirror_x && mirror_y ? 180 : 0;
+  return mirror_x == mirror_y ? 0 : mirror_x ? 90 : 270;
+}
+
+Orientation orientation_of(const std::int32_t* matrix) {
+  Orientation orientation;
+  if (matrix == nullptr) return orientation;
+  // Rows (a b u)(c d v): a stored pixel (x, y) is shown at (a·x + c·y, b·x + d·y).
+  const double a = matrix[0], b = matrix[1], c = matrix[3], d = matrix[4];
+  orientation.transpose = std::fabs(b) + std::fabs(c) > std::fabs(a) + std::fabs(d);
+  orientation.mirror_x = (orientation.transpose ? c : a) < 0;
+  orientation.mirror_y = (orientation.transpose ? b : d) < 0;
+  return orientation;
+}
+
+Frame orient(const Frame& frame, Orientation orientation) {
+  const int width = orientation.transpose ? frame.height() : frame.width();
+  const int height = orientation.transpose ? frame.width() : frame.height();
+  Frame out(width, height);
+  for (int y = 0; y < height; ++y) {
+    const int v = orientation.mirror_y ? height - 1 - y : y;
+    for (int x = 0; x < width; ++x) {
+      const int u = orientation.mirror_x ? width - 1 - x : x;
+      std::memcpy(out.at(x, y), orientation.transpose ? frame.at(v, u) : frame.at(u, v), 3);
+    }
+  }
+  return out;
+}
+
+void ToRgb::prepare(const AVFrame& in, int width, int height, AVPixelFormat target) {
+  const int space = sws_matrix(in.colorspace, in.width, in.height);
+  const int range = is_full_range(in) ? 1 : 0;
+  if (scaler_ != nullptr && in_width_ == in.width && in_height_ == in.height && in_format_ == in.format &&
+      width_ == width && height_ == height && space_ == space && range_ == range) {
+    return;
+  }
+  const AVPixFmtDescriptor* format = av_pix_fmt_desc_get(static_cast<AVPixelFormat>(in.format));
+  ORRERY_CHECK(format != nullptr && sws_isSupportedInput(static_cast<AVPixelFormat>(in.format)) != 0,
+               "[video] pixel format ", format != nullptr ? format->name : "unknown", " cannot be converted to RGB");
+  scaler_ = new_scaler(in.width, in.height, in.format, width, height, target);
+  const bool rgb = (format->flags & AV_PIX_FMT_FLAG_RGB) != 0;
+  if (!rgb) {
+    // In 4:2:0 chroma lies at the left, half way between two rows (MPEG-2's siting, H.264's default); centred for JPEG.
+    const bool centred = in.chroma_location == AVCHROMA_LOC_CENTER;
+    if (format->log2_chroma_w == 1) av_opt_set_int(scaler_.get(), "src_h_chr_pos", centred ? 128 : 0, 0);
+    if (format->log2_chroma_h == 1) av_opt_set_int(scaler_.get(), "src_v_chr_pos", 128, 0);
+  }
+  const int* matrix = sws_getCoefficients(space);
+  sws_setColorspaceDetails(scaler_.get(), matrix, rgb ? 1 : range, matrix, 1, 0, 1 << 16, 1 << 16);
+  const int status = sws_init_context(scaler_.get(), nullptr, nullptr);
+  ORRERY_CHECK(status >= 0, "[video] ", in.width, "x", in.height, " ", format->name, " cannot be converted to RGB: ",
+               describe(status));
+  target_ = new_frame();
+  target_->width = width;
+  target_->height = height;
+  target_->format = target;
+  ORRERY_ASSERT(av_frame_get_buffer(target_.get(), 0) >= 0, "[video] out of memory");
+  in_width_ = in.width, in_height_ = in.height, in_format_ = in.format;
+  width_ = width, height_ = height, space_ = space, range_ = range;
+}
+
+void ToRgb::run(const AVFrame& in, int width, int height, std::uint32_t background, Frame& out) {
+  const AVPixFmtDescriptor* format = av_pix_fmt_desc_get(static_cast<AVPixelFormat>(in.format));
+  // Palettes carry alpha entry by entry (GIF, PNG) without saying so in the format's flags everywhere.
+  const bool alpha = format != nullptr && ((format->flags & AV_PIX_FMT_FLAG_ALPHA) != 0 || in.format == AV_PIX_FMT_PAL8);
+  prepare(in, width, height, alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24);
+  if (out.width() != width || out.height() != height) out = Frame(width, height);
+  const int rows = sws_scale(scaler_.get(), in.data, in.linesize, 0, in.height, target_->data, target_->linesize);
+  ORRERY_ASSERT(rows == height, "[video] conversion to RGB gave ", rows, " of ", height, " rows");
+  for (int y = 0; y < height; ++y) {
+    const std::uint8_t* from = target_->data[0] + static_cast<std::ptrdiff_t>(y) * target_->linesize[0];
+    if (alpha) {
+      composite_row(from, width, background, out.row(y));
+    } else {
+      std::memcpy(out.row(y), from, static_cast<std::size_t>(width) * 3);
+    }
+  }
+}
+
+namespace {
+
+// BT.709's luma weights and chroma scales (ITU-R BT.709-6, 3.2 and 3.3) for 8-bit limited range, in 1/65536.
+constexpr double kRed = 0.2126, kGreen = 0.7152, kBlue = 0.0722;
+constexpr int fixed(double value) { return static_cast<int>(value * 65536 + (value < 0 ? -0.5 : 0.5)); }
+constexpr int kYr = fixed(219.0 / 255 * kRed), kYb = fixed(219.0 / 255 * kBlue), kYg = fixed(219.0 / 255) - kYr - kYb;
+constexpr double kBlueScale = 224.0 / 255 / (2 * (1 - kBlue)), kRedScale = 224.0 / 255 / (2 * (1 - kRed));
+constexpr int kUr = fixed(-kBlueScale * kRed), kUb = fixed(kBlueScale * (1 - kBlue)), kUg = -kUr - kUb;
+constexpr int kVb = fixed(-kRedScale * kBlue), kVr = fixed(kRedScale * (1 - kRed)), kVg = -kVr - kVb;
+
+void luma_row(const std::uint8_t* rgb, int width, std::uint8_t* to) {
+  for (int x = 0; x < width; ++x, rgb += 3) {
+    to[x] = static_cast<std::uint8_t>((kYr * rgb[0] + kYg * rgb[1] + kYb * rgb[2] + (16 << 16) + (1 << 15)) >> 16);
+  }
+}
+
+// `sums` has the three colours of two rows added, with a column repeated at either end: weights 1 2 1 around the even
+// column, where left-sited chroma lies, times two rows make 8.
+void chroma_row(const std::vector<int>& sums, int width, std::uint8_t* u, std::uint8_t* v) {
+  const int half = 128 << 19, round = 1 << 18;
+  for (int x = 0; x < width; ++x) {
+    const int* left = &sums[static_cast<std::size_t>(x) * 6];
+    const int r = left[0] + 2 * left[3] + left[6];
+    const int g = left[1] + 2 * left[4] + left[7];
+    const int b = left[2] + 2 * left[5] + left[8];
+    u[x] = static_cast<std::uint8_t>((kUr * r + kUg * g + kUb * b + half + round) >> 19);
+    v[x] = static_cast<std::uint8_t>((kVr * r + kVg * g + kVb * b + half + round) >> 19);
+  }
+}
+
+void to_yuv420p(const Frame& in, AVFrame& out) {
+  const int width = in.width(), chroma_width = (out.width + 1) / 2, chroma_height = (out.height + 1) / 2;
+  const auto row = [&](int y) { return in.row(std::min(y, in.height() - 1)); };
+  for (int y = 0; y < out.height; ++y) {
+    std::uint8_t* to = out.data[0] + static_cast<std::ptrdiff_t>(y) * out.linesize[0];
+    luma_row(row(y), width, to);
+    std::fill(to + width, to + out.width, to[width - 1]);
+  }
+  std::vector<int> sums(static_cast<std::size_t>(2 * chroma_width + 2) * 3);
+  for (int y = 0; y < chroma_height; ++y) {
+    const std::uint8_t *upper = row(2 * y), *lower = row(2 * y + 1);
+    for (int i = 0; i < 3 * width; ++i) sums[static_cast<std::size_t>(i + 3)] = upper[i] + lower[i];
+    for (std::size_t c = 0; c < 3; ++c) {
+      sums[c] = sums[3 + c];
+      const std::size_t last = static_cast<std::size_t>(width) * 3 + c;
+      for (std::size_t i = last + 3; i < sums.size(); i += 3) sums[i] = sums[last];
+    }
+    chroma_row(sums, chroma_width, out.data[1] + static_cast<std::ptrdiff_t>(y) * out.linesize[1],
+               out.data[2] + static_cast<std::ptrdiff_t>(y) * out.linesize[2]);
+  }
+}
+
+// 0RGB32 is blue, green, red, nothing on a little-endian machine: the value is 0x00RRGGBB.
+void to_rgb32(const Frame& in, AVFrame& out) {
+  for (int y = 0; y < out.height; ++y) {
+    std::uint8_t* to = out.data[0] + static_cast<std::ptrdiff_t>(y) * out.linesize[0];
+    for (int x = 0; x < out.width; ++x, to += 4) {
+      const std::uint8_t* from = in.at(std::min(x, in.width() - 1), std::min(y, in.height() - 1));
+      const std::uint32_t value = static_cast<std::uint32_t>(from[0]) << 16 | static_cast<std::uint32_t>(from[1]) << 8 |
+                                  static_cast<std::uint32_t>(from[2]);
+      std::memcpy(to, &value, 4);
+    }
+  }
+}
+
+}  // namespace
+
+void from_rgb(const Frame& in, AVFrame& out) {
+  ORRERY_ASSERT(out.width - in.width() <= 1 && out.height - in.height() <= 1, "[video] picture is ", out.width, "x",
+                out.height, " for a frame of ", in.width(), "x", in.height());
+  if (out.format == AV_PIX_FMT_YUV420P) {
+    to_yuv420p(in, out);
+  } else {
+    ORRERY_ASSERT(out.format == AV_PIX_FMT_0RGB32, "[video] no conversion from RGB to format ", out.format);
+    to_rgb32(in, out);
+  }
+}
+
+}  // namespace orrery::libav
