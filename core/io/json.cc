@@ -141,7 +141,7 @@ void write_string(const std::string& text, std::string& out) {
         out += "\\f";
         break;
       default:
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+        if (static_cast<unsigned char>(c) < 0x20) {
           out += "\\u00";
           out += kHex[static_cast<unsigned char>(c) >> 4];
           out += kHex[c & 15];
