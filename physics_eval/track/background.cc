@@ -1,10 +1,14 @@
 #include "physics_eval/track/background.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
+#include <functional>
+#include <queue>
 
 #include "core/base/parallel.h"
+#include "physics_eval/track/colour.h"
 #include "physics_eval/track/regions.h"
 
 namespace orrery::tracking {
@@ -34,6 +38,117 @@ Frame temporal_median(std::span<const Frame> frames, const std::vector<int>& sam
     }
   });
   return out;
+}
+
+// A value that a pixel shows in a share of the samples.
+struct Candidate {
+  int sum[3] = {0, 0, 0};
+  int count = 0;
+  std::array<std::uint8_t, 3> value() const {
+    return {static_cast<std::uint8_t>((sum[0] + count / 2) / count), static_cast<std::uint8_t>((sum[1] + count / 2) / count),
+            static_cast<std::uint8_t>((sum[2] + count / 2) / count)};
+  }
+};
+
+std::vector<Candidate> candidates(std::span<const Frame> frames, const std::vector<int>& samples, Size pixel) {
+  std::vector<Candidate> out;
+  for (const int t : samples) {
+    const std::uint8_t* p = &frames[static_cast<Size>(t)].bytes()[3 * pixel];
+    Candidate* home = nullptr;
+    for (Candidate& c : out) {
+      const auto value = c.value();
+      if (pixel_distance2(value.data(), p) < 26 * 26) {
+        home = &c;
+        break;
+      }
+    }
+    if (!home) home = &out.emplace_back();
+    for (int c = 0; c < 3; ++c) home->sum[c] += p[c];
+    ++home->count;
+  }
+  return out;
+}
+
+std::vector<std::uint8_t> busy_pixels(std::span<const Frame> frames, const std::vector<int>& samples, const Frame& picture) {
+  const int width = picture.width(), height = picture.height();
+  std::vector<std::uint8_t> busy(static_cast<Size>(width) * static_cast<Size>(height), 0);
+  parallel_for(height, 8, [&](std::int64_t begin, std::int64_t end) {
+    for (Size i = static_cast<Size>(begin * width); i < static_cast<Size>(end * width); ++i) {
+      int near = 0;
+      for (const int t : samples) {
+        near += pixel_distance2(&frames[static_cast<Size>(t)].bytes()[3 * i], &picture.bytes()[3 * i]) < 30 * 30;
+      }
+      busy[i] = near * 100 < 85 * static_cast<int>(samples.size());
+    }
+  });
+  return busy;
+}
+
+struct Choice {
+  double cost;
+  int pixel;
+  std::array<std::uint8_t, 3> value;
+  bool operator>(const Choice& other) const { return cost != other.cost ? cost > other.cost : pixel > other.pixel; }
+};
+
+// The candidate most like a decided neighbour, and a little the most frequent.
+Choice best_choice(const std::vector<Candidate>& options, const Frame& picture, const std::vector<std::uint8_t>& busy,
+                   int pixel, int samples) {
+  const int width = picture.width(), height = picture.height(), x = pixel % width, y = pixel / width;
+  Choice best{1e9, pixel, {}};
+  for (const Candidate& c : options) {
+    const auto value = c.value();
+    int nearest = 1 << 30;
+    for (int ny = std::max(0, y - 1); ny <= std::min(height - 1, y + 1); ++ny) {
+      for (int nx = std::max(0, x - 1); nx <= std::min(width - 1, x + 1); ++nx) {
+        if (!busy[static_cast<Size>(ny * width + nx)]) nearest = std::min(nearest, pixel_distance2(value.data(), picture.at(nx, ny)));
+      }
+    }
+    const double cost = std::sqrt(static_cast<double>(nearest)) - 30.0 * c.count / samples;
+    if (cost < best.cost) best.cost = cost, best.value = value;
+  }
+  return best;
+}
+
+// Pixels that one value does not explain are decided in the order of how well one of their values fits what is decided
+// around them: where several bodies pass in turn, the bare background need not be what a pixel shows most often.
+void settle_busy(std::span<const Frame> frames, const std::vector<int>& samples, Frame& picture) {
+  const int width = picture.width(), height = picture.height();
+  std::vector<std::uint8_t> busy = busy_pixels(frames, samples, picture);
+  std::vector<int> todo;
+  std::vector<int> place(busy.size(), -1);
+  for (int i = 0; i < width * height; ++i) {
+    if (!busy[static_cast<Size>(i)]) continue;
+    place[static_cast<Size>(i)] = static_cast<int>(todo.size());
+    todo.push_back(i);
+  }
+  if (todo.size() == busy.size()) return;
+  std::vector<std::vector<Candidate>> options(todo.size());
+  parallel_for(static_cast<std::int64_t>(todo.size()), 256, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t k = begin; k < end; ++k) {
+      options[static_cast<Size>(k)] = candidates(frames, samples, static_cast<Size>(todo[static_cast<Size>(k)]));
+    }
+  });
+  const int count = static_cast<int>(samples.size());
+  std::priority_queue<Choice, std::vector<Choice>, std::greater<>> queue;
+  const auto offer = [&](int pixel) {
+    const Choice choice = best_choice(options[static_cast<Size>(place[static_cast<Size>(pixel)])], picture, busy, pixel, count);
+    if (choice.cost < 1e4) queue.push(choice);
+  };
+  for (const int i : todo) offer(i);
+  while (!queue.empty()) {
+    const Choice choice = queue.top();
+    queue.pop();
+    const int x = choice.pixel % width, y = choice.pixel / width;
+    if (!busy[static_cast<Size>(choice.pixel)]) continue;
+    std::copy_n(choice.value.begin(), 3, picture.at(x, y));
+    busy[static_cast<Size>(choice.pixel)] = 0;
+    for (int ny = std::max(0, y - 1); ny <= std::min(height - 1, y + 1); ++ny) {
+      for (int nx = std::max(0, x - 1); nx <= std::min(width - 1, x + 1); ++nx) {
+        if (busy[static_cast<Size>(ny * width + nx)]) offer(ny * width + nx);
+      }
+    }
+  }
 }
 
 // Standard deviation of a channel around the background, from the median of the absolute differences over pixels that
@@ -230,7 +345,16 @@ void inpaint(Frame& picture, std::vector<std::uint8_t> hole) {
 
 struct StillRegion {
   double r = 0, g = 0, b = 0;
-  int border = 0, pixels = 0, edge = 0;
+  int border = 0, pixels = 0;
+  int min_x = 1 << 30, min_y = 1 << 30, max_x = -1, max_y = -1;
+  /// A grey thing that is no body: a strip of ground, a rod, a pivot. Bodies are black or white and not drawn out.
+  bool grey_fixture() const {
+    const Chroma c = chroma(r, g, b);
+    if (c.u * c.u + c.v * c.v >= 0.2 * 0.2) return false;
+    const int w = max_x - min_x + 1, h = max_y - min_y + 1;
+    const double lightness = (r + g + b) / 765;
+    return 20 * w < 7 * h || 20 * h < 7 * w || (lightness > 0.2 && lightness < 0.74);
+  }
   std::vector<std::uint8_t> pixel() const {
     return {static_cast<std::uint8_t>(r + 0.5), static_cast<std::uint8_t>(g + 0.5), static_cast<std::uint8_t>(b + 0.5)};
   }
@@ -245,6 +369,8 @@ std::vector<StillRegion> describe(const Frame& picture, const std::vector<std::i
       const std::uint8_t* p = picture.at(x, y);
       region.r += p[0], region.g += p[1], region.b += p[2];
       ++region.pixels;
+      region.min_x = std::min(region.min_x, x), region.max_x = std::max(region.max_x, x);
+      region.min_y = std::min(region.min_y, y), region.max_y = std::max(region.max_y, y);
       region.border += x == 0 || y == 0 || x == width - 1 || y == height - 1;
     }
   }
@@ -258,7 +384,7 @@ void remove_still_bodies(Background& background) {
   Frame& picture = background.picture;
   const int width = picture.width(), height = picture.height(), total = width * height;
   std::vector<int> sizes;
-  const std::vector<std::int32_t> label = smooth_regions(picture, std::max(9.0, 5 * background.noise), sizes);
+  const std::vector<std::int32_t> label = smooth_regions(picture, std::max(16.0, 5 * background.noise), sizes);
   const std::vector<StillRegion> regions = describe(picture, label, sizes.size());
   std::vector<const StillRegion*> ground;
   for (const StillRegion& region : regions) {
@@ -268,6 +394,7 @@ void remove_still_bodies(Background& background) {
   int bodies = 0, covered = 0;
   for (Size i = 0; i < regions.size(); ++i) {
     const StillRegion& region = regions[i];
+    if (region.grey_fixture()) continue;
     if (region.border > 0 || region.pixels > total / 8 || region.pixels < std::max(12, total / 4000)) continue;
     const auto colour = region.pixel();
     bool known = false;
@@ -310,6 +437,7 @@ Background find_background(std::span<const Frame> frames, bool remove_still) {
   const std::vector<int> samples = spread_indices(static_cast<int>(frames.size()), kSamples);
   Background background;
   background.picture = temporal_median(frames, samples);
+  settle_busy(frames, samples, background.picture);
   background.noise = estimate_noise(frames, samples, background.picture);
   set_thresholds(background);
   for (int round = 0; round < 3 && repair_ghosts(frames, samples, background); ++round) {

@@ -44,6 +44,13 @@ const char* colour_name(const TrackColour& colour) {
   return c.value > 0.75 ? "pink" : "purple";
 }
 
+const char* colour_name(const TrackColour& colour, double brightness) {
+  const double high = std::max({colour.r, colour.g, colour.b});
+  if (high < 0.25 * 255 || to_hsv(colour).saturation >= 0.18) return colour_name(colour);
+  const double scale = std::max(1.0, 765 * brightness / (colour.r + colour.g + colour.b));
+  return colour_name({colour.r * scale, colour.g * scale, colour.b * scale});
+}
+
 namespace tracking {
 
 Chroma chroma(double r, double g, double b) {

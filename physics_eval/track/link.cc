@@ -249,6 +249,7 @@ class Linker {
     o.x = segment.x, o.y = segment.y, o.area = segment.area;
     o.xx = segment.xx, o.xy = segment.xy, o.yy = segment.yy;
     o.colour = segment.colour;
+    o.brightness = segment.brightness;
     o.sigma = centroid_sigma(segment, background_);
     if (view == View::partial) {  // the visible part says little about the whole: it moves on as it did
       const double x = state.predicted_x(), y = state.predicted_y();

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "physics_eval/track/thick.h"
+
 namespace orrery::tracking {
 
 namespace {
@@ -214,6 +216,36 @@ double coverage(const std::uint8_t* pixel, const std::uint8_t* base, const Track
   return norm > 1 ? std::clamp(dot / norm, 0.0, 1.0) : 1.0;
 }
 
+// Lightness that a fifth of the pixels exceed: a shaded white ball is white there, not grey.
+double brightest(const std::vector<Run>& runs, const Frame& frame) {
+  std::array<int, 64> histogram{};
+  int total = 0;
+  for (const Run& run : runs) {
+    for (int x = run.x0; x < run.x1; ++x) {
+      const std::uint8_t* p = frame.at(x, run.y);
+      ++histogram[static_cast<Size>((p[0] + p[1] + p[2]) / 12)];
+      ++total;
+    }
+  }
+  int above = 0;
+  for (int i = 63; i >= 0; --i) {
+    above += histogram[static_cast<Size>(i)];
+    if (above * 5 >= total) return (i * 4 + 2) / 255.0;
+  }
+  return 0;
+}
+
+bool is_greyish(const Region& region, const Frame& frame) {
+  double sum[3] = {0, 0, 0};
+  for (const Run& run : region.runs) {
+    for (int x = run.x0; x < run.x1; ++x) {
+      for (int c = 0; c < 3; ++c) sum[c] += frame.at(x, run.y)[c];
+    }
+  }
+  const Chroma c = chroma(sum[0] / region.pixels, sum[1] / region.pixels, sum[2] / region.pixels);
+  return c.u * c.u + c.v * c.v < 0.25 * 0.25;
+}
+
 // Measures the runs. scratch is zero, of the picture's size, and left zero; mask: the frame's foreground (a pixel on its
 // edge is mixed with the background, one on the edge to another body is not).
 Segment measure(std::vector<Run> runs, const Frame& frame, const Background& background,
@@ -266,6 +298,7 @@ Segment measure(std::vector<Run> runs, const Frame& frame, const Background& bac
   out.xy = sums.xy / sums.w - out.x * out.y;
   out.yy = sums.yy / sums.w - out.y * out.y;
   out.contrast = contrast / pixels;
+  out.brightness = brightest(out.runs, frame);
   return out;
 }
 
@@ -318,7 +351,7 @@ std::vector<double> smoothed(const std::vector<double>& histogram) {
   return out;
 }
 
-// Peaks of the lightness of greys at least 0.15 apart: black, dark lines, white.
+// Peaks of the lightness of greys far apart: black and white. Nearer ones are one body's shading.
 std::vector<PaletteColour> grey_peaks(const std::vector<double>& histogram, double least) {
   std::vector<PaletteColour> out;
   std::vector<double> smooth(histogram.size(), 0);
@@ -333,7 +366,7 @@ std::vector<PaletteColour> grey_peaks(const std::vector<double>& histogram, doub
   for (const int i : order) {
     if (smooth[static_cast<Size>(i)] < least || out.size() == 3) break;
     const double l = (i + 0.5) / kLightBins;
-    const bool apart = std::all_of(out.begin(), out.end(), [&](const PaletteColour& o) { return std::abs(o.lightness - l) > 0.15; });
+    const bool apart = std::all_of(out.begin(), out.end(), [&](const PaletteColour& o) { return std::abs(o.lightness - l) > 0.45; });
     if (apart) out.push_back({{0, 0}, true, l});
   }
   return out;
@@ -385,6 +418,12 @@ std::vector<Segment> find_segments(const Frame& frame, const Background& backgro
   for (Region& region : find_regions(label, width, height)) {
     if (region.pixels < smallest_area) continue;
     const int name = region.label;
+    std::vector<Run> thick = thick_part(region);
+    if (!thick.empty()) {
+      region.runs = std::move(thick);
+    } else if (is_greyish(region, frame)) {
+      continue;  // a rod, a string, a spring
+    }
     Segment segment = measure(std::move(region.runs), frame, background, &mask, scratch);
     segment.label = name;
     if (segment.area >= smallest_area) out.push_back(std::move(segment));

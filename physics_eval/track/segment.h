@@ -19,6 +19,8 @@ struct Segment {
   bool cut = false;
   /// Mean Euclidean distance from the background, grey levels.
   double contrast = 0;
+  /// Lightness of its brighter pixels, 0 to 1.
+  double brightness = 0;
   std::vector<Run> runs;
 };
 

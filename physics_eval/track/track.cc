@@ -30,11 +30,12 @@ double spread(std::vector<double> values) {
 }
 
 void summarise(Track& track) {
-  std::vector<double> area, r, g, b, x, y, sigma;
+  std::vector<double> area, r, g, b, x, y, sigma, brightness;
   for (const Observation& o : track.frames) {
     if (!o.visible) continue;
     r.push_back(o.colour.r), g.push_back(o.colour.g), b.push_back(o.colour.b);
     x.push_back(o.x), y.push_back(o.y), sigma.push_back(o.sigma);
+    brightness.push_back(o.brightness);
     if (!o.merged && !o.cut) area.push_back(o.area);
   }
   if (area.empty()) {
@@ -44,7 +45,7 @@ void summarise(Track& track) {
   }
   track.area = median(area);
   track.colour = {median(r), median(g), median(b)};
-  track.colour_word = colour_name(track.colour);
+  track.colour_word = colour_name(track.colour, median(std::move(brightness)));
   const double range = std::hypot(spread(std::move(x)), spread(std::move(y)));
   track.moves = range > std::max(0.8, 10 * median(std::move(sigma)));
 }

@@ -20,6 +20,8 @@ struct TrackColour {
 
 /// The nearest of the common colour words: red, orange, yellow, green, cyan, blue, purple, pink, brown, black, grey, white.
 const char* colour_name(const TrackColour& colour);
+/// The same for a shaded body: greys are named by the lightness of their brighter pixels.
+const char* colour_name(const TrackColour& colour, double brightness);
 
 /// One body in one frame.
 struct Observation {
@@ -36,8 +38,9 @@ struct Observation {
   double sigma = 0;
   /// Central second moments over area, pixels².
   double xx = 0, xy = 0, yy = 0;
-  /// Mean colour of the inner pixels.
+  /// Mean colour of the inner pixels, and the lightness of the brighter ones (0 to 1).
   TrackColour colour;
+  double brightness = 0;
 };
 
 /// One body over the clip.
