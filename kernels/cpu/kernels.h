@@ -9,6 +9,8 @@ void add_matmul_kernels();
 void add_matmul_references();
 void add_norm_kernels();
 void add_softmax_references();
+void add_attention_kernels();
+void add_attention_backward_kernels();
 void add_attention_reference_kernels();
 void add_compress_reference_kernels();
 void add_hyper_connection_reference_kernels();

@@ -11,6 +11,8 @@ void register_cpu_kernels() {
     add_softmax_references();
     add_indexing_references();
     add_norm_kernels();
+    add_attention_kernels();
+    add_attention_backward_kernels();
     add_attention_reference_kernels();
     add_compress_reference_kernels();
     add_hyper_connection_reference_kernels();

@@ -1,0 +1,104 @@
+// The fast attention kernels against the plain loops: odd sizes, tails, every kind of key, f32 and bf16, one thread and two.
+#include "core/base/random.h"
+#include "core/ops/attention.h"
+#include "tests/support/catch.h"
+#include "tests/support/parity.h"
+
+using namespace orrery;
+using test::check_parity;
+
+namespace {
+
+Tensor normal(Shape shape, std::uint64_t seed, DType dtype) {
+  Random random(seed);
+  return Tensor::randn(std::move(shape), random).to(dtype);
+}
+
+struct Case {
+  std::int64_t batch, steps, heads, dim, window, rate, picks;  // rate 0: no entries; picks 0: all of them
+  bool sinks;
+};
+
+// Distinct entries in scattered order, some invisible, some −1.
+Tensor scattered(const Case& c, std::int64_t entries) {
+  const Tensor indices = Tensor::full({c.batch, c.steps, c.picks}, -1, DType::i32);
+  Random random(8);
+  for (std::int64_t row = 0; row < c.batch * c.steps; ++row)
+    for (std::int64_t k = 0; k < std::min(c.picks, entries); ++k)
+      if (!random.chance(0.1))
+        indices.data<std::int32_t>()[row * c.picks + k] = static_cast<std::int32_t>((row * 5 + k * (entries > 7 ? 7 : 1)) % entries);
+  // Steps of 7 are distinct unless 7 divides the number of entries: then drop what repeats.
+  if (entries % 7 == 0 && entries > 7)
+    for (std::int64_t row = 0; row < c.batch * c.steps; ++row)
+      for (std::int64_t k = entries / 7; k < c.picks; ++k) indices.data<std::int32_t>()[row * c.picks + k] = -1;
+  return indices;
+}
+
+}  // namespace
+
+TEST_CASE("sparse_attention: fast against reference", "[attention][parity]") {
+  const DType dtype = GENERATE(DType::f32, DType::bf16);
+  const Case c = GENERATE(Case{1, 1, 1, 1, 1, 0, 0, false}, Case{2, 37, 3, 7, 5, 4, 0, true}, Case{1, 131, 8, 32, 40, 4, 9, true},
+                          Case{1, 300, 4, 64, 272, 68, 0, true}, Case{2, 65, 5, 17, 64, 1, 33, false},
+                          Case{1, 90, 20, 24, 17, 3, 6, true}, Case{1, 13, 97, 16, 4, 2, 3, false});
+  const std::int64_t entries = c.rate ? c.steps / c.rate : 0;
+  INFO(c.steps << " steps, " << c.heads << " heads of " << c.dim << ", window " << c.window << ", rate " << c.rate);
+  const Tensor indices = c.picks ? scattered(c, entries) : Tensor();
+  ops::SparseAttentionOptions options;
+  options.window = c.window;
+  options.rate = std::max<std::int64_t>(1, c.rate);
+  options.scale = 0.3f;
+  check_parity(
+      [&](const std::vector<Tensor>& in) {
+        const auto result = ops::sparse_attention(in[0], in[1], in[2], indices, in[3], options);
+        return std::vector<Tensor>{result.out, result.lse};
+      },
+      {normal({c.batch, c.steps, c.heads, c.dim}, 1, dtype), normal({c.batch, c.steps, c.dim}, 2, dtype),
+       entries ? normal({c.batch, entries, c.dim}, 3, dtype) : Tensor(), c.sinks ? normal({c.heads}, 4, DType::f32) : Tensor()},
+      c.dim + c.window + entries + c.heads);
+}
+
+TEST_CASE("sparse_attention: a later chunk, kept keys and dropped entries", "[attention][parity]") {
+  const bool picked = GENERATE(false, true);
+  ops::SparseAttentionOptions options;
+  options.window = 30;
+  options.rate = 4;
+  options.scale = 0.25f;
+  options.query_start = 1000;
+  options.kv_start = 960;
+  options.entry_start = 200;
+  const Tensor indices = picked ? scattered({1, 70, 4, 32, 30, 4, 5, true}, 66) : Tensor();
+  check_parity(
+      [&](const std::vector<Tensor>& in) {
+        const auto result = ops::sparse_attention(in[0], in[1], in[2], indices, in[3], options);
+        return std::vector<Tensor>{result.out, result.lse, ops::entry_mass(in[0], in[2], indices, result.lse, options)};
+      },
+      {normal({1, 70, 4, 32}, 1, DType::f32), normal({1, 110, 32}, 2, DType::f32), normal({1, 66, 32}, 3, DType::f32),
+       normal({4}, 4, DType::f32)},
+      170);
+}
+
+TEST_CASE("sparse_attention: queries that see nothing give zeros", "[attention][parity]") {
+  ops::SparseAttentionOptions options;
+  options.window = 2;
+  options.rate = 4;
+  options.kv_start = 5;  // the first queries come before every key
+  check_parity(
+      [&](const std::vector<Tensor>& in) {
+        const auto result = ops::sparse_attention(in[0], in[1], in[2], {}, {}, options);
+        return std::vector<Tensor>{result.out, result.lse};
+      },
+      {normal({1, 9, 2, 8}, 1, DType::f32), normal({1, 4, 8}, 2, DType::f32), normal({1, 2, 8}, 3, DType::f32)}, 20);
+}
+
+TEST_CASE("scores far apart neither overflow nor vanish", "[attention][parity]") {
+  ops::SparseAttentionOptions options;
+  options.window = 50;
+  options.scale = 20.0f;
+  check_parity(
+      [&](const std::vector<Tensor>& in) {
+        return std::vector<Tensor>{ops::sparse_attention(in[0], in[1], {}, {}, in[2], options).out};
+      },
+      {normal({1, 70, 2, 16}, 1, DType::f32), normal({1, 70, 16}, 2, DType::f32), normal({2}, 4, DType::f32)},
+      20 * 80 * 4);  // a score of hundreds: its rounding is the weight's
+}
