@@ -58,6 +58,7 @@ struct TensorView {
     return count;
   }
   bool contiguous() const {
+    if (numel() == 0) return true;
     std::int64_t expected = 1;
     for (int i = rank - 1; i >= 0; --i) {
       if (shape[i] != 1 && strides[i] != expected) return false;

@@ -18,9 +18,6 @@ namespace {
 using onednn::Gemm;
 using onednn::Matrix;
 
-// From this many rows on, bringing B into oneDNN's packed order first pays.
-constexpr std::int64_t kPackRows = 192;
-
 bool floating(DType dtype) { return dtype == DType::f32 || dtype == DType::bf16; }
 
 // One of the last two strides is 1 and the other one leaves room for a row (sizes of 1 are free).
@@ -127,10 +124,7 @@ void for_each_gemm(const MatmulArgs& args, const Run& run) {
 
 void matmul_onednn(const MatmulArgs& args) {
   if (args.c.numel() == 0) return;
-  for_each_gemm(args, [](const Gemm& product) {
-    const bool packs = product.batch == 1 && product.a.dtype == DType::bf16 && product.m >= kPackRows;
-    onednn::gemm(product, packs);
-  });
+  for_each_gemm(args, onednn::gemm);
 }
 
 std::vector<float> widened(const Matrix& matrix, std::int64_t batch, std::int64_t rows, std::int64_t columns, bool round) {

@@ -1,6 +1,7 @@
 // oneDNN: the cache of primitives and the matrix product.
 #include "kernels/cpu/onednn.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <new>
 #include <stdexcept>
@@ -9,19 +10,14 @@
 #include <omp.h>
 
 #include "kernels/cpu/onednn_cache.h"
+#include "kernels/cpu/parallel.h"
 
 namespace orrery::onednn {
 
 namespace {
 
 using Dims = dnnl::memory::dims;
-enum Kind : std::int64_t { kGemm = 1, kReorder = 2 };
-
-// The stream of a thread: executions are synchronous, so it only carries the engine.
-dnnl::stream& stream() {
-  thread_local dnnl::stream instance(engine());
-  return instance;
-}
+constexpr std::int64_t kGemmKind = 1;
 
 struct ScratchBuffer {
   std::byte* data = nullptr;
@@ -65,12 +61,135 @@ Plan make_gemm(const Gemm& product, bool pack) {
   attr.set_post_ops(ops);
   const bool repack = pack || a.dtype != b.dtype;
   if (repack && batch == 1) plan.b = dnnl::memory::desc(Dims{k, n}, type_of(a.dtype), dnnl::memory::format_tag::any);
+  const OneThread guard;
   const auto descriptor = matmul_descriptor(engine(), plan.a, plan.b, bias ? &plan.bias : nullptr, plan.c, attr);
   plan.b_is_packed = repack && batch == 1;
   if (plan.b_is_packed) plan.b = descriptor.weights_desc();
   plan.scratchpad = descriptor.scratchpad_desc();
   plan.primitive = dnnl::matmul(descriptor);
   return plan;
+}
+
+std::shared_ptr<const Plan> gemm_plan(const Gemm& product, bool pack) {
+  Key key;
+  key.add(kGemmKind);
+  for (const std::int64_t size : {product.batch, product.m, product.n, product.k}) key.add(size);
+  add_matrix(key, product.a);
+  add_matrix(key, product.b);
+  add_matrix(key, product.c);
+  key.add((product.bias ? 1 : 0) | (product.accumulate ? 2 : 0) | (pack ? 4 : 0));
+  key.add(static_cast<std::int64_t>(product.activation));
+  return plan_for(key, [&] { return make_gemm(product, pack); });
+}
+
+// One primitive on the calling thread; `b` is already as the plan wants it.
+void run_gemm(const Plan& plan, const Gemm& product, const void* b) {
+  const OneThread guard;
+  std::unordered_map<int, dnnl::memory> operands{{DNNL_ARG_SRC, over(plan.a, product.a.data)},
+                                                 {DNNL_ARG_WEIGHTS, over(plan.b, b)},
+                                                 {DNNL_ARG_DST, over(plan.c, product.c.data)}};
+  if (product.bias) operands.emplace(DNNL_ARG_BIAS, over(plan.bias, product.bias));
+  const std::size_t wanted = plan.scratchpad.get_size();
+  if (wanted > 0) operands.emplace(DNNL_ARG_SCRATCHPAD, over(plan.scratchpad, scratch(0, wanted)));
+  plan.primitive.execute(stream(), operands);
+}
+
+// B in the layout and dtype of `target`, in the calling thread's scratch memory.
+const void* packed_b(const Gemm& product, const dnnl::memory::desc& target) {
+  void* packed = scratch(1, target.get_size());
+  reorder(matrix_descriptor(product.b, product.b.dtype, product.batch, product.k, product.n), product.b.data, target, packed);
+  return packed;
+}
+
+void* advance(const Matrix& matrix, std::int64_t elements) {
+  return static_cast<std::byte*>(matrix.data) + elements * size_of(matrix.dtype);
+}
+
+// How a product is cut. Only the shape decides.
+struct Cut {
+  std::int64_t pieces = 1;
+  std::int64_t step = 0;  ///< rows (or columns) of a piece
+  bool by_columns = false;
+};
+
+Cut cut_of(const Gemm& product) {
+  const double flops = 2.0 * static_cast<double>(product.m) * static_cast<double>(product.n) * static_cast<double>(product.k);
+  Cut cut;
+  // Measured: along m, but for long sums into wide results, where every piece would copy all of B again.
+  cut.by_columns = product.n >= product.m && (product.k >= 2048 || product.m < 64);
+  const std::int64_t size = cut.by_columns ? product.n : product.m, least = cut.by_columns ? 64 : 32;
+  const std::int64_t wanted = flops < 4e6 ? 1 : flops < 2e9 ? 2 : flops < 8e9 ? 4 : 16;
+  cut.step = std::max(least, (size + wanted - 1) / wanted);
+  cut.step = (cut.step + least - 1) / least * least;
+  cut.pieces = (size + cut.step - 1) / cut.step;
+  return cut;
+}
+
+Gemm piece_of(const Gemm& product, const Cut& cut, std::int64_t index) {
+  Gemm piece = product;
+  const std::int64_t first = index * cut.step;
+  if (cut.by_columns) {
+    piece.n = std::min(cut.step, product.n - first);
+    piece.b.data = advance(product.b, first * product.b.column_stride);
+    piece.c.data = advance(product.c, first * product.c.column_stride);
+    if (product.bias) piece.bias += first;
+  } else {
+    piece.m = std::min(cut.step, product.m - first);
+    piece.a.data = advance(product.a, first * product.a.row_stride);
+    piece.c.data = advance(product.c, first * product.c.row_stride);
+  }
+  return piece;
+}
+
+// From this many rows on, bringing a B of at most so many elements into oneDNN's packed order first pays.
+constexpr std::int64_t kPackRows = 192, kPackElements = std::int64_t{1} << 21;
+
+void split(const Gemm& product) {
+  const bool mixed = product.a.dtype != product.b.dtype;
+  const bool pack = mixed || (product.a.dtype == DType::bf16 && product.m >= kPackRows && product.n * product.k <= kPackElements);
+  const Cut cut = cut_of(product);
+  if (cut.by_columns || !pack) {
+    parallel_tasks(cut.pieces, [&](std::int64_t index) {
+      const Gemm piece = piece_of(product, cut, index);
+      const auto plan = gemm_plan(piece, mixed);
+      run_gemm(*plan, piece, mixed ? packed_b(piece, plan->b) : piece.b.data);
+    });
+    return;
+  }
+  // All pieces share one packed B; the last one may be shorter, and then its layout has to be the same to share.
+  const auto plan = gemm_plan(piece_of(product, cut, 0), true);
+  const void* b = packed_b(product, plan->b);
+  parallel_tasks(cut.pieces, [&](std::int64_t index) {
+    const Gemm piece = piece_of(product, cut, index);
+    const auto own = gemm_plan(piece, true);
+    if (own->b == plan->b) return run_gemm(*own, piece, b);
+    void* repacked = scratch(2, own->b.get_size());
+    reorder(plan->b, b, own->b, repacked);
+    run_gemm(*own, piece, repacked);
+  });
+}
+
+// Small matrices go in groups of one primitive, large ones alone and cut further when they are few.
+void batched(const Gemm& product) {
+  const double flops = 2.0 * static_cast<double>(product.m) * static_cast<double>(product.n) * static_cast<double>(product.k);
+  const auto part = [&](std::int64_t first, std::int64_t count) {
+    Gemm group = product;
+    group.batch = count;
+    group.a.data = advance(product.a, first * product.a.batch_stride);
+    group.b.data = advance(product.b, first * product.b.batch_stride);
+    group.c.data = advance(product.c, first * product.c.batch_stride);
+    return group;
+  };
+  if (flops >= 1e9) {
+    for (std::int64_t index = 0; index < product.batch; ++index) split(part(index, 1));
+    return;
+  }
+  const std::int64_t group = std::clamp<std::int64_t>(static_cast<std::int64_t>(1e6 / flops), 1, 64);
+  parallel_tasks((product.batch + group - 1) / group, [&](std::int64_t index) {
+    const Gemm own = part(index * group, std::min(group, product.batch - index * group));
+    const auto plan = gemm_plan(own, false);
+    run_gemm(*plan, own, own.a.dtype == own.b.dtype ? own.b.data : packed_b(own, plan->b));
+  });
 }
 
 }  // namespace
@@ -80,7 +199,13 @@ dnnl::engine& engine() {
   return instance;
 }
 
-int threads_here() { return omp_in_parallel() ? 1 : omp_get_max_threads(); }
+dnnl::stream& stream() {
+  thread_local dnnl::stream instance(engine());
+  return instance;
+}
+
+OneThread::OneThread() : previous_(omp_get_max_threads()) { omp_set_num_threads(1); }
+OneThread::~OneThread() { omp_set_num_threads(previous_); }
 
 PlanCache& plan_cache() {
   static PlanCache* instance = new PlanCache;  // never destroyed: threads may outlive any order
@@ -160,31 +285,9 @@ void reorder(const dnnl::memory::desc& from, const void* source, const dnnl::mem
   dnnl::reorder(in, out).execute(stream(), in, out);
 }
 
-void gemm(const Gemm& product, bool pack) {
-  Key key;
-  key.add(kGemm);
-  for (const std::int64_t size : {product.batch, product.m, product.n, product.k}) key.add(size);
-  add_matrix(key, product.a);
-  add_matrix(key, product.b);
-  add_matrix(key, product.c);
-  key.add((product.bias ? 1 : 0) | (product.accumulate ? 2 : 0) | (pack ? 4 : 0));
-  key.add(static_cast<std::int64_t>(product.activation));
-  key.add(threads_here());
+void gemm(const Gemm& product) {
   try {
-    const auto plan = plan_for(key, [&] { return make_gemm(product, pack); });
-    const void* b = product.b.data;
-    if (plan->b_is_packed || product.a.dtype != product.b.dtype) {
-      void* packed = scratch(1, plan->b.get_size());
-      reorder(matrix_descriptor(product.b, product.b.dtype, product.batch, product.k, product.n), b, plan->b, packed);
-      b = packed;
-    }
-    std::unordered_map<int, dnnl::memory> operands{{DNNL_ARG_SRC, over(plan->a, product.a.data)},
-                                                   {DNNL_ARG_WEIGHTS, over(plan->b, b)},
-                                                   {DNNL_ARG_DST, over(plan->c, product.c.data)}};
-    if (product.bias) operands.emplace(DNNL_ARG_BIAS, over(plan->bias, product.bias));
-    const std::size_t wanted = plan->scratchpad.get_size();
-    if (wanted > 0) operands.emplace(DNNL_ARG_SCRATCHPAD, over(plan->scratchpad, scratch(0, wanted)));
-    plan->primitive.execute(stream(), operands);
+    product.batch > 1 ? batched(product) : split(product);
   } catch (const dnnl::error& error) {
     throw std::runtime_error("[matmul] oneDNN refuses " + std::to_string(product.m) + " x " + std::to_string(product.k) +
                              " by " + std::to_string(product.k) + " x " + std::to_string(product.n) + ": " + error.what());

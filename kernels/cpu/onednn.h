@@ -28,9 +28,10 @@ struct Gemm {
   bool accumulate = false;
 };
 
-/// B may be f32 where A is bf16: it is rounded and packed first. With `pack`, B is brought into oneDNN's own order
-/// first, which pays from a few hundred rows on. Throws std::runtime_error when oneDNN has no such product.
-void gemm(const Gemm& product, bool pack = false);
+/// B may be f32 where A is bf16: it is rounded and brought into oneDNN's own order first.
+/// The product is cut into pieces by its shape alone and each piece is run by one thread, so the result does not depend on
+/// the number of threads. Throws std::runtime_error when oneDNN has no such product.
+void gemm(const Gemm& product);
 
 /// Primitives held at the moment, for tests of the bound.
 std::int64_t cached_primitives();

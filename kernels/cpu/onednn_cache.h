@@ -39,8 +39,19 @@ struct Plan {
 };
 
 dnnl::engine& engine();
-/// Threads that a primitive made or run here will use.
-int threads_here();
+/// oneDNN makes and runs primitives for one thread while one lives (its OpenMP setting belongs to the calling thread).
+class OneThread {
+ public:
+  OneThread();
+  ~OneThread();
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int previous_;
+};
+/// The calling thread's stream. Executions are synchronous, so it only carries the engine.
+dnnl::stream& stream();
 /// The plan for `key`; `make` is called when there is none yet. The least recently used plan goes when the cache is full.
 template <class Make>
 std::shared_ptr<const Plan> plan_for(const Key& key, const Make& make);

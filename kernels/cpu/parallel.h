@@ -3,10 +3,33 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <exception>
+#include <mutex>
 
 #include <omp.h>
 
 namespace orrery {
+
+/// Keeps the first exception of a parallel region, which must not leave it, and throws it after the region.
+class FirstError {
+ public:
+  template <class Body>
+  void guard(const Body& body) {
+    try {
+      body();
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!error_) error_ = std::current_exception();
+    }
+  }
+  void rethrow() const {
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::exception_ptr error_;
+};
 
 /// Runs body(begin, end) over [0, count) in contiguous blocks of at least `grain`, at most one a thread.
 template <class Body>
@@ -18,8 +41,11 @@ void parallel_blocks(std::int64_t count, std::int64_t grain, const Body& body) {
     body(std::int64_t{0}, count);
     return;
   }
+  FirstError error;
 #pragma omp parallel for schedule(static, 1) num_threads(static_cast<int>(blocks))
-  for (std::int64_t block = 0; block < blocks; ++block) body(count * block / blocks, count * (block + 1) / blocks);
+  for (std::int64_t block = 0; block < blocks; ++block)
+    error.guard([&] { body(count * block / blocks, count * (block + 1) / blocks); });
+  error.rethrow();
 }
 
 /// Runs body(index) for each index in [0, count), handed out as threads get free.
@@ -29,8 +55,10 @@ void parallel_tasks(std::int64_t count, const Body& body) {
     for (std::int64_t index = 0; index < count; ++index) body(index);
     return;
   }
+  FirstError error;
 #pragma omp parallel for schedule(dynamic, 1)
-  for (std::int64_t index = 0; index < count; ++index) body(index);
+  for (std::int64_t index = 0; index < count; ++index) error.guard([&] { body(index); });
+  error.rethrow();
 }
 
 }  // namespace orrery
