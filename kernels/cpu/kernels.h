@@ -7,6 +7,8 @@ void add_elementwise_references();
 void add_indexing_references();
 void add_matmul_kernels();
 void add_matmul_references();
+void add_copy_kernels();
+void add_elementwise_kernels();
 void add_norm_kernels();
 void add_softmax_references();
 void add_attention_kernels();

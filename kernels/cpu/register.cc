@@ -7,6 +7,8 @@ namespace orrery {
 void register_cpu_kernels() {
   static const bool once = [] {
     add_matmul_kernels();
+    add_elementwise_kernels();
+    add_copy_kernels();
     add_elementwise_references();
     add_softmax_references();
     add_indexing_references();
