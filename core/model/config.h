@@ -1,0 +1,98 @@
+// The configuration of the transformer: DeepSeek-V4's fields under transformers' names (config.json), plus what video
+// needs as extra keys. Attention and routing families are values here, each with one row in the tables of config.cc.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace orrery {
+
+/// A layer's attention family (`layer_types`).
+enum class AttentionKind {
+  sliding,  ///< "sliding_attention": window only
+  csa,      ///< "compressed_sparse_attention": window and the indexer's choice of entries
+  hca,      ///< "heavily_compressed_attention": window and all entries
+};
+
+/// A layer's routing family (`mlp_layer_types`).
+enum class MlpKind {
+  hash_moe,  ///< "hash_moe": experts by token id
+  moe,       ///< "moe": top-k of sqrt-softplus scores with a balancing bias
+};
+
+/// One rotary table (`rope_parameters.main`, `.compress`).
+struct RopeConfig {
+  double theta = 10000;
+  /// YaRN (Peng et al. 2023) when factor > 1; no mscale, as V4.
+  double factor = 1;
+  std::int64_t original_length = 65536;
+  double beta_fast = 32, beta_slow = 1;
+};
+
+/// What the video layout adds (extra keys under "video").
+struct VideoConfig {
+  std::int64_t codes = 0;          ///< size of the codec's code book; 0: a text model
+  std::int64_t grid_rows = 0;      ///< code cells a latent frame, top to bottom
+  std::int64_t grid_columns = 0;
+  std::int64_t trained_context = 0;  ///< tokens; older cache entries are dropped beyond it
+  /// Splits the rotary pairs into (time, row, column) thirds for video tokens.
+  bool rope_3d = false;
+};
+
+struct ModelConfig {
+  std::int64_t vocab_size = 129280;
+  std::int64_t hidden_size = 4096;
+  std::int64_t moe_intermediate_size = 2048;
+  std::int64_t num_attention_heads = 64;
+  std::int64_t head_dim = 512;
+  std::int64_t qk_rope_head_dim = 64;
+  std::int64_t q_lora_rank = 1024;
+  std::int64_t o_groups = 8;
+  std::int64_t o_lora_rank = 1024;
+  std::int64_t sliding_window = 128;
+  std::int64_t index_n_heads = 64;
+  std::int64_t index_head_dim = 128;
+  std::int64_t index_topk = 512;
+  std::int64_t n_routed_experts = 256;
+  std::int64_t n_shared_experts = 1;
+  std::int64_t num_experts_per_tok = 6;
+  double routed_scaling_factor = 1.5;
+  double swiglu_limit = 10;
+  std::int64_t hc_mult = 4;
+  std::int64_t hc_sinkhorn_iters = 20;
+  double hc_eps = 1e-6;
+  double rms_norm_eps = 1e-6;
+  double initializer_range = 0.02;
+  std::int64_t num_nextn_predict_layers = 1;
+  std::int64_t max_position_embeddings = 1048576;
+  std::int64_t bos_token_id = 0;
+  std::int64_t eos_token_id = 1;
+  std::vector<AttentionKind> layer_types;  ///< one a layer
+  std::vector<MlpKind> mlp_layer_types;    ///< one a layer
+  std::int64_t csa_rate = 4;
+  std::int64_t hca_rate = 128;
+  RopeConfig main_rope{};
+  RopeConfig compress_rope{160000, 16, 65536, 32, 1};
+  VideoConfig video;
+
+  std::int64_t num_hidden_layers() const { return static_cast<std::int64_t>(layer_types.size()); }
+  /// Tokens an entry stands for in a layer of this kind; 0 for window-only layers.
+  std::int64_t compress_rate(AttentionKind kind) const;
+  const RopeConfig& rope(AttentionKind kind) const { return kind == AttentionKind::sliding ? main_rope : compress_rope; }
+
+  /// Throws InputError that names the field and the reason when the fields contradict each other.
+  void validate() const;
+};
+
+const char* name_of(AttentionKind kind);
+const char* name_of(MlpKind kind);
+AttentionKind attention_kind(const std::string& name);
+MlpKind mlp_kind(const std::string& name);
+
+/// Reads and writes config.json (transformers' names). Reading validates; unknown keys of other toolkits are ignored.
+ModelConfig read_model_config(const std::string& path);
+ModelConfig parse_model_config(const std::string& json_text, const std::string& source);
+std::string to_json(const ModelConfig& config);
+
+}  // namespace orrery

@@ -1,0 +1,67 @@
+// DeepSeek-V4's transformer over whole sequences, recorded on the tape: training, scoring and the reference for
+// generation (core/generate has the step-by-step twin).
+#pragma once
+
+#include <vector>
+
+#include "core/model/config.h"
+#include "core/model/weights.h"
+
+namespace orrery {
+
+/// How the lightning indexer takes part in a training step (DeepSeek-V3.2 report, §2.1).
+enum class IndexerTraining {
+  off,           ///< it selects; it learns nothing
+  dense_warmup,  ///< attention sees all visible entries; the indexer learns their mass
+  sparse,        ///< attention sees the selected entries; the indexer learns the mass over these
+};
+
+struct ForwardOptions {
+  DType compute = DType::f32;  ///< of activations and products: f32, or bf16 with f32 sums
+  IndexerTraining indexer = IndexerTraining::off;
+  bool mtp = false;         ///< run the multi-token-prediction block too
+  bool checkpoint = false;  ///< recompute each layer in backward instead of keeping it
+};
+
+/// Tokens per expert of one layer, in this batch.
+struct ExpertLoad {
+  std::int64_t layer = 0;
+  MlpKind kind = MlpKind::moe;
+  std::vector<std::int64_t> tokens;  ///< [experts]
+};
+
+struct ForwardResult {
+  Tensor hidden;      ///< [B·S, hidden] after the last norm; logits = hidden · lm_headᵀ
+  Tensor mtp_hidden;  ///< [B·S, hidden]: row (b, t) predicts token t + 2; the last row of a sequence is meaningless
+  Tensor indexer_loss;  ///< one element: mean KL over CSA layers and queries; undefined when off
+  std::vector<ExpertLoad> loads;
+};
+
+class Transformer {
+ public:
+  Transformer(ModelConfig config, Random& random);
+  Transformer(ModelConfig config, TransformerWeights weights);
+
+  const ModelConfig& config() const { return config_; }
+  TransformerWeights& weights() { return weights_; }
+  const TransformerWeights& weights() const { return weights_; }
+  const ParameterList& parameters() const { return weights_.parameters; }
+
+  /// ids [B, S] i32, each in [0, vocab); S ≥ 1. Throws InputError naming the first id out of range.
+  ForwardResult forward(const Tensor& ids, const ForwardOptions& options = {}) const;
+
+  /// [B·S, vocab] f32. For tests and short sequences: training uses ops::linear_cross_entropy on `hidden`.
+  Tensor logits(const Tensor& hidden) const;
+
+  /// Bias balancing (V4, §2.1): each scored layer's bias moves by `rate` against the sign of its expert's load error.
+  void update_router_bias(const std::vector<ExpertLoad>& loads, float rate = 1e-3f);
+
+  /// Parameters that one token uses: shared ones, plus top_k routed experts; embeddings left out.
+  std::int64_t active_parameters() const;
+
+ private:
+  ModelConfig config_;
+  TransformerWeights weights_;
+};
+
+}  // namespace orrery

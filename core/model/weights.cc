@@ -1,0 +1,159 @@
+#include "core/model/weights.h"
+
+#include <cmath>
+
+namespace orrery {
+
+namespace {
+
+// Makes tensors and enters them in the list under "prefix" + name.
+class Builder {
+ public:
+  Builder(const ModelConfig& config, Random& random, ParameterList& list)
+      : config_(config), random_(random), list_(list) {}
+
+  Tensor matrix(const std::string& name, Shape shape, double deviation_scale = 1) {
+    const auto deviation = static_cast<float>(config_.initializer_range * deviation_scale);
+    return add(name, Tensor::randn(std::move(shape), random_, deviation), ParameterKind::matrix);
+  }
+  Tensor embedding(const std::string& name, Shape shape) {
+    return add(name, Tensor::randn(std::move(shape), random_, static_cast<float>(config_.initializer_range)),
+               ParameterKind::embedding);
+  }
+  Tensor constant(const std::string& name, Shape shape, float value) {
+    return add(name, Tensor::full(std::move(shape), value), ParameterKind::vector);
+  }
+  Tensor buffer(const std::string& name, Tensor value) { return add(name, std::move(value), ParameterKind::buffer); }
+
+  CompressorWeights compressor(const std::string& prefix, std::int64_t dim, std::int64_t rate, bool overlap) {
+    const std::int64_t channels = overlap ? 2 * dim : dim;
+    CompressorWeights weights;
+    weights.kv_proj = matrix(prefix + "kv_proj.weight", {channels, config_.hidden_size});
+    weights.gate_proj = matrix(prefix + "gate_proj.weight", {channels, config_.hidden_size});
+    weights.position_bias = constant(prefix + "position_bias", {rate, channels}, 0);
+    weights.kv_norm = constant(prefix + "kv_norm.weight", {dim}, 1);
+    return weights;
+  }
+
+  AttentionWeights attention(const std::string& prefix, AttentionKind kind) {
+    const auto& c = config_;
+    AttentionWeights weights;
+    weights.q_a_proj = matrix(prefix + "q_a_proj.weight", {c.q_lora_rank, c.hidden_size});
+    weights.q_a_norm = constant(prefix + "q_a_norm.weight", {c.q_lora_rank}, 1);
+    weights.q_b_proj = matrix(prefix + "q_b_proj.weight", {c.num_attention_heads * c.head_dim, c.q_lora_rank});
+    weights.kv_proj = matrix(prefix + "kv_proj.weight", {c.head_dim, c.hidden_size});
+    weights.kv_norm = constant(prefix + "kv_norm.weight", {c.head_dim}, 1);
+    weights.o_a_proj = matrix(prefix + "o_a_proj.weight",
+                              {c.o_groups * c.o_lora_rank, c.num_attention_heads * c.head_dim / c.o_groups});
+    weights.o_b_proj = matrix(prefix + "o_b_proj.weight", {c.hidden_size, c.o_groups * c.o_lora_rank}, residual_scale());
+    weights.sinks = constant(prefix + "sinks", {c.num_attention_heads}, 0);
+    if (kind == AttentionKind::sliding) return weights;
+    const bool overlap = kind == AttentionKind::csa;
+    weights.compressor = compressor(prefix + "compressor.", c.head_dim, c.compress_rate(kind), overlap);
+    if (kind == AttentionKind::csa) {
+      const std::string indexer = prefix + "compressor.indexer.";
+      weights.indexer.emplace();
+      weights.indexer->compressor = compressor(indexer, c.index_head_dim, c.csa_rate, true);
+      weights.indexer->q_b_proj = matrix(indexer + "q_b_proj.weight", {c.index_n_heads * c.index_head_dim, c.q_lora_rank});
+      weights.indexer->weights_proj = matrix(indexer + "scorer.weights_proj.weight", {c.index_n_heads, c.hidden_size});
+    }
+    return weights;
+  }
+
+  HyperConnectionWeights hyper_connection(const std::string& prefix) {
+    const std::int64_t n = config_.hc_mult, width = (2 + n) * n;
+    return {matrix(prefix + "fn", {width, n * config_.hidden_size}), constant(prefix + "base", {width}, 0),
+            constant(prefix + "scale", {3}, 1)};
+  }
+
+  HyperConnectionWeights hyper_head(const std::string& prefix) {
+    const std::int64_t n = config_.hc_mult;
+    return {matrix(prefix + "hc_fn", {n, n * config_.hidden_size}), constant(prefix + "hc_base", {n}, 0),
+            constant(prefix + "hc_scale", {1}, 1)};
+  }
+
+  MoeWeights moe(const std::string& prefix, MlpKind kind) {
+    const auto& c = config_;
+    const std::int64_t experts = c.n_routed_experts, inner = c.moe_intermediate_size, hidden = c.hidden_size;
+    MoeWeights weights;
+    weights.gate = matrix(prefix + "gate.weight", {experts, hidden});
+    if (kind == MlpKind::hash_moe) {
+      weights.tid2eid = buffer(prefix + "gate.tid2eid", even_hash_table());
+    } else {
+      weights.bias = buffer(prefix + "gate.e_score_correction_bias", Tensor::zeros({experts}));
+    }
+    weights.gate_up_proj = matrix(prefix + "experts.gate_up_proj", {experts, 2 * inner, hidden});
+    weights.down_proj = matrix(prefix + "experts.down_proj", {experts, hidden, inner}, residual_scale());
+    weights.shared_gate = matrix(prefix + "shared_experts.gate_proj.weight", {inner, hidden});
+    weights.shared_up = matrix(prefix + "shared_experts.up_proj.weight", {inner, hidden});
+    weights.shared_down = matrix(prefix + "shared_experts.down_proj.weight", {hidden, inner}, residual_scale());
+    return weights;
+  }
+
+  LayerWeights layer(const std::string& prefix, AttentionKind attention_kind, MlpKind mlp_kind) {
+    LayerWeights weights;
+    weights.attention_kind = attention_kind;
+    weights.mlp_kind = mlp_kind;
+    weights.input_norm = constant(prefix + "input_layernorm.weight", {config_.hidden_size}, 1);
+    weights.post_attention_norm = constant(prefix + "post_attention_layernorm.weight", {config_.hidden_size}, 1);
+    weights.attention_hc = hyper_connection(prefix + "attn_hc.");
+    weights.mlp_hc = hyper_connection(prefix + "ffn_hc.");
+    weights.attention = attention(prefix + "self_attn.", attention_kind);
+    weights.moe = moe(prefix + "mlp.", mlp_kind);
+    return weights;
+  }
+
+ private:
+  Tensor add(const std::string& name, Tensor value, ParameterKind kind) {
+    list_.add(name, value, kind);
+    return value;
+  }
+
+  // GPT-2's rule: what writes into the residual is scaled down with depth.
+  double residual_scale() const { return 1 / std::sqrt(2.0 * static_cast<double>(config_.num_hidden_layers())); }
+
+  // Token t goes to experts t·k … t·k + k − 1, modulo their number: even over ids, distinct within a token.
+  Tensor even_hash_table() const {
+    const std::int64_t k = config_.num_experts_per_tok;
+    const Tensor table = Tensor::empty({config_.vocab_size, k}, DType::i32);
+    auto* experts = table.data<std::int32_t>();
+    for (std::int64_t slot = 0; slot < config_.vocab_size * k; ++slot)
+      experts[slot] = static_cast<std::int32_t>(slot % config_.n_routed_experts);
+    return table;
+  }
+
+  const ModelConfig& config_;
+  Random& random_;
+  ParameterList& list_;
+};
+
+}  // namespace
+
+TransformerWeights TransformerWeights::create(const ModelConfig& config, Random& random) {
+  config.validate();
+  TransformerWeights weights;
+  Builder build(config, random, weights.parameters);
+  weights.embed = build.embedding("model.embed_tokens.weight", {config.vocab_size, config.hidden_size});
+  for (std::int64_t i = 0; i < config.num_hidden_layers(); ++i) {
+    const auto index = static_cast<std::size_t>(i);
+    weights.layers.push_back(build.layer("model.layers." + std::to_string(i) + ".", config.layer_types[index],
+                                         config.mlp_layer_types[index]));
+  }
+  weights.hc_head = build.hyper_head("model.hc_head.");
+  weights.norm = build.constant("model.norm.weight", {config.hidden_size}, 1);
+  weights.lm_head = build.embedding("lm_head.weight", {config.vocab_size, config.hidden_size});
+  if (config.num_nextn_predict_layers > 0) {
+    MtpWeights& mtp = weights.mtp.emplace();
+    const Shape square{config.hidden_size, config.hidden_size};
+    mtp.e_proj = build.matrix("mtp.0.e_proj.weight", square);
+    mtp.h_proj = build.matrix("mtp.0.h_proj.weight", square);
+    mtp.e_norm = build.constant("mtp.0.enorm.weight", {config.hidden_size}, 1);
+    mtp.h_norm = build.constant("mtp.0.hnorm.weight", {config.hidden_size}, 1);
+    mtp.layer = build.layer("mtp.0.", AttentionKind::sliding, MlpKind::moe);
+    mtp.hc_head = build.hyper_head("mtp.0.hc_head.");
+    mtp.norm = build.constant("mtp.0.norm.weight", {config.hidden_size}, 1);
+  }
+  return weights;
+}
+
+}  // namespace orrery

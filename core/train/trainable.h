@@ -1,0 +1,45 @@
+// What the trainer knows of a model and of data: nothing more.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/nn/parameters.h"
+
+namespace orrery {
+
+/// Tensors whose meaning is between the source and the model.
+struct Batch {
+  std::vector<Tensor> tensors;
+};
+
+/// Data by index: batch(i) is a pure function of i, so that a resumed run sees what an uninterrupted one would.
+class BatchSource {
+ public:
+  virtual ~BatchSource() = default;
+  /// Called from several threads at once.
+  virtual Batch batch(std::uint64_t index) const = 0;
+};
+
+using Metrics = std::vector<std::pair<std::string, double>>;
+
+struct StepLoss {
+  Tensor loss;  ///< one element, recorded on the tape
+  Metrics metrics;
+};
+
+class Trainable {
+ public:
+  virtual ~Trainable() = default;
+  virtual const ParameterList& parameters() const = 0;
+  /// Forward pass. `training` is false in validation.
+  virtual StepLoss loss(const Batch& batch, bool training) = 0;
+  /// After the optimiser moved the parameters (router biases live here).
+  virtual void after_step(std::int64_t step) { static_cast<void>(step); }
+  /// Writes what a user loads (config and weights) into an existing folder.
+  virtual void save(const std::string& folder) const = 0;
+};
+
+}  // namespace orrery

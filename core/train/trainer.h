@@ -1,0 +1,77 @@
+// The training loop: schedule, accumulation, clipping, EMA, validation, log, checkpoints and exact resume.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/optim/optimizer.h"
+#include "core/train/trainable.h"
+
+namespace orrery {
+
+struct TrainConfig {
+  std::int64_t steps = 1000;
+  std::int64_t accumulate = 1;       ///< batches a step
+  OptimizerConfig optimizer;
+  std::int64_t warmup_steps = 100;
+  double decay_fraction = 0.2;       ///< warm-up, stable, then this last share falls linearly to min_lr_ratio
+  double min_lr_ratio = 0.05;
+  double clip_norm = 1.0;            ///< global gradient norm; 0: none
+  double ema = 0.999;                ///< decay of the averaged weights that are saved; 0: none
+  std::int64_t log_every = 10;       ///< steps
+  double checkpoint_seconds = 180;
+  std::int64_t validate_every = 250;  ///< steps; 0: never
+  std::int64_t validation_batches = 4;
+  std::int64_t data_threads = 1;
+  double max_seconds = 0;            ///< stops (with a checkpoint) after this time; 0: none
+};
+
+/// Reads the [train] and [optimizer] tables of a training configuration.
+class Fields;
+TrainConfig read_train_config(const Fields& fields);
+
+/// The learning rate's factor at a step (0-based): linear warm-up, stable, linear decay.
+double schedule_factor(const TrainConfig& config, std::int64_t step);
+
+/// One training run in a folder: `state/` (weights, optimiser moments, averages, counters: exact resume), `log.jsonl`, and
+/// the model as users load it, refreshed at each checkpoint from the averaged weights.
+class Trainer {
+ public:
+  /// Resumes when `folder` holds a state (its config's step count may have grown). Throws InputError when it does not fit.
+  Trainer(Trainable& model, std::shared_ptr<const BatchSource> data, TrainConfig config, std::string folder);
+  ~Trainer();
+
+  /// Named held-out sets; their mean loss and metrics are logged as "name/loss".
+  void add_validation(const std::string& name, std::shared_ptr<const BatchSource> data);
+
+  /// Trains until config.steps, max_seconds or `stop`; writes a checkpoint at the end. Returns the last step's loss.
+  double run(const std::atomic<bool>* stop = nullptr);
+
+  std::int64_t step() const { return step_; }
+
+ private:
+  StepLoss train_step();
+  void validate();
+  void write_checkpoint();
+  void load_state();
+  void log_line(const std::string& kind, double loss, const Metrics& metrics);
+  void swap_in_averages();
+
+  Trainable& model_;
+  std::shared_ptr<const BatchSource> data_;
+  TrainConfig config_;
+  std::string folder_;
+  Optimizer optimizer_;
+  std::vector<std::pair<std::string, std::shared_ptr<const BatchSource>>> validation_;
+  std::vector<Tensor> averages_;
+  std::int64_t step_ = 0;
+  double seconds_ = 0;  ///< trained so far, over all resumes
+  class Prefetcher;
+  std::unique_ptr<Prefetcher> prefetcher_;
+};
+
+}  // namespace orrery
