@@ -24,5 +24,6 @@ struct CommonOptions {
 };
 
 void add_info(CLI::App& app, CommonOptions& common);
+void add_train(CLI::App& app, CommonOptions& common);
 
 }  // namespace orrery::cli

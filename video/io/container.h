@@ -1,5 +1,5 @@
 // What we must know of container files beyond libav: whether a file is cut short, and text in PNG and GIF files.
-// Private to video/io.
+// Included by .cc files of video/io only.
 #pragma once
 
 #include <cstdint>

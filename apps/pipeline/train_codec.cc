@@ -1,0 +1,53 @@
+#include "apps/pipeline/train_codec.h"
+
+#include "apps/pipeline/codec_source.h"
+#include "core/base/random.h"
+#include "core/io/fields.h"
+#include "core/io/toml.h"
+#include "core/train/trainer.h"
+
+namespace orrery::pipeline {
+
+namespace {
+
+CodecSourceOptions read_source(const Fields& fields, const CodecConfig& codec) {
+  CodecSourceOptions options;
+  const Fields data = fields.object("data");
+  options.seed = static_cast<std::uint64_t>(data.integer_or("seed", 1, {0, std::int64_t{1} << 53}));
+  options.windows = data.integer_or("windows", options.windows, {1, 4096});
+  options.latents = data.integer_or("latents", options.latents, {1, 256});
+  options.size = static_cast<int>(data.integer_or("size", options.size, {16, 1024}));
+  options.fps = data.number_or("fps", options.fps, {1, 240});
+  if (data.has("scenes")) options.scenes = data.texts("scenes");
+  options.window.motion_weight = data.number_or("motion_weight", options.window.motion_weight, {0, 1000});
+  options.window.edge_weight = data.number_or("edge_weight", options.window.edge_weight, {0, 1000});
+  options.window.time_factor = codec.time_factor;
+  return options;
+}
+
+}  // namespace
+
+void train_codec(const TrainOptions& options) {
+  const Json toml = read_toml(options.config);
+  const Fields fields(toml, options.config);
+  const CodecConfig config = parse_codec_config(fields.raw("codec").dump(), options.config + ": codec");
+  CodecSourceOptions source = read_source(fields, config);
+  TrainConfig train = read_train_config(fields);
+  const bool bf16 = fields.object("train").choice_or("compute", {"f32", "bf16"}, "bf16") == "bf16";
+  fields.refuse_unknown();
+  train.max_seconds = options.max_seconds;
+
+  Random random(source.seed, 0x636F646563);
+  LatentCodec codec(config, random);
+  codec.compute = bf16 ? DType::bf16 : DType::f32;
+  CodecTraining training(codec);
+  Trainer trainer(training, std::make_shared<CodecSource>(source), train, options.out);
+  CodecSourceOptions held_out = source;
+  held_out.seed = source.seed + 1'000'000;
+  trainer.add_validation("held-out", std::make_shared<CodecSource>(held_out));
+  held_out.split = worlds::Split::out_of_distribution;
+  trainer.add_validation("out-of-distribution", std::make_shared<CodecSource>(held_out));
+  trainer.run(options.stop);
+}
+
+}  // namespace orrery::pipeline

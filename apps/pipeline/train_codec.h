@@ -1,0 +1,19 @@
+// orrery train codec: a latent codec from a TOML configuration, on clips drawn from the worlds.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+namespace orrery::pipeline {
+
+struct TrainOptions {
+  std::string config;        ///< TOML file
+  std::string out;           ///< training folder; resumed when it holds a state
+  double max_seconds = 0;    ///< 0: as many steps as the configuration says
+  const std::atomic<bool>* stop = nullptr;
+};
+
+/// Trains until done, out of time or stopped; `out` then holds the codec and the state to go on from.
+void train_codec(const TrainOptions& options);
+
+}  // namespace orrery::pipeline

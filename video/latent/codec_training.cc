@@ -1,0 +1,95 @@
+#include "video/latent/codec_training.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+#include "core/ops/elementwise.h"
+#include "core/ops/reduce.h"
+#include "core/ops/shape.h"
+
+namespace orrery {
+
+namespace {
+
+constexpr int kMotionStep = 10;  ///< of 255: more than an encoder's noise
+constexpr int kEdgeStep = 20;
+
+int difference(const std::uint8_t* a, const std::uint8_t* b) {
+  return std::max({std::abs(a[0] - b[0]), std::abs(a[1] - b[1]), std::abs(a[2] - b[2])});
+}
+
+float pixel_weight(std::span<const Frame> frames, std::size_t t, int x, int y, const CodecWindow& window) {
+  const Frame& frame = frames[t];
+  const std::uint8_t* here = frame.at(x, y);
+  float weight = 1;
+  const bool moves = (t > 0 && difference(here, frames[t - 1].at(x, y)) > kMotionStep) ||
+                     (t + 1 < frames.size() && difference(here, frames[t + 1].at(x, y)) > kMotionStep);
+  const bool edge = (x + 1 < frame.width() && difference(here, frame.at(x + 1, y)) > kEdgeStep) ||
+                    (y + 1 < frame.height() && difference(here, frame.at(x, y + 1)) > kEdgeStep);
+  if (moves) weight += static_cast<float>(window.motion_weight);
+  if (edge) weight += static_cast<float>(window.edge_weight);
+  return weight;
+}
+
+}  // namespace
+
+void CodecWindow::append(std::span<const Frame> frames, std::vector<float>& chunks, std::vector<float>& weights) const {
+  ORRERY_ASSERT(!frames.empty() && (static_cast<std::int64_t>(frames.size()) - 1) % time_factor == 0, "[codec] a window of ",
+                frames.size(), " frames, expected 1 + k·", time_factor);
+  for (std::size_t t = 0; t < frames.size(); ++t) {
+    const std::int64_t copies = t == 0 ? time_factor : 1;
+    for (std::int64_t copy = 0; copy < copies; ++copy) {
+      for (const std::uint8_t byte : frames[t].bytes()) chunks.push_back(static_cast<float>(byte) * (2.0f / 255.0f) - 1.0f);
+      // Of a frame that stands alone only the last copy is shown.
+      const float shown = copy + 1 == copies ? 1.0f : 0.0f;
+      for (int y = 0; y < frames[t].height(); ++y)
+        for (int x = 0; x < frames[t].width(); ++x) weights.insert(weights.end(), 3, shown * pixel_weight(frames, t, x, y, *this));
+    }
+  }
+}
+
+StepLoss CodecTraining::loss(const Batch& batch, bool) {
+  const CodecConfig& c = codec_.config();
+  const Tensor &chunks = batch.tensors.at(0), &weights = batch.tensors.at(1);
+  const std::int64_t windows = chunks.dim(0), length = chunks.dim(1), t = chunks.dim(2), h = chunks.dim(3), w = chunks.dim(4);
+  const Tensor flat = chunks.reshaped({windows * length, t, h, w, 3});
+  const Tensor quantized = codec_.quantize(codec_.encode(flat));
+  const std::int64_t rows = quantized.dim(1), columns = quantized.dim(2), dims = quantized.dim(3);
+
+  Tensor history;
+  if (c.history > 0) {
+    // Earlier latents by shifting along the window, zeros before its begin; the oldest first.
+    const Tensor sequence = ops::reshape(quantized, {windows, length, rows * columns * dims});
+    std::vector<Tensor> parts;
+    for (std::int64_t back = c.history; back >= 1; --back) {
+      Tensor shifted;
+      if (back >= length) {
+        shifted = Tensor::zeros({windows, length, rows * columns * dims});
+      } else {
+        const Tensor zeros = Tensor::zeros({windows, back, rows * columns * dims});
+        shifted = ops::concat({zeros, ops::narrow(sequence, 1, 0, length - back)}, 1);
+      }
+      parts.push_back(ops::reshape(shifted, {windows * length, rows, columns, dims}));
+    }
+    history = ops::concat(parts, 3);
+  }
+  const Tensor decoded = codec_.decode(quantized, history);
+  const Tensor square = ops::square(ops::sub(decoded, flat));
+  const Tensor pixel_weights = weights.reshaped(square.shape());
+  double weight_sum = 0, shown_sum = 0, shown_error = 0;
+  const float *error = square.data<float>(), *weight = pixel_weights.data<float>();
+  for (std::int64_t i = 0; i < square.numel(); ++i) {
+    weight_sum += weight[i];
+    const bool shown = weight[i] > 0;
+    shown_sum += shown ? 1 : 0;
+    shown_error += shown ? error[i] : 0;
+  }
+  StepLoss result;
+  result.loss = ops::scale(ops::sum(ops::mul(square, pixel_weights)), static_cast<float>(1 / weight_sum));
+  // The signal's range is 2 here: PSNR = 10·log10(4 / mean square).
+  result.metrics = {{"psnr", 10 * std::log10(4 / std::max(1e-12, shown_error / shown_sum))}};
+  return result;
+}
+
+}  // namespace orrery

@@ -1,0 +1,30 @@
+// Training of the latent codec: windows of a few latent frames, squared error that counts moving and edged pixels more.
+#pragma once
+
+#include "core/train/trainable.h"
+#include "video/latent/codec.h"
+
+namespace orrery {
+
+/// A window of frames as the codec's training batch wants it: appends one window's chunks to `chunks` and its pixel
+/// weights to `weights`. The first frame is a latent frame alone; frames.size() = 1 + k · time_factor.
+/// Weight of a pixel: 1, + motion_weight where it differs from the frame before or after, + edge_weight on edges.
+struct CodecWindow {
+  double motion_weight = 6, edge_weight = 3;
+  std::int64_t time_factor = 4;
+  void append(std::span<const Frame> frames, std::vector<float>& chunks, std::vector<float>& weights) const;
+};
+
+/// batch.tensors: chunks [B, L, time_factor, H, W, 3] in [−1, 1] and weights of the same shape.
+class CodecTraining : public Trainable {
+ public:
+  explicit CodecTraining(LatentCodec& codec) : codec_(codec) {}
+  const ParameterList& parameters() const override { return codec_.parameters(); }
+  StepLoss loss(const Batch& batch, bool training) override;
+  void save(const std::string& folder) const override { save_codec(codec_, folder); }
+
+ private:
+  LatentCodec& codec_;
+};
+
+}  // namespace orrery
