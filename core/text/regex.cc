@@ -162,7 +162,7 @@ pcre2_code* compile_code(const std::string& pattern, const std::string& translat
 }
 
 /// The heap and step limits keep a hostile pattern from taking all memory or for ever.
-constexpr std::uint32_t kMatchLimit = 200'000'000;
+constexpr std::uint32_t kMatchLimit = 20'000'000;
 constexpr std::size_t kJitStackStart = 64 * 1024, kJitStackLimit = 32 * 1024 * 1024;
 
 }  // namespace

@@ -197,8 +197,8 @@ Tokenizer Tokenizer::parse(std::string_view text, const std::string& source) {
   ORRERY_CHECK(version == "1.0", source, ": version is \"", version, "\", expected \"1.0\"");
   check_normalizer(file.raw("normalizer"), source);
   check_decoder(file.raw("decoder"), source);
-  state->pretokenizer = Pretokenizer::from_json(file.raw("pre_tokenizer"), source + ": pre_tokenizer");
   try {
+    state->pretokenizer = Pretokenizer::from_json(file.raw("pre_tokenizer"), source + ": pre_tokenizer");
     state->bpe = std::make_shared<const Bpe>(read_model(file.object("model"), source + ": model"));
     read_added_tokens(file, *state->bpe, state->added, source);
   } catch (const InputError& error) {
