@@ -61,4 +61,11 @@ void parallel_tasks(std::int64_t count, const Body& body) {
   error.rethrow();
 }
 
+/// out[i] = Σ_r rows[r][i], r in order: joins the shares of chunks.
+inline void add_rows(const float* rows, std::int64_t count, std::int64_t width, float* out) {
+  std::fill(out, out + width, 0.0f);
+  for (std::int64_t r = 0; r < count; ++r)
+    for (std::int64_t i = 0; i < width; ++i) out[i] += rows[r * width + i];
+}
+
 }  // namespace orrery

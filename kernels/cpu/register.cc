@@ -12,6 +12,9 @@ void register_cpu_kernels() {
     add_elementwise_references();
     add_softmax_references();
     add_indexing_references();
+    add_rms_norm_kernels();
+    add_rope_kernels();
+    add_moe_kernels();
     add_norm_kernels();
     add_attention_kernels();
     add_attention_backward_kernels();

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "hwy/highway.h"
+#include <hwy/highway.h>
 #include "kernels/api/bfloat16.h"
 #include "kernels/api/types.h"
 

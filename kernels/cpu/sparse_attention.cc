@@ -8,9 +8,9 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/sparse_attention.cc"
-#include "hwy/foreach_target.h"
-// clang-format: foreach_target.h comes first
-#include "hwy/highway.h"
+#include <hwy/foreach_target.h>
+// foreach_target.h compiles this file once a target, so it comes before highway.h
+#include <hwy/highway.h>
 #include "kernels/api/registry.h"
 #include "kernels/cpu/arena.h"
 #include "kernels/cpu/attention_block-inl.h"
