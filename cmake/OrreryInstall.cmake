@@ -21,7 +21,7 @@ endforeach()
 list(REMOVE_DUPLICATES folders)
 foreach(folder IN LISTS folders)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/orrery/${folder}
-    FILES_MATCHING PATTERN "*.h")
+    FILES_MATCHING PATTERN "libav" EXCLUDE PATTERN "*.h")
 endforeach()
 
 set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/orrery)

@@ -20,6 +20,10 @@ TEST_CASE("the include scan finds each kind of breach", "[house]") {
   CHECK(count("core/ops/a.cc", "#include \"kernels/cpu/convert.h\"\n") == 1);
   CHECK(count("core/model/a.h", "#include \"video/frames/frame.h\"\n") == 1);
   CHECK(count("video/io/a.cc", "#include \"video/latent/codec.h\"\n") == 1);
+  CHECK(count("video/io/a.h", "#include <libavcodec/avcodec.h>\n") == 1);
+  CHECK(count("video/io/libav/a.h", "#include <libavcodec/avcodec.h>\n") == 0);
+  CHECK(count("viewer/a.cc", "#include \"video/io/libav/libav.h\"\n") == 1);
+  CHECK(count("video/io/a.cc", "#include \"video/io/libav/libav.h\"\n") == 0);
   CHECK(count("video/frames/a.cc", "#include \"core/model/model.h\"\n") == 1);
   CHECK(count("physics_eval/laws/a.cc", "#include \"core/generate/sampler.h\"\n") == 1);
   CHECK(count("physics_eval/laws/a.cc", "#include \"physics_eval/worlds/bounce.h\"\n") == 1);

@@ -1,5 +1,5 @@
 // What we must know of container files beyond libav: whether a file is cut short, and text in PNG and GIF files.
-// Included by .cc files of video/io only.
+// Private to video/io.
 #pragma once
 
 #include <cstdint>

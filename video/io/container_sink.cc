@@ -11,10 +11,10 @@
 #include "core/base/error.h"
 #include "core/io/files.h"
 #include "video/io/container.h"
-#include "video/io/convert.h"
-#include "video/io/libav.h"
+#include "video/io/libav/convert.h"
+#include "video/io/libav/libav.h"
 #include "video/io/metadata_keys.h"
-#include "video/io/palette.h"
+#include "video/io/libav/palette.h"
 #include "video/io/sink.h"
 
 namespace orrery {

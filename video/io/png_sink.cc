@@ -4,7 +4,7 @@
 #include "core/base/error.h"
 #include "core/io/files.h"
 #include "video/io/container.h"
-#include "video/io/libav.h"
+#include "video/io/libav/libav.h"
 #include "video/io/metadata_keys.h"
 #include "video/io/sink.h"
 

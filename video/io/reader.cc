@@ -10,8 +10,8 @@
 
 #include "core/base/error.h"
 #include "video/io/container.h"
-#include "video/io/convert.h"
-#include "video/io/decoder.h"
+#include "video/io/libav/convert.h"
+#include "video/io/libav/decoder.h"
 #include "video/io/metadata_keys.h"
 #include "video/io/writer.h"
 
@@ -100,7 +100,9 @@ void VideoReader::State::open() {
   }
   frame_seconds = info.source_fps > 0 ? 1 / info.source_fps : 0;
   // Containers round times to their tick (1 ms in Matroska, 10 ms in GIF): a picture that begins within a tick counts.
-  tolerance = std::min(tick, options.fps > 0 ? 0.5 / options.fps : tick) + 1e-7;
+  // A sequence's times are exact: its frames are counted.
+  const double blur = container::is_sequence(path) ? 0 : tick;
+  tolerance = std::min(blur, options.fps > 0 ? 0.5 / options.fps : blur) + 1e-7;
   const std::int32_t* matrix = libav::display_matrix(stream);
   orientation = libav::orientation_of(matrix);
   ahead = decode();

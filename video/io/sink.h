@@ -1,4 +1,4 @@
-// Where VideoWriter's frames go: one kind for containers, one for PNG files. Included by .cc files of video/io only.
+// Where VideoWriter's frames go: one kind for containers, one for PNG files. Private to video/io.
 #pragma once
 
 #include <memory>

@@ -4,6 +4,7 @@
 #include "core/base/parallel.h"
 #include "core/base/random.h"
 #include "tests/support/catch.h"
+#include "video/frames/contact_sheet.h"
 #include "video/frames/frame_hash.h"
 #include "video/frames/resize.h"
 
@@ -116,4 +117,26 @@ TEST_CASE("resizing gives the same bytes for any thread count", "[frames]") {
   set_thread_count(3);
   CHECK(resize(frame, 200, 130) == one);
   set_thread_count(before);
+}
+
+TEST_CASE("a contact sheet holds every frame in its place and the labels under them", "[frames]") {
+  std::vector<Frame> frames;
+  for (int i = 0; i < 5; ++i) frames.push_back(noise(20, 10, 10 + static_cast<std::uint64_t>(i)));
+  ContactSheet options;
+  options.columns = 3;
+  const Frame plain = make_contact_sheet(frames, {}, options);
+  CHECK(plain.width() == 3 * 24 + 4);
+  CHECK(plain.height() == 2 * 14 + 4);
+  for (int i = 0; i < 5; ++i) {
+    const Frame& frame = frames[static_cast<std::size_t>(i)];
+    for (int y = 0; y < 10; ++y) {
+      CHECK(std::equal(frame.row(y), frame.row(y) + 60, plain.at(4 + i % 3 * 24, 4 + i / 3 * 14 + y)));
+    }
+  }
+  const std::vector<std::string> labels = {"a", "", "", "", ""};
+  const Frame labelled = make_contact_sheet(frames, labels, options);
+  CHECK(labelled.height() == 2 * 25 + 4);
+  CHECK(int{labelled.at(4 + 1, 4 + 10 + 3)[0]} == 0xE0);  // The top of an A: dots 1 to 3 of 5.
+  CHECK(int{labelled.at(4, 4 + 10 + 3)[0]} == 0x20);
+  CHECK_THROWS(make_contact_sheet({}, {}, options));
 }

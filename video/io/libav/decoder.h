@@ -1,10 +1,11 @@
-// The decoded pictures of one file's video stream, in presentation order. Included by .cc files of video/io only.
+// The decoded pictures of one file's video stream, in presentation order. Private to video/io.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 
-#include "video/io/libav.h"
+#include "video/io/libav/libav.h"
 
 namespace orrery::libav {
 
@@ -37,6 +38,7 @@ class Decoder {
   AVFormatContext* format_ = nullptr;
   int index_ = -1;
   bool has_audio_ = false, drained_ = false;
+  std::atomic<bool> error_logged_{false};
   Owned<AVCodecContext> codec_;
   Owned<AVFrame> frame_;
   Owned<AVPacket> packet_;

@@ -1,5 +1,6 @@
-#include "video/io/libav.h"
+#include "video/io/libav/libav.h"
 
+#include <atomic>
 #include <mutex>
 
 #include "core/base/error.h"
@@ -9,6 +10,10 @@ namespace orrery::libav {
 namespace {
 
 void log_line(void* source, int level, const char* format, va_list arguments) {
+  if (source != nullptr && level <= AV_LOG_ERROR && *static_cast<const AVClass**>(source) == avcodec_get_class()) {
+    auto* flag = static_cast<std::atomic<bool>*>(static_cast<AVCodecContext*>(source)->opaque);
+    if (flag != nullptr) flag->store(true);
+  }
   if (level > AV_LOG_WARNING || log_level() != LogLevel::debug) return;
   char line[512];
   int prefix = 1;

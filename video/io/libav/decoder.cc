@@ -1,4 +1,4 @@
-#include "video/io/decoder.h"
+#include "video/io/libav/decoder.h"
 
 #include <algorithm>
 #include <cstring>
@@ -88,6 +88,8 @@ void Decoder::open_codec(const std::string& path) {
   ORRERY_ASSERT(codec_ != nullptr, "[video] out of memory");
   int status = avcodec_parameters_to_context(codec_.get(), stream().codecpar);
   ORRERY_CHECK(status >= 0, "[video] ", path, ": ", describe(status));
+  // FFV1 conceals a slice whose checksum is wrong and only logs it; others' error lines may be harmless.
+  if (codec->id == AV_CODEC_ID_FFV1) codec_->opaque = &error_logged_;
   codec_->pkt_timebase = stream().time_base;
   codec_->thread_count = std::min(thread_count(), 16);
   status = avcodec_open2(codec_.get(), codec, nullptr);
@@ -124,6 +126,7 @@ AVFrame* Decoder::next() {
       if (frame_->decode_error_flags != 0 || (frame_->flags & AV_FRAME_FLAG_CORRUPT) != 0) {
         note("a picture is corrupt");
       }
+      if (error_logged_) note("a picture's checksum is wrong");
       return frame_.get();
     }
     if (status == AVERROR_EOF) return nullptr;

@@ -1,11 +1,11 @@
 // Between libav's pictures and our RGB frames: colour matrix and range as tagged, alpha composited, rotation undone.
-// Included by .cc files of video/io only.
+// Private to video/io.
 #pragma once
 
 #include <cstdint>
 
 #include "video/frames/frame.h"
-#include "video/io/libav.h"
+#include "video/io/libav/libav.h"
 
 namespace orrery::libav {
 

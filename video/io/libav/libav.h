@@ -1,5 +1,5 @@
 // The one place that meets libav's versions (FFmpeg 5.1 to 7.1): owning pointers, error texts, silenced logging, and the
-// few calls that changed. Included by .cc files of video/io only.
+// few calls that changed. Private to video/io.
 #pragma once
 
 #include <memory>
@@ -47,7 +47,8 @@ class Dictionary {
 /// libav's words for an error code.
 std::string describe(int error);
 
-/// Sends libav's log to ours at debug level, once a process: libraries never print.
+/// Sends libav's log to ours at debug level, once a process: libraries never print. An error line of a codec whose
+/// `opaque` is a std::atomic<bool> sets that: some decoders tell of damage in no other way.
 void redirect_log();
 
 /// The allocation or throws.

@@ -1,4 +1,4 @@
-#include "video/io/palette.h"
+#include "video/io/libav/palette.h"
 
 #include "core/base/error.h"
 

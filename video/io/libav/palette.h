@@ -1,8 +1,8 @@
-// RGB frames → 256-colour pictures, each with a palette made for it. Included by .cc files of video/io only.
+// RGB frames → 256-colour pictures, each with a palette made for it. Private to video/io.
 #pragma once
 
 #include "video/frames/frame.h"
-#include "video/io/libav.h"
+#include "video/io/libav/libav.h"
 
 namespace orrery::libav {
 
