@@ -109,6 +109,12 @@ std::vector<std::string> words_of(std::string_view grammar) {
   return words;
 }
 
+Subject subject_of(const BodyInfo& body, double view_height) {
+  constexpr double kSmallShare = 0.087, kBigShare = 0.118;
+  const double share = body.radius / view_height;
+  return {body.colour, share < kSmallShare ? -1 : (share > kBigShare ? 1 : 0)};
+}
+
 std::string noun(const Subject& subject, Random& random) {
   std::string text;
   if (subject.size != 0 && random.chance(0.5)) text = expand(subject.size < 0 ? kSmall : kBig, {}, random) + " ";

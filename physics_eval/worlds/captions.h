@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/random.h"
+#include "physics_eval/worlds/annotations.h"
 
 namespace orrery::worlds {
 
@@ -28,6 +29,9 @@ struct Subject {
   /// A template of nouns.
   std::string_view noun = "(ball|ball|ball|ball|sphere)";
 };
+
+/// A body in words: its size is small or big by its radius as a share of the picture's height, the same in every scene.
+Subject subject_of(const BodyInfo& body, double view_height);
 
 /// "red ball", "small red ball".
 std::string noun(const Subject& subject, Random& random);

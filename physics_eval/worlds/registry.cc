@@ -1,7 +1,13 @@
 #include "core/base/error.h"
 #include "physics_eval/worlds/scene.h"
 #include "physics_eval/worlds/scenes/balls.h"
+#include "physics_eval/worlds/scenes/blocks.h"
+#include "physics_eval/worlds/scenes/cradle.h"
+#include "physics_eval/worlds/scenes/double_pendulum.h"
+#include "physics_eval/worlds/scenes/orbit.h"
 #include "physics_eval/worlds/scenes/pendulum.h"
+#include "physics_eval/worlds/scenes/phyworld.h"
+#include "physics_eval/worlds/scenes/spring.h"
 
 namespace orrery::worlds {
 
@@ -13,6 +19,17 @@ const std::vector<SceneInfo>& scene_registry() {
     rows.push_back(roll_scene());
     rows.push_back(collide_scene());
     rows.push_back(pendulum_scene());
+    rows.push_back(double_pendulum_scene());
+    rows.push_back(cradle_scene());
+    rows.push_back(ramp_scene());
+    rows.push_back(seesaw_scene());
+    rows.push_back(stack_scene());
+    rows.push_back(dominoes_scene());
+    rows.push_back(spring_scene());
+    rows.push_back(orbit_scene());
+    rows.push_back(phyworld_uniform_scene());
+    rows.push_back(phyworld_collision_scene());
+    rows.push_back(phyworld_parabola_scene());
     return rows;
   }();
   return registry;

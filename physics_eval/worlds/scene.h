@@ -42,6 +42,10 @@ class Scene {
   virtual void paint(Canvas& canvas, const FrameTruth& truth) const = 0;
   /// A caption that is true of the clip from its start, worded by `random`.
   virtual std::string caption(Random random) const = 0;
+  /// Bodies of one group get one colour; by default each has its own.
+  virtual int colour_group(int body) const { return body; }
+  /// Metres a pixel of a picture so many pixels high.
+  virtual double metres_per_pixel(int height) const { return view_height_ / height; }
   /// Whether paint() follows the states it is given, so that view corruptions can change them.
   virtual bool paints_states() const { return true; }
   /// Makes the physics itself break a law from now on, on `body` where the kind is about one; see corrupt.h for kinds.
@@ -72,6 +76,8 @@ struct SceneInfo {
   std::vector<std::string_view> grammar;
   /// Share in sampling when no scenes are named; 0: only by name.
   double weight = 1;
+  /// What `orrery simulate` makes when not told otherwise.
+  double fps = 24, seconds = 10;
 };
 
 /// All scenes, in a fixed order.

@@ -86,7 +86,8 @@ World::World(const WorldSpec& spec)
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
   for (std::size_t i = 0; i < bodies.size(); ++i) {
-    if (bodies[i].colour.empty()) bodies[i].colour = names[i % names.size()];
+    const auto group = static_cast<std::size_t>(scene_->colour_group(static_cast<int>(i)));
+    if (bodies[i].colour.empty()) bodies[i].colour = names[group % names.size()];
   }
   still_ = Frame(spec_.width, spec_.height);
   paint_background(look_, still_);

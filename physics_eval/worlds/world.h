@@ -63,7 +63,7 @@ class World {
   Scene& scene() { return *scene_; }
   const Scene& scene() const { return *scene_; }
   const Look& look() const { return look_; }
-  double metres_per_pixel() const { return scene_->view_height() / spec_.height; }
+  double metres_per_pixel() const { return scene_->metres_per_pixel(spec_.height); }
   /// How a push changes the velocity of the body it meets (m/s).
   double push_speed() const { return scene_->view_height(); }
 

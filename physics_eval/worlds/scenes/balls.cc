@@ -5,13 +5,14 @@
 #include <numbers>
 #include <utility>
 
+#include "physics_eval/worlds/captions.h"
+
 namespace orrery::worlds {
 namespace {
 
 // Radii are in shares of the picture's height: 4.5 to 9 pixels at 64².
 constexpr Interval kRadius{0.07, 0.14};
 const std::vector<Interval> kRadiusOut = {{0.045, 0.062}, {0.15, 0.19}};
-constexpr double kSmall = 0.087, kBig = 0.118;
 constexpr Interval kGravity{5, 10};
 const std::vector<Interval> kGravityOut = {{1.5, 4}, {12, 18}};
 constexpr Interval kRestitution{0.82, 0.95};
@@ -206,11 +207,6 @@ void BallScene::add_ball(Vec2 position, Vec2 velocity, double radius) {
   bodies_.push_back(info);
 }
 
-Subject BallScene::subject(std::size_t ball) const {
-  const double share = bodies_[ball].radius / view_height_;
-  return {bodies_[ball].colour, share < kSmall ? -1 : (share > kBig ? 1 : 0)};
-}
-
 void BallScene::advance(double seconds) { system_.advance(seconds); }
 
 void BallScene::observe(FrameTruth& truth) {
@@ -245,7 +241,7 @@ void BallScene::paint(Canvas& canvas, const FrameTruth& truth) const {
 
 std::string BallScene::caption(Random random) const {
   std::vector<Subject> subjects;
-  for (std::size_t i = 0; i < bodies_.size(); ++i) subjects.push_back(subject(i));
+  for (const BodyInfo& body : bodies_) subjects.push_back(subject_of(body, view_height_));
   Slots slots;
   slots["group"] = group_phrase(subjects, random);
   slots["one"] = noun_phrase(subjects[0], random);

@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "physics_eval/worlds/captions.h"
 #include "physics_eval/worlds/discs.h"
 #include "physics_eval/worlds/scene.h"
 
@@ -39,8 +38,6 @@ class BallScene : public Scene {
 
   /// Adds a ball with its BodyInfo; the mass is that of a sphere of density 1 … seen from the side: ∝ r².
   void add_ball(Vec2 position, Vec2 velocity, double radius);
-  /// A subject for captions: size in words by radius over view height.
-  Subject subject(std::size_t ball) const;
 
   /// Caption templates; slots: $group, $one, $noun, $dir, $count.
   std::vector<std::string_view> templates;

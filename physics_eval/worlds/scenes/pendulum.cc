@@ -29,7 +29,7 @@ class Pendulum : public Scene {
     const double side = p.draw_flag("from_right", 0.5) ? 1 : -1;
     state_ = {side * p.draw("angle", {25, 65}, {{8, 20}, {70, 85}}) * kDegree, 0.0};
     BodyInfo bob;
-    bob.radius = view_height_ * p.draw("radius1", {0.07, 0.12}, {{0.045, 0.062}, {0.13, 0.15}});
+    bob.radius = view_height_ * p.draw("radius1", {0.07, 0.13}, {{0.045, 0.062}, {0.14, 0.15}});
     bob.mass = std::numbers::pi * bob.radius * bob.radius;
     bob.restitution = 1;
     bodies_ = {bob};
@@ -85,8 +85,7 @@ class Pendulum : public Scene {
   }
 
   std::string caption(Random random) const override {
-    const double share = bodies_[0].radius / view_height_;
-    const Subject subject{bodies_[0].colour, share < 0.082 ? -1 : (share > 0.108 ? 1 : 0)};
+    const Subject subject = subject_of(bodies_[0], view_height_);
     return expand_one(kTemplates, {{"one", noun_phrase(subject, random)}, {"noun", noun(subject, random)}, {"colour", subject.colour}}, random);
   }
 
