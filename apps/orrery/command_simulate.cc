@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <random>
 #include <string>
@@ -145,6 +146,8 @@ void run(const Options& options, CommonOptions& common) {
   WriteOptions write;
   write.fps = spec.fps;
   write.metadata = provenance(world, frames).dump();
+  // "-o ref.mp4 --annotations ref.json": the ground truth takes the sidecar's name and holds all that it would.
+  write.sidecar = options.annotations.empty() || sidecar_path(output) != options.annotations;
   VideoWriter writer(output, spec.width, spec.height, write);
   Progress progress("simulate", "frames", frames);
   FrameHash hash;
