@@ -36,6 +36,15 @@ Tensor dense_as(const Tensor& x, DType dtype) {
 
 Tensor dense(const Tensor& x) { return dense_as(x, x.dtype()); }
 
+Tensor with_runs(const Tensor& x, bool repeats_allowed) {
+  for (std::size_t d = x.shape().size(); d-- > 0;) {
+    if (x.shape()[d] == 1) continue;
+    const std::int64_t stride = x.strides()[d];
+    return stride == 1 || (repeats_allowed && stride == 0) ? x : dense(x);
+  }
+  return x;
+}
+
 Shape broadcast_shape(const char* op, const Shape& a, const Shape& b) {
   Shape result(std::max(a.size(), b.size()));
   for (std::size_t i = 1; i <= result.size(); ++i) {

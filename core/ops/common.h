@@ -24,6 +24,10 @@ Tensor dense(const Tensor& x);
 /// x without a tape as `dtype`, in row-major order; its own memory when nothing has to change.
 Tensor dense_as(const Tensor& x, DType dtype);
 
+/// x, or a row-major copy where its last dimension (sizes of 1 aside) is neither contiguous nor, if allowed, one value
+/// repeated: what elementwise kernels run over without a detour.
+Tensor with_runs(const Tensor& x, bool repeats_allowed);
+
 /// The shape that a and b broadcast to (numpy's rules); throws naming both when they do not.
 Shape broadcast_shape(const char* op, const Shape& a, const Shape& b);
 /// x seen under `shape`, with stride 0 along the dimensions that broadcast. No copy.

@@ -23,7 +23,7 @@ Tensor run_binary(Binary op, const Tensor& a, const Tensor& b) {
   const Shape shape = broadcast_shape(name_of_binary(op), a.shape(), b.shape());
   const DType dtype = a.dtype() == b.dtype() ? a.dtype() : DType::f32;
   const Tensor y = Tensor::empty(shape, dtype, a.device());
-  run(BinaryArgs{broadcast_view(a, shape).view(), broadcast_view(b, shape).view(), y.view(), op});
+  run(BinaryArgs{with_runs(broadcast_view(a, shape), true).view(), with_runs(broadcast_view(b, shape), true).view(), y.view(), op});
   return y;
 }
 
@@ -109,11 +109,13 @@ Tensor less(const Tensor& a, const Tensor& b) {
 Tensor unary(Unary op, const Tensor& x, float alpha, float beta) {
   check_floating(name_of_unary(op), "x", x);
   const Tensor y = Tensor::empty_like(x);
-  run(UnaryArgs{x.view(), y.view(), op, alpha, beta});
+  const Tensor source = with_runs(x.detach(), false);
+  run(UnaryArgs{source.view(), y.view(), op, alpha, beta});
   if (!needs_tape({&x})) return y;
-  record(name_of_unary(op), {x}, {y}, [op, x = x.detach(), alpha, beta](const std::vector<Tensor>& grads) {
-    const Tensor grad_x = Tensor::empty_like(x);
-    run(UnaryBackwardArgs{x.view(), grads[0].view(), grad_x.view(), op, alpha, beta});
+  record(name_of_unary(op), {x}, {y}, [op, source, alpha, beta](const std::vector<Tensor>& grads) {
+    const Tensor grad_x = Tensor::empty_like(source);
+    const Tensor grad_y = with_runs(grads[0].dtype() == source.dtype() ? grads[0] : dense_as(grads[0], source.dtype()), false);
+    run(UnaryBackwardArgs{source.view(), grad_y.view(), grad_x.view(), op, alpha, beta});
     return std::vector<Tensor>{grad_x};
   });
   return y;

@@ -1,21 +1,19 @@
-// Fast copies: rows by memcpy or vector conversion, other strides by typed loops; and reductions over leading or trailing
-// dimensions in blocks of fixed size, so that sums do not depend on threads.
+// Copies and conversions: contiguous runs on Highway, transposed ones in tiles, and fills.
 #include "kernels/api/copy.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
-#include <limits>
-#include <vector>
+#include <type_traits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/copy.cc"
 #include "hwy/foreach_target.h"
 // clang-format: foreach_target.h comes first
 #include "hwy/highway.h"
-#include "kernels/api/reduce.h"
 #include "kernels/api/registry.h"
 #include "kernels/cpu/kernels.h"
-#include "kernels/cpu/loop_nest.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/loops.h"
 #include "kernels/cpu/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -23,142 +21,27 @@ namespace orrery::HWY_NAMESPACE {
 
 namespace {
 
-constexpr std::int64_t kGrain = 1 << 14;
-
 template <class X, class Y>
-HWY_INLINE void copy_row(const X* x, std::int64_t x_stride, Y* y, std::int64_t y_stride, std::int64_t count, bool accumulate) {
-  if (x_stride == 1 && y_stride == 1) {
-    if constexpr (std::is_same_v<X, Y>) {
-      if (!accumulate) {
-        std::memcpy(y, x, static_cast<std::size_t>(count) * sizeof(X));
-        return;
-      }
-    }
-    if (accumulate) {
-      for_vectors(count, [&](std::int64_t, auto read, auto write) HWY_ATTR { write(hn::Add(read(x), read(y)), y); });
-    } else {
-      for_vectors(count, [&](std::int64_t, auto read, auto write) HWY_ATTR { write(read(x), y); });
-    }
-    return;
-  }
-  for (std::int64_t i = 0; i < count; ++i) {
-    const float value = to_float(x[i * x_stride]) + (accumulate ? to_float(y[i * y_stride]) : 0.0f);
-    y[i * y_stride] = from_float<Y>(value);
-  }
-}
-
-template <class X, class Y>
-void copy_typed(const CopyArgs& args) {
-  const TensorView* const views[] = {&args.y, &args.x};
-  const LoopNest<2> nest(views);
-  const X* x = args.x.as<const X>();
-  Y* y = args.y.as<Y>();
-  const auto piece = [&](std::int64_t count, const std::int64_t* at) {
-    copy_row(x + at[1], nest.inner_stride[1], y + at[0], nest.inner_stride[0], count, args.accumulate);
-  };
-  const std::int64_t outer = nest.outer();
-  if (outer == 1) {
-    parallel_blocks(nest.inner, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      const std::int64_t offsets[] = {begin * nest.inner_stride[0], begin * nest.inner_stride[1]};
-      piece(end - begin, offsets);
-    });
-    return;
-  }
-  parallel_blocks(outer, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, nest.inner)), [&](std::int64_t begin, std::int64_t end) {
-    nest.run(begin, end, [&](const std::int64_t* offsets) { piece(nest.inner, offsets); });
-  });
-}
-
-// One row to one value: f64 over blocks of 4096 elements, each block in f32 lanes.
-template <class T>
-double reduce_row(const T* x, std::int64_t count, Reduction op) {
-  constexpr std::int64_t kBlock = 4096;
-  const bool max = op == Reduction::max;
-  double result = max ? -std::numeric_limits<double>::infinity() : 0;
-  for (std::int64_t at = 0; at < count; at += kBlock) {
-    const std::int64_t length = std::min(kBlock, count - at), whole = length / kLanes * kLanes;
-    Vec lanes = max ? set(-std::numeric_limits<float>::infinity()) : zero();
-    for (std::int64_t i = 0; i < whole; i += kLanes) {
-      const Vec v = load(x + at + i);
-      lanes = max ? hn::Max(lanes, v) : hn::Add(lanes, v);
-    }
-    double block = max ? double{max_of(lanes)} : double{sum_of(lanes)};
-    for (std::int64_t i = whole; i < length; ++i) {
-      const double v = to_float(x[at + i]);
-      block = max ? std::max(block, v) : block + v;
-    }
-    result = max ? std::max(result, block) : result + block;
-  }
-  return result;
-}
-
-template <class T>
-void put(const TensorView& y, std::int64_t at, double value) {
-  y.as<T>()[at] = from_float<T>(static_cast<float>(value));
-}
-
-void put_result(const ReduceArgs& args, std::int64_t at, double value, std::int64_t count) {
-  if (args.op == Reduction::mean) value /= static_cast<double>(count);
-  args.y.dtype == DType::bf16 ? put<BFloat16>(args.y, at, value) : put<float>(args.y, at, value);
-}
-
-// Trailing dimensions are reduced: `rows` results of `length` elements each.
-template <class T>
-void reduce_rows(const ReduceArgs& args, std::int64_t rows, std::int64_t length) {
-  const T* x = args.x.as<const T>();
-  if (rows == 1 && args.op != Reduction::max) {
-    // Fixed pieces, whatever the threads.
-    constexpr std::int64_t kPiece = 1 << 16;
-    const std::int64_t pieces = (length + kPiece - 1) / kPiece;
-    std::vector<double> partial(static_cast<std::size_t>(pieces));
-    parallel_blocks(pieces, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t p = begin; p < end; ++p)
-        partial[static_cast<std::size_t>(p)] = reduce_row(x + p * kPiece, std::min(kPiece, length - p * kPiece), args.op);
-    });
-    double sum = 0;
-    for (const double value : partial) sum += value;
-    put_result(args, 0, sum, length);
-    return;
-  }
-  parallel_blocks(rows, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, length)), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t r = begin; r < end; ++r) put_result(args, r, reduce_row(x + r * length, length, args.op), length);
-  });
-}
-
-// Leading dimensions are summed: each column over all rows, in order.
-template <class T>
-void reduce_columns(const ReduceArgs& args, std::int64_t rows, std::int64_t columns) {
-  const T* x = args.x.as<const T>();
-  parallel_blocks(columns, 64, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<double> sums(static_cast<std::size_t>(end - begin), 0.0);
-    for (std::int64_t r = 0; r < rows; ++r)
-      for (std::int64_t c = begin; c < end; ++c) sums[static_cast<std::size_t>(c - begin)] += to_float(x[r * columns + c]);
-    for (std::int64_t c = begin; c < end; ++c) put_result(args, c, sums[static_cast<std::size_t>(c - begin)], rows);
-  });
+void convert(const X* x, Y* y, std::int64_t count, bool accumulate) {
+  if (accumulate)
+    for_vectors(count, [&](std::int64_t, auto in, auto out) HWY_ATTR { out(hn::Add(in(y), in(x)), y); });
+  else
+    for_vectors(count, [&](std::int64_t, auto in, auto out) HWY_ATTR { out(in(x), y); });
 }
 
 }  // namespace
 
-void run_copy(const CopyArgs& args) {
-  const bool x16 = args.x.dtype == DType::bf16, y16 = args.y.dtype == DType::bf16;
-  if (x16 && y16) return copy_typed<BFloat16, BFloat16>(args);
-  if (x16) return copy_typed<BFloat16, float>(args);
-  if (y16) return copy_typed<float, BFloat16>(args);
-  copy_typed<float, float>(args);
-}
-
-void run_reduce(const ReduceArgs& args) {
-  int leading = 0;  // dimensions before the first reduced one
-  while (leading < args.x.rank && args.x.shape[leading] == args.y.shape[leading]) ++leading;
-  std::int64_t kept = 1;
-  for (int d = 0; d < leading; ++d) kept *= args.x.shape[d];
-  const std::int64_t total = args.x.numel(), outputs = args.y.numel();
-  const bool bf16 = args.x.dtype == DType::bf16;
-  if (kept == outputs) {
-    bf16 ? reduce_rows<BFloat16>(args, kept, total / kept) : reduce_rows<float>(args, kept, total / kept);
-  } else {
-    bf16 ? reduce_columns<BFloat16>(args, total / outputs, outputs) : reduce_columns<float>(args, total / outputs, outputs);
+void convert_run(const CopyArgs& args, std::int64_t x, std::int64_t y, std::int64_t count) {
+  const auto* xf = args.x.as<const float>();
+  const auto* xh = args.x.as<const BFloat16>();
+  auto* yf = args.y.as<float>();
+  auto* yh = args.y.as<BFloat16>();
+  if (args.x.dtype == DType::bf16) {
+    if (args.y.dtype == DType::bf16) return convert(xh + x, yh + y, count, args.accumulate);
+    return convert(xh + x, yf + y, count, args.accumulate);
   }
+  if (args.y.dtype == DType::bf16) return convert(xf + x, yh + y, count, args.accumulate);
+  convert(xf + x, yf + y, count, args.accumulate);
 }
 
 }  // namespace orrery::HWY_NAMESPACE
@@ -169,38 +52,139 @@ namespace orrery {
 
 namespace {
 
-HWY_EXPORT(run_copy);
-HWY_EXPORT(run_reduce);
+HWY_EXPORT(convert_run);
 
-bool floating(const TensorView& view) { return view.dtype == DType::f32 || view.dtype == DType::bf16; }
+bool floating(DType dtype) { return dtype == DType::f32 || dtype == DType::bf16; }
+bool plain(const CopyArgs& args) { return args.x.dtype == args.y.dtype && !args.accumulate; }
 
-const char* supports_copy(const CopyArgs& args) {
-  return floating(args.x) && floating(args.y) ? nullptr : "wants floating dtypes";
+const char* convertible(const CopyArgs& args) {
+  if (plain(args) || (floating(args.x.dtype) && floating(args.y.dtype))) return nullptr;
+  return "an integer is converted";
 }
 
-// The reduced dimensions must be all trailing (rows) or all leading (columns) ones of a contiguous tensor.
-const char* supports_reduce(const ReduceArgs& args) {
-  if (!floating(args.x) || !args.x.contiguous() || args.x.numel() == 0) return "wants contiguous floating values";
-  int changes = 0;
-  bool reduced = false, any = false, first_reduced = false;
-  for (int d = 0; d < args.x.rank; ++d) {
-    if (args.x.shape[d] == 1) continue;
-    const bool now = args.y.shape[d] == 1;
-    if (!any) first_reduced = now;
-    if (any && now != reduced) ++changes;
-    reduced = now;
-    any = true;
+const char* run_supports(const CopyArgs& args) {
+  if (const char* reason = convertible(args)) return reason;
+  const auto loops = make_loops<2>({&args.y, &args.x});
+  return loops.inner() == 1 || (loops.inner_stride(0) == 1 && loops.inner_stride(1) == 1)
+             ? nullptr
+             : "the last dimension is not contiguous in both";
+}
+
+void copy_runs(const CopyArgs& args) {
+  const std::int64_t size = size_of(args.y.dtype);
+  for_each_run(make_loops<2>({&args.y, &args.x}), [&](const auto& at, std::int64_t count) {
+    if (plain(args))
+      std::memcpy(args.y.as<std::byte>() + at[0] * size, args.x.as<const std::byte>() + at[1] * size,
+                  static_cast<std::size_t>(count * size));
+    else
+      HWY_DYNAMIC_DISPATCH(convert_run)(args, at[1], at[0], count);
+  });
+}
+
+constexpr std::int64_t kTile = 32;
+
+// How elements of X go to Y.
+template <class X, class Y>
+Y converted(X value) {
+  if constexpr (std::is_same_v<X, Y>)
+    return value;
+  else
+    return from_float<Y>(to_float(value));
+}
+
+// One two-dimensional piece in tiles: `run` is the dimension where y is contiguous, `other` the one where x is (or any).
+template <class X, class Y>
+void copy_tiles(const X* x, Y* y, std::int64_t runs, std::int64_t others, std::int64_t x_run, std::int64_t x_other,
+                std::int64_t y_run, std::int64_t y_other, bool accumulate) {
+  for (std::int64_t o = 0; o < others; o += kTile)
+    for (std::int64_t r = 0; r < runs; r += kTile)
+      for (std::int64_t i = o; i < std::min(o + kTile, others); ++i)
+        for (std::int64_t j = r; j < std::min(r + kTile, runs); ++j) {
+          Y& target = y[i * y_other + j * y_run];
+          const X value = x[i * x_other + j * x_run];
+          if constexpr (std::is_same_v<X, float> || std::is_same_v<X, BFloat16>) {
+            if (accumulate) {
+              target = from_float<Y>(to_float(target) + to_float(value));
+              continue;
+            }
+          }
+          target = converted<X, Y>(value);
+        }
+}
+
+template <class X, class Y>
+void copy_strided_typed(const CopyArgs& args) {
+  const auto loops = make_loops<2>({&args.y, &args.x});
+  // The tile's second dimension: the outer one along which x steps least.
+  const int inner = loops.rank - 1;
+  int other = -1;
+  for (int d = 0; d < inner; ++d) {
+    const auto stride = [&](int dim) { return loops.strides[static_cast<std::size_t>(dim)][1]; };
+    if (other < 0 || std::abs(stride(d)) < std::abs(stride(other))) other = d;
   }
-  if (changes > 1) return "wants the reduced dimensions to be all first or all last";
-  if (changes == 1 && first_reduced && args.op == Reduction::max) return "no fast maximum over columns";
-  return nullptr;
+  Loops<2> rest;  // the dimensions outside of the tile, and a last one that is cut among the threads
+  for (int d = 0; d < inner; ++d) {
+    if (d == other) continue;
+    rest.shape[static_cast<std::size_t>(rest.rank)] = loops.shape[static_cast<std::size_t>(d)];
+    rest.strides[static_cast<std::size_t>(rest.rank++)] = loops.strides[static_cast<std::size_t>(d)];
+  }
+  const auto dim_of = [&](int d) { return d < 0 ? std::int64_t{1} : loops.shape[static_cast<std::size_t>(d)]; };
+  const auto stride_of = [&](int d, std::size_t view) { return d < 0 ? 0 : loops.strides[static_cast<std::size_t>(d)][view]; };
+  const std::int64_t runs = loops.inner(), others = dim_of(other), slices = (others + kTile - 1) / kTile;
+  rest.shape[static_cast<std::size_t>(rest.rank)] = 1;
+  rest.strides[static_cast<std::size_t>(rest.rank++)] = {0, 0};
+  const std::int64_t outer = rest.outer();
+  parallel_blocks(outer * slices, std::max<std::int64_t>(1, (1 << 14) / std::max<std::int64_t>(1, runs * kTile)),
+                  [&](std::int64_t begin, std::int64_t end) {
+                    for (std::int64_t task = begin; task < end; ++task) {
+                      const auto at = rest.offsets(task / slices);
+                      const std::int64_t first = task % slices * kTile;
+                      copy_tiles(args.x.as<const X>() + at[1] + first * stride_of(other, 1),
+                                 args.y.as<Y>() + at[0] + first * stride_of(other, 0), runs, std::min(kTile, others - first),
+                                 loops.inner_stride(1), stride_of(other, 1), loops.inner_stride(0), stride_of(other, 0),
+                                 args.accumulate);
+                    }
+                  });
+}
+
+void copy_strided(const CopyArgs& args) {
+  if (args.y.numel() == 0) return;
+  if (plain(args)) {
+    switch (size_of(args.x.dtype)) {
+      case 1:
+        return copy_strided_typed<std::int8_t, std::int8_t>(args);
+      case 2:
+        return copy_strided_typed<std::uint16_t, std::uint16_t>(args);
+      default:
+        return copy_strided_typed<std::uint32_t, std::uint32_t>(args);
+    }
+  }
+  const bool from_half = args.x.dtype == DType::bf16, to_half = args.y.dtype == DType::bf16;
+  if (from_half) return to_half ? copy_strided_typed<BFloat16, BFloat16>(args) : copy_strided_typed<BFloat16, float>(args);
+  to_half ? copy_strided_typed<float, BFloat16>(args) : copy_strided_typed<float, float>(args);
+}
+
+const char* fill_supports(const FillArgs& args) {
+  if (!floating(args.y.dtype)) return "an integer is filled";
+  const auto loops = make_loops<1>({&args.y});
+  return loops.inner() == 1 || loops.inner_stride(0) == 1 ? nullptr : "the last dimension is not contiguous";
+}
+
+void fill_runs(const FillArgs& args) {
+  for_each_run(make_loops<1>({&args.y}), [&](const auto& at, std::int64_t count) {
+    if (args.y.dtype == DType::f32)
+      std::fill_n(args.y.as<float>() + at[0], count, args.value);
+    else
+      std::fill_n(args.y.as<BFloat16>() + at[0], count, from_float<BFloat16>(args.value));
+  });
 }
 
 }  // namespace
 
 void add_copy_kernels() {
-  add_kernel<CopyArgs>(Device::cpu, "highway", [](const CopyArgs& args) { HWY_DYNAMIC_DISPATCH(run_copy)(args); }, supports_copy);
-  add_kernel<ReduceArgs>(Device::cpu, "highway", [](const ReduceArgs& args) { HWY_DYNAMIC_DISPATCH(run_reduce)(args); }, supports_reduce);
+  add_kernel<CopyArgs>(Device::cpu, "runs", copy_runs, run_supports);
+  add_kernel<CopyArgs>(Device::cpu, "tiles", copy_strided, convertible);
+  add_kernel<FillArgs>(Device::cpu, "runs", fill_runs, fill_supports);
 }
 
 }  // namespace orrery

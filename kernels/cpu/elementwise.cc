@@ -1,4 +1,4 @@
-// Fast elementwise ops on Highway: long inner loops over merged dimensions, f32 inside, f32 or bf16 outside.
+// Elementwise ops on Highway, in f32. Inner runs are contiguous (or, of a binary operand, one repeated value).
 #include "kernels/api/elementwise.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -7,209 +7,182 @@
 // clang-format: foreach_target.h comes first
 #include "hwy/highway.h"
 #include "kernels/api/registry.h"
+#include "kernels/cpu/elementwise_math.h"
 #include "kernels/cpu/kernels.h"
-#include "kernels/cpu/loop_nest.h"
-#include "kernels/cpu/parallel.h"
-#include "kernels/cpu/simd-inl.h"
+#include "kernels/cpu/loops.h"
+#include "kernels/cpu/math-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace orrery::HWY_NAMESPACE {
 
 namespace {
 
-constexpr std::int64_t kGrain = 1 << 14;  // elements a thread at least
+template <class T, class F>
+HWY_INLINE void map1(const T* x, T* y, std::int64_t count, const F& f) {
+  for_vectors(count, [&](std::int64_t, auto in, auto out) HWY_ATTR { out(f(in(x)), y); });
+}
 
-// Runs body(count, offsets) over pieces of the nest, in parallel. Inner loops are cut too when there are few of them.
-template <int operands, class Body>
-void for_pieces(const LoopNest<operands>& nest, const Body& body) {
-  const std::int64_t outer = nest.outer();
-  if (outer == 1) {
-    parallel_blocks(nest.inner, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      std::int64_t offsets[operands];
-      for (int k = 0; k < operands; ++k) offsets[k] = begin * nest.inner_stride[k];
-      body(end - begin, offsets);
-    });
-    return;
+template <class T>
+void unary_typed(const T* x, T* y, std::int64_t n, Unary op, float alpha, float beta) {
+  const Vec a = set(alpha), b = set(beta), one = set(1.0f);
+  switch (op) {
+    case Unary::affine:
+      return map1(x, y, n, [=](Vec v) HWY_ATTR { return hn::MulAdd(a, v, b); });
+    case Unary::clamp:
+      return map1(x, y, n, [=](Vec v) HWY_ATTR { return hn::IfThenElse(hn::Lt(v, a), a, hn::IfThenElse(hn::Gt(v, b), b, v)); });
+    case Unary::abs:
+      return map1(x, y, n, [](Vec v) HWY_ATTR { return hn::Abs(v); });
+    case Unary::square:
+      return map1(x, y, n, [](Vec v) HWY_ATTR { return hn::Mul(v, v); });
+    case Unary::sqrt:
+      return map1(x, y, n, [](Vec v) HWY_ATTR { return hn::Sqrt(v); });
+    case Unary::rsqrt:
+      return map1(x, y, n, [=](Vec v) HWY_ATTR { return hn::Div(one, hn::Sqrt(v)); });
+    case Unary::reciprocal:
+      return map1(x, y, n, [=](Vec v) HWY_ATTR { return hn::Div(one, v); });
+    case Unary::exp:
+      return map1(x, y, n, [](Vec v) HWY_ATTR { return exp_anywhere(v); });
+    case Unary::tanh:
+      return map1(x, y, n, [](Vec v) HWY_ATTR { return tanh_anywhere(v); });
+    case Unary::sigmoid:
+      return map1(x, y, n, [](Vec v) HWY_ATTR { return sigmoid_anywhere(v); });
+    case Unary::relu:
+      return map1(x, y, n, [](Vec v) HWY_ATTR { return hn::IfThenElseZero(hn::Gt(v, zero()), v); });
+    case Unary::silu:
+      return map1(x, y, n, [](Vec v) HWY_ATTR { return hn::Mul(v, sigmoid_anywhere(v)); });
+    case Unary::gelu:
+      return map1(x, y, n, [](Vec v) HWY_ATTR { return hn::Mul(v, gelu_gate(v)); });
+    default:
+      for (std::int64_t i = 0; i < n; ++i)
+        y[i] = from_float<T>(static_cast<float>(unary_value(op, double{to_float(x[i])}, double{alpha}, double{beta})));
   }
-  const std::int64_t grain = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, nest.inner));
-  parallel_blocks(outer, grain, [&](std::int64_t begin, std::int64_t end) {
-    nest.run(begin, end, [&](const std::int64_t* offsets) { body(nest.inner, offsets); });
-  });
 }
 
-// tanh(u) = 2σ(2u) − 1
-HWY_INLINE Vec tanh_of(Vec x) { return hn::Sub(hn::Mul(set(2.0f), sigmoid(hn::Add(x, x))), set(1.0f)); }
-
-// gelu(x) = x·σ(2u), u = √(2/π)·(x + 0.044715·x³)
-HWY_INLINE Vec gelu_gate(Vec x) {
-  const Vec cube = hn::Mul(hn::Mul(x, x), x);
-  return sigmoid(hn::Mul(set(1.5957691f), hn::MulAdd(set(0.044715f), cube, x)));
+template <class T, class F>
+HWY_INLINE void map_slope(const T* x, const T* grad, T* out, std::int64_t count, const F& slope) {
+  for_vectors(count, [&](std::int64_t, auto in, auto to) HWY_ATTR { to(hn::Mul(in(grad), slope(in(x))), out); });
 }
 
-template <Unary op>
-HWY_INLINE Vec value(Vec x, Vec alpha, Vec beta) {
-  if constexpr (op == Unary::affine) return hn::MulAdd(alpha, x, beta);
-  if constexpr (op == Unary::clamp) return hn::Min(hn::Max(x, alpha), beta);
-  if constexpr (op == Unary::abs) return hn::Abs(x);
-  if constexpr (op == Unary::square) return hn::Mul(x, x);
-  if constexpr (op == Unary::sqrt) return hn::Sqrt(x);
-  if constexpr (op == Unary::tanh) return tanh_of(x);
-  if constexpr (op == Unary::sigmoid) return sigmoid(x);
-  if constexpr (op == Unary::relu) return hn::Max(x, zero());
-  if constexpr (op == Unary::silu) return hn::Mul(x, sigmoid(x));
-  if constexpr (op == Unary::gelu) return hn::Mul(x, gelu_gate(x));
-  return x;
+template <class T>
+void unary_backward_typed(const T* x, const T* g, T* y, std::int64_t n, Unary op, float alpha, float beta) {
+  const Vec a = set(alpha), b = set(beta), one = set(1.0f), half = set(0.5f);
+  switch (op) {
+    case Unary::affine:
+      return map_slope(x, g, y, n, [=](Vec) HWY_ATTR { return a; });
+    case Unary::clamp:
+      return map_slope(x, g, y, n, [=](Vec v) HWY_ATTR {
+        return hn::IfThenElseZero(hn::Ge(v, a), hn::IfThenElseZero(hn::Le(v, b), one));
+      });
+    case Unary::abs:
+      return map_slope(x, g, y, n, [=](Vec v) HWY_ATTR { return hn::IfThenZeroElse(hn::Eq(v, zero()), hn::CopySign(one, v)); });
+    case Unary::square:
+      return map_slope(x, g, y, n, [](Vec v) HWY_ATTR { return hn::Add(v, v); });
+    case Unary::sqrt:
+      return map_slope(x, g, y, n, [=](Vec v) HWY_ATTR { return hn::Div(half, hn::Sqrt(v)); });
+    case Unary::rsqrt:
+      return map_slope(x, g, y, n, [=](Vec v) HWY_ATTR { return hn::Neg(hn::Div(half, hn::Mul(v, hn::Sqrt(v)))); });
+    case Unary::reciprocal:
+      return map_slope(x, g, y, n, [=](Vec v) HWY_ATTR { return hn::Neg(hn::Div(one, hn::Mul(v, v))); });
+    case Unary::exp:
+      return map_slope(x, g, y, n, [](Vec v) HWY_ATTR { return exp_anywhere(v); });
+    case Unary::tanh:
+      return map_slope(x, g, y, n, [=](Vec v) HWY_ATTR {
+        const Vec t = tanh_anywhere(v);
+        return hn::NegMulAdd(t, t, one);
+      });
+    case Unary::sigmoid:
+      return map_slope(x, g, y, n, [=](Vec v) HWY_ATTR {
+        const Vec s = sigmoid_anywhere(v);
+        return hn::Mul(s, hn::Sub(one, s));
+      });
+    case Unary::softplus:
+      return map_slope(x, g, y, n, [](Vec v) HWY_ATTR { return sigmoid_anywhere(v); });
+    case Unary::relu:
+      return map_slope(x, g, y, n, [=](Vec v) HWY_ATTR { return hn::IfThenElseZero(hn::Gt(v, zero()), one); });
+    case Unary::silu:
+      return map_slope(x, g, y, n, [=](Vec v) HWY_ATTR {
+        const Vec s = sigmoid_anywhere(v);
+        return hn::Mul(s, hn::MulAdd(v, hn::Sub(one, s), one));
+      });
+    case Unary::gelu:
+      return map_slope(x, g, y, n, [](Vec v) HWY_ATTR { return gelu_slope(v); });
+    default:
+      for (std::int64_t i = 0; i < n; ++i)
+        y[i] = from_float<T>(static_cast<float>(
+            double{to_float(g[i])} * unary_derivative(op, double{to_float(x[i])}, double{alpha}, double{beta})));
+  }
 }
 
-template <Unary op>
-HWY_INLINE Vec slope(Vec x, Vec alpha, Vec beta) {
+// A stride of 0 repeats the operand's one value.
+template <class A, class B, class Y, class F>
+HWY_INLINE void map2(const A* a, bool a_repeats, const B* b, bool b_repeats, Y* y, std::int64_t count, const F& f) {
+  if (a_repeats && b_repeats) {
+    const Vec value = f(set(to_float(*a)), set(to_float(*b)));
+    for_vectors(count, [&](std::int64_t, auto, auto out) HWY_ATTR { out(value, y); });
+  } else if (a_repeats) {
+    const Vec left = set(to_float(*a));
+    for_vectors(count, [&](std::int64_t, auto in, auto out) HWY_ATTR { out(f(left, in(b)), y); });
+  } else if (b_repeats) {
+    const Vec right = set(to_float(*b));
+    for_vectors(count, [&](std::int64_t, auto in, auto out) HWY_ATTR { out(f(in(a), right), y); });
+  } else {
+    for_vectors(count, [&](std::int64_t, auto in, auto out) HWY_ATTR { out(f(in(a), in(b)), y); });
+  }
+}
+
+template <class A, class B, class Y>
+void binary_typed(const A* a, bool ar, const B* b, bool br, Y* y, std::int64_t n, Binary op) {
   const Vec one = set(1.0f);
-  if constexpr (op == Unary::affine) return alpha;
-  if constexpr (op == Unary::clamp) return hn::IfThenElseZero(hn::And(hn::Ge(x, alpha), hn::Le(x, beta)), one);
-  if constexpr (op == Unary::abs)
-    return hn::IfThenElse(hn::Gt(x, zero()), one, hn::IfThenElseZero(hn::Lt(x, zero()), set(-1.0f)));
-  if constexpr (op == Unary::square) return hn::Add(x, x);
-  if constexpr (op == Unary::sqrt) return hn::Div(set(0.5f), hn::Sqrt(x));
-  if constexpr (op == Unary::tanh) {
-    const Vec t = tanh_of(x);
-    return hn::NegMulAdd(t, t, one);
-  }
-  if constexpr (op == Unary::sigmoid) {
-    const Vec s = sigmoid(x);
-    return hn::Mul(s, hn::Sub(one, s));
-  }
-  if constexpr (op == Unary::relu) return hn::IfThenElseZero(hn::Gt(x, zero()), one);
-  if constexpr (op == Unary::silu) {
-    const Vec s = sigmoid(x);
-    return hn::Mul(s, hn::MulAdd(x, hn::Sub(one, s), one));
-  }
-  if constexpr (op == Unary::gelu) {
-    const Vec s = gelu_gate(x);
-    const Vec du = hn::Mul(set(1.5957691f), hn::MulAdd(set(3 * 0.044715f), hn::Mul(x, x), one));
-    return hn::MulAdd(hn::Mul(x, du), hn::Mul(s, hn::Sub(one, s)), s);
-  }
-  return one;
-}
-
-template <Unary op, class T>
-void unary_loop(const UnaryArgs& args) {
-  const TensorView* const views[] = {&args.y, &args.x};
-  const T* x = args.x.as<const T>();
-  T* y = args.y.as<T>();
-  for_pieces(LoopNest<2>(views), [=, &args](std::int64_t count, const std::int64_t* offsets) HWY_ATTR {
-    const Vec alpha = set(args.alpha), beta = set(args.beta);
-    const T* from = x + offsets[1];
-    T* to = y + offsets[0];
-    for_vectors(count, [&](std::int64_t, auto read, auto write) HWY_ATTR { write(value<op>(read(from), alpha, beta), to); });
-  });
-}
-
-template <Unary op, class T>
-void unary_backward_loop(const UnaryBackwardArgs& args) {
-  const TensorView* const views[] = {&args.grad_x, &args.x, &args.grad_y};
-  const T *x = args.x.as<const T>(), *grad_y = args.grad_y.as<const T>();
-  T* grad_x = args.grad_x.as<T>();
-  for_pieces(LoopNest<3>(views), [=, &args](std::int64_t count, const std::int64_t* offsets) HWY_ATTR {
-    const Vec alpha = set(args.alpha), beta = set(args.beta);
-    const T *at = x + offsets[1], *grad = grad_y + offsets[2];
-    T* to = grad_x + offsets[0];
-    for_vectors(count, [&](std::int64_t, auto read, auto write)
-                           HWY_ATTR { write(hn::Mul(read(grad), slope<op>(read(at), alpha, beta)), to); });
-  });
-}
-
-template <template <Unary> class Run, class Args>
-void dispatch_unary(const Args& args) {
-  switch (args.op) {
-    case Unary::affine: return Run<Unary::affine>()(args);
-    case Unary::clamp: return Run<Unary::clamp>()(args);
-    case Unary::abs: return Run<Unary::abs>()(args);
-    case Unary::square: return Run<Unary::square>()(args);
-    case Unary::sqrt: return Run<Unary::sqrt>()(args);
-    case Unary::tanh: return Run<Unary::tanh>()(args);
-    case Unary::sigmoid: return Run<Unary::sigmoid>()(args);
-    case Unary::relu: return Run<Unary::relu>()(args);
-    case Unary::silu: return Run<Unary::silu>()(args);
-    case Unary::gelu: return Run<Unary::gelu>()(args);
-    default: return;  // refused by the entry's `supports`
+  switch (op) {
+    case Binary::add:
+      return map2(a, ar, b, br, y, n, [](Vec l, Vec r) HWY_ATTR { return hn::Add(l, r); });
+    case Binary::sub:
+      return map2(a, ar, b, br, y, n, [](Vec l, Vec r) HWY_ATTR { return hn::Sub(l, r); });
+    case Binary::mul:
+      return map2(a, ar, b, br, y, n, [](Vec l, Vec r) HWY_ATTR { return hn::Mul(l, r); });
+    case Binary::div:
+      return map2(a, ar, b, br, y, n, [](Vec l, Vec r) HWY_ATTR { return hn::Div(l, r); });
+    case Binary::max:
+      return map2(a, ar, b, br, y, n, [](Vec l, Vec r) HWY_ATTR { return hn::IfThenElse(hn::Gt(l, r), l, r); });
+    case Binary::min:
+      return map2(a, ar, b, br, y, n, [](Vec l, Vec r) HWY_ATTR { return hn::IfThenElse(hn::Lt(l, r), l, r); });
+    case Binary::equal:
+      return map2(a, ar, b, br, y, n, [=](Vec l, Vec r) HWY_ATTR { return hn::IfThenElseZero(hn::Eq(l, r), one); });
+    case Binary::less:
+      return map2(a, ar, b, br, y, n, [=](Vec l, Vec r) HWY_ATTR { return hn::IfThenElseZero(hn::Lt(l, r), one); });
   }
 }
-
-template <Unary op>
-struct Forward {
-  void operator()(const UnaryArgs& args) const {
-    args.y.dtype == DType::bf16 ? unary_loop<op, BFloat16>(args) : unary_loop<op, float>(args);
-  }
-};
-template <Unary op>
-struct Backward {
-  void operator()(const UnaryBackwardArgs& args) const {
-    args.grad_x.dtype == DType::bf16 ? unary_backward_loop<op, BFloat16>(args) : unary_backward_loop<op, float>(args);
-  }
-};
-
-template <Binary op>
-HWY_INLINE Vec combine(Vec a, Vec b) {
-  if constexpr (op == Binary::add) return hn::Add(a, b);
-  if constexpr (op == Binary::sub) return hn::Sub(a, b);
-  if constexpr (op == Binary::mul) return hn::Mul(a, b);
-  if constexpr (op == Binary::div) return hn::Div(a, b);
-  if constexpr (op == Binary::max) return hn::IfThenElse(hn::Lt(a, b), b, a);
-  return hn::IfThenElse(hn::Lt(b, a), b, a);
-}
-
-template <Binary op, class A, class B, class Y>
-void binary_loop(const BinaryArgs& args) {
-  const TensorView* const views[] = {&args.y, &args.a, &args.b};
-  const LoopNest<3> nest(views);
-  const A* a = args.a.as<const A>();
-  const B* b = args.b.as<const B>();
-  Y* y = args.y.as<Y>();
-  const bool fixed_a = nest.inner_stride[1] == 0 && nest.inner > 1, fixed_b = nest.inner_stride[2] == 0 && nest.inner > 1;
-  for_pieces(nest, [=](std::int64_t count, const std::int64_t* offsets) HWY_ATTR {
-    const A* left = a + offsets[1];
-    const B* right = b + offsets[2];
-    Y* to = y + offsets[0];
-    const Vec one_a = set(to_float(*left)), one_b = set(to_float(*right));
-    if (fixed_a) {
-      for_vectors(count, [&](std::int64_t, auto read, auto write) HWY_ATTR { write(combine<op>(one_a, read(right)), to); });
-    } else if (fixed_b) {
-      for_vectors(count, [&](std::int64_t, auto read, auto write) HWY_ATTR { write(combine<op>(read(left), one_b), to); });
-    } else {
-      for_vectors(count, [&](std::int64_t, auto read, auto write) HWY_ATTR { write(combine<op>(read(left), read(right)), to); });
-    }
-  });
-}
-
-template <Binary op>
-void binary_dtypes(const BinaryArgs& args) {
-  const bool a16 = args.a.dtype == DType::bf16, b16 = args.b.dtype == DType::bf16;
-  if (args.y.dtype == DType::bf16) return binary_loop<op, BFloat16, BFloat16, BFloat16>(args);
-  if (a16) return binary_loop<op, BFloat16, float, float>(args);
-  if (b16) return binary_loop<op, float, BFloat16, float>(args);
-  binary_loop<op, float, float, float>(args);
-}
-
-void binary(const BinaryArgs& args) {
-  switch (args.op) {
-    case Binary::add: return binary_dtypes<Binary::add>(args);
-    case Binary::sub: return binary_dtypes<Binary::sub>(args);
-    case Binary::mul: return binary_dtypes<Binary::mul>(args);
-    case Binary::div: return binary_dtypes<Binary::div>(args);
-    case Binary::max: return binary_dtypes<Binary::max>(args);
-    case Binary::min: return binary_dtypes<Binary::min>(args);
-    default: return;  // refused by the entry's `supports`
-  }
-}
-
-void unary(const UnaryArgs& args) { dispatch_unary<Forward>(args); }
-void unary_backward(const UnaryBackwardArgs& args) { dispatch_unary<Backward>(args); }
 
 }  // namespace
 
-void run_unary(const UnaryArgs& args) { unary(args); }
-void run_unary_backward(const UnaryBackwardArgs& args) { unary_backward(args); }
-void run_binary(const BinaryArgs& args) { binary(args); }
+void unary_run(const UnaryArgs& args, std::int64_t x, std::int64_t y, std::int64_t count) {
+  if (args.y.dtype == DType::bf16)
+    unary_typed(args.x.as<const BFloat16>() + x, args.y.as<BFloat16>() + y, count, args.op, args.alpha, args.beta);
+  else
+    unary_typed(args.x.as<const float>() + x, args.y.as<float>() + y, count, args.op, args.alpha, args.beta);
+}
+
+void unary_backward_run(const UnaryBackwardArgs& args, std::int64_t x, std::int64_t grad, std::int64_t out, std::int64_t count) {
+  if (args.x.dtype == DType::bf16)
+    unary_backward_typed(args.x.as<const BFloat16>() + x, args.grad_y.as<const BFloat16>() + grad,
+                         args.grad_x.as<BFloat16>() + out, count, args.op, args.alpha, args.beta);
+  else
+    unary_backward_typed(args.x.as<const float>() + x, args.grad_y.as<const float>() + grad, args.grad_x.as<float>() + out,
+                         count, args.op, args.alpha, args.beta);
+}
+
+void binary_run(const BinaryArgs& args, std::int64_t a, bool ar, std::int64_t b, bool br, std::int64_t y, std::int64_t n) {
+  const bool left = args.a.dtype == DType::bf16, right = args.b.dtype == DType::bf16;
+  const auto* af = args.a.as<const float>() + (left ? 0 : a);
+  const auto* bf = args.b.as<const float>() + (right ? 0 : b);
+  const auto* ah = args.a.as<const BFloat16>() + a;
+  const auto* bh = args.b.as<const BFloat16>() + b;
+  if (left && right) return binary_typed(ah, ar, bh, br, args.y.as<BFloat16>() + y, n, args.op);
+  auto* out = args.y.as<float>() + y;
+  if (left) return binary_typed(ah, ar, bf, br, out, n, args.op);
+  if (right) return binary_typed(af, ar, bh, br, out, n, args.op);
+  binary_typed(af, ar, bf, br, out, n, args.op);
+}
 
 }  // namespace orrery::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -219,69 +192,62 @@ namespace orrery {
 
 namespace {
 
-HWY_EXPORT(run_unary);
-HWY_EXPORT(run_unary_backward);
-HWY_EXPORT(run_binary);
+HWY_EXPORT(unary_run);
+HWY_EXPORT(unary_backward_run);
+HWY_EXPORT(binary_run);
 
-bool floating(const TensorView& view) { return view.dtype == DType::f32 || view.dtype == DType::bf16; }
+bool floating(DType dtype) { return dtype == DType::f32 || dtype == DType::bf16; }
 
-const char* supports_op(Unary op) {
-  switch (op) {
-    case Unary::rsqrt:
-    case Unary::reciprocal:
-    case Unary::exp:
-    case Unary::log:
-    case Unary::sin:
-    case Unary::cos:
-    case Unary::softplus:
-      return "no fast form of this function";
-    default:
-      return nullptr;
-  }
+const char* unary_supports(const UnaryArgs& args) {
+  if (!floating(args.x.dtype) || args.x.dtype != args.y.dtype) return "dtypes are not both f32 or both bf16";
+  const auto loops = make_loops<2>({&args.y, &args.x});
+  return loops.inner() == 1 || loops.inner_stride(1) == 1 ? nullptr : "the last dimension is not contiguous";
 }
 
-template <int operands>
-const char* supports_layout(const TensorView* const (&views)[operands], bool broadcast) {
-  const LoopNest<operands> nest(views);
-  if (nest.inner == 1) return nullptr;
-  for (int k = 0; k < operands; ++k) {
-    const bool fine = nest.inner_stride[k] == 1 || (broadcast && k > 0 && nest.inner_stride[k] == 0);
-    if (!fine) return "the innermost dimension is strided";
-  }
-  return nullptr;
+void unary(const UnaryArgs& args) {
+  for_each_run(make_loops<2>({&args.y, &args.x}), [&](const auto& at, std::int64_t count) {
+    HWY_DYNAMIC_DISPATCH(unary_run)(args, at[1], at[0], count);
+  });
 }
 
-const char* supports_unary(const UnaryArgs& args) {
-  if (!floating(args.x) || args.x.dtype != args.y.dtype) return "wants one floating dtype";
-  if (const char* reason = supports_op(args.op)) return reason;
-  const TensorView* const views[] = {&args.y, &args.x};
-  return supports_layout(views, false);
+const char* unary_backward_supports(const UnaryBackwardArgs& args) {
+  if (!floating(args.x.dtype) || args.x.dtype != args.grad_x.dtype || args.x.dtype != args.grad_y.dtype)
+    return "dtypes are not all f32 or all bf16";
+  const auto loops = make_loops<3>({&args.grad_x, &args.x, &args.grad_y});
+  return loops.inner() == 1 || (loops.inner_stride(1) == 1 && loops.inner_stride(2) == 1)
+             ? nullptr
+             : "the last dimension is not contiguous";
 }
 
-const char* supports_unary_backward(const UnaryBackwardArgs& args) {
-  if (!floating(args.x) || args.x.dtype != args.grad_x.dtype || args.grad_y.dtype != args.grad_x.dtype) return "wants one floating dtype";
-  if (const char* reason = supports_op(args.op)) return reason;
-  const TensorView* const views[] = {&args.grad_x, &args.x, &args.grad_y};
-  return supports_layout(views, false);
+void unary_backward(const UnaryBackwardArgs& args) {
+  for_each_run(make_loops<3>({&args.grad_x, &args.x, &args.grad_y}), [&](const auto& at, std::int64_t count) {
+    HWY_DYNAMIC_DISPATCH(unary_backward_run)(args, at[1], at[2], at[0], count);
+  });
 }
 
-const char* supports_binary(const BinaryArgs& args) {
-  if (args.op == Binary::equal || args.op == Binary::less) return "comparisons are rare";
-  if (!floating(args.a) || !floating(args.b) || !floating(args.y)) return "wants floating dtypes";
-  const bool both16 = args.a.dtype == DType::bf16 && args.b.dtype == DType::bf16;
-  if (both16 != (args.y.dtype == DType::bf16)) return "wants bf16 out of two bf16, else f32";
-  const TensorView* const views[] = {&args.y, &args.a, &args.b};
-  return supports_layout(views, true);
+const char* binary_supports(const BinaryArgs& args) {
+  if (!floating(args.a.dtype) || !floating(args.b.dtype)) return "dtypes are neither f32 nor bf16";
+  const bool both = args.a.dtype == DType::bf16 && args.b.dtype == DType::bf16;
+  if (args.y.dtype != (both ? DType::bf16 : DType::f32)) return "output dtype is not the wider operand's";
+  const auto loops = make_loops<3>({&args.y, &args.a, &args.b});
+  const bool runs = loops.inner_stride(1) <= 1 && loops.inner_stride(2) <= 1 && loops.inner_stride(1) >= 0 && loops.inner_stride(2) >= 0;
+  return loops.inner() == 1 || runs ? nullptr : "the last dimension is not contiguous";
+}
+
+void binary(const BinaryArgs& args) {
+  const auto loops = make_loops<3>({&args.y, &args.a, &args.b});
+  const bool left = loops.inner_stride(1) == 0, right = loops.inner_stride(2) == 0;
+  for_each_run(loops, [&](const auto& at, std::int64_t count) {
+    HWY_DYNAMIC_DISPATCH(binary_run)(args, at[1], left, at[2], right, at[0], count);
+  });
 }
 
 }  // namespace
 
 void add_elementwise_kernels() {
-  add_kernel<UnaryArgs>(Device::cpu, "highway", [](const UnaryArgs& args) { HWY_DYNAMIC_DISPATCH(run_unary)(args); }, supports_unary);
-  add_kernel<UnaryBackwardArgs>(
-      Device::cpu, "highway", [](const UnaryBackwardArgs& args) { HWY_DYNAMIC_DISPATCH(run_unary_backward)(args); },
-      supports_unary_backward);
-  add_kernel<BinaryArgs>(Device::cpu, "highway", [](const BinaryArgs& args) { HWY_DYNAMIC_DISPATCH(run_binary)(args); }, supports_binary);
+  add_kernel<UnaryArgs>(Device::cpu, "simd", unary, unary_supports);
+  add_kernel<UnaryBackwardArgs>(Device::cpu, "simd", unary_backward, unary_backward_supports);
+  add_kernel<BinaryArgs>(Device::cpu, "simd", binary, binary_supports);
 }
 
 }  // namespace orrery

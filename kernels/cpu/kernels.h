@@ -3,16 +3,20 @@
 
 namespace orrery {
 
+void add_copy_kernels();
+void add_elementwise_kernels();
 void add_elementwise_references();
+void add_embedding_kernels();
+void add_grouped_matmul_kernels();
 void add_indexing_references();
 void add_matmul_kernels();
 void add_matmul_references();
-void add_copy_kernels();
-void add_elementwise_kernels();
 void add_rms_norm_kernels();
 void add_rope_kernels();
 void add_moe_kernels();
 void add_norm_kernels();
+void add_reduce_kernels();
+void add_softmax_kernels();
 void add_softmax_references();
 void add_attention_kernels();
 void add_attention_backward_kernels();

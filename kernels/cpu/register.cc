@@ -6,11 +6,15 @@ namespace orrery {
 
 void register_cpu_kernels() {
   static const bool once = [] {
+    add_grouped_matmul_kernels();
     add_matmul_kernels();
-    add_elementwise_kernels();
     add_copy_kernels();
+    add_elementwise_kernels();
+    add_reduce_kernels();
     add_elementwise_references();
+    add_softmax_kernels();
     add_softmax_references();
+    add_embedding_kernels();
     add_indexing_references();
     add_rms_norm_kernels();
     add_rope_kernels();

@@ -38,14 +38,14 @@ HWY_INLINE Vec load(const BFloat16* p) {
 }
 
 HWY_INLINE void store(Vec v, float* p) { hn::StoreU(v, Floats(), p); }
-// Round to nearest even; NaN stays NaN: the same as from_float<BFloat16>.
+// Round to nearest even; NaN stays NaN: the same as from_float<BFloat16>. (Ne(v, v) is false for NaN in Highway.)
 HWY_INLINE void store(Vec v, BFloat16* p) {
   const Words w;
   const auto bits = hn::BitCast(w, v);
   const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(w, 1u));
   const auto rounded = hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(w, 0x7FFFu)), odd));
   const auto quiet = hn::Or(hn::ShiftRight<16>(bits), hn::Set(w, 0x40u));
-  const auto nan = hn::RebindMask(w, hn::Ne(v, v));
+  const auto nan = hn::RebindMask(w, hn::IsNaN(v));
   const auto result = hn::BitCast(Ints(), hn::IfThenElse(nan, quiet, rounded));
   hn::StoreU(hn::DemoteTo(Halves(), result), Halves(), reinterpret_cast<std::uint16_t*>(p));
 }

@@ -62,8 +62,9 @@ TEST_CASE("unary ops of far and odd values", "[ops]") {
   const Tensor x = Tensor::from({-inf, -1e30f, -100.0f, -20.0f, -0.0f, 0.0f, 1e-30f, 20.0f, 88.0f, 100.0f, 1e30f, inf, NAN, 3.0f, -3.0f, 9.0f, 0.5f}, {17});
   for (const auto& row : kUnary) {
     if (row.op == Unary::sin || row.op == Unary::cos) continue;  // meaningless far out
+    for (const DType dtype : {DType::f32, DType::bf16})
     check_op({.name = std::string("far ") + row.name,
-              .inputs = {x},
+              .inputs = {x.to(dtype)},
               .run = [&](const Tensors& in) { return Tensors{ops::unary(row.op, in[0], 0.5f, 1.0f)}; },
               .roundings = 3,
               .gradient = false});
@@ -138,6 +139,8 @@ TEST_CASE("reductions over any dimensions", "[ops]") {
                     .depth = 2000,
                     .roundings = 2,
                     .step = op == kMax ? 1.0 / 32768 : 1.0 / 64});
+  check_op({.name = "max of NaN and infinities", .inputs = {Tensor::from({1, NAN, 3, -INFINITY, 2, INFINITY}, {2, 3})},
+            .run = [](const Tensors& in) { return Tensors{ops::max(in[0], {1}), ops::max(in[0], {0})}; }, .gradient = false});
   check_op({.name = "sum of a transposed view", .inputs = {test::stored_transposed(normal({9, 65}, 4))},
             .run = [](const Tensors& in) { return Tensors{ops::sum(in[0], {1}), ops::sum(in[0], {0}), ops::sum(in[0])}; },
             .depth = 585});
