@@ -42,6 +42,18 @@ Contact Solver::nearest_solid(Vec2 point) const {
   return nearest;
 }
 
+Contact Solver::nearest_solid_or_edge(Vec2 point) const {
+  Contact nearest = nearest_solid(point);
+  const auto edge = [&](double distance, Vec2 normal) {
+    if (distance < nearest.distance) nearest = {distance, normal, {}};
+  };
+  edge(point.x, {1, 0});
+  edge(options_.nx * options_.cell - point.x, {-1, 0});
+  edge(point.y, {0, 1});
+  edge(options_.ny * options_.cell - point.y, {0, -1});
+  return nearest;
+}
+
 // Fills the shares of faces and cells that solids cover. Vessels before bodies: where both claim a face, the vessel has it.
 void Solver::face_fractions() {
   const int nx = options_.nx, ny = options_.ny;

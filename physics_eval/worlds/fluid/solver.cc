@@ -44,6 +44,13 @@ void Solver::add_body(Body body) {
   body_v_.emplace_back(v_.size(), 0.0);
 }
 
+void Solver::remove_bodies() {
+  bodies_.clear();
+  body_u_.clear();
+  body_v_.clear();
+  fresh_ = true;
+}
+
 void Solver::fill(const std::function<bool(Vec2)>& inside, std::uint64_t seed, Vec2 velocity) {
   Random random(seed, 0x77617465);  // "wate"
   const double h = options_.cell;

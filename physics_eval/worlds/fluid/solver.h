@@ -57,6 +57,8 @@ class Solver {
   /// Solids may be added before the first step.
   void add_vessel(Vessel vessel);
   void add_body(Body body);
+  /// Takes all bodies out of the world; water closes the gap.
+  void remove_bodies();
 
   /// Advances by `seconds` in as many equal substeps as speed asks for.
   void advance(double seconds);
@@ -79,6 +81,9 @@ class Solver {
 
   double particle_mass() const { return options_.density * options_.cell * options_.cell / 4; }
   WaterState water() const;
+  /// The nearest solid, and the same with the domain's edges among the solids.
+  Contact nearest_solid(Vec2 point) const;
+  Contact nearest_solid_or_edge(Vec2 point) const;
   /// Mean of |density - 1| over cells deep inside the water: 0 when the particles hold their volume.
   double crowding() const;
   /// Substeps taken so far.
@@ -96,7 +101,6 @@ class Solver {
   void place_solids();
   void face_fractions();
   void solid_cells();
-  Contact nearest_solid(Vec2 point) const;
   void constrain_to_solids();
   void collide_particle(Particle& particle) const;
   void collide_bodies();

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 #include "physics_eval/worlds/fluid/solver.h"
@@ -33,7 +34,19 @@ struct Surface {
   double area() const;
 };
 
+/// What is drawn: where the particles are, how large a cell of four is (metres), how much room they take.
+struct WaterShape {
+  std::vector<Vec2> positions;
+  double cell = 1, swelling = 1;
+};
+WaterShape shape_of(const Solver& solver);
+
+/// Distance to the nearest solid; beside and behind it water is continued, so that no gap shows and solids can be drawn
+/// over it.
+using SolidDistance = std::function<Contact(Vec2)>;
+
 /// Throws InputError for an empty view. Single-threaded; results depend on the arguments alone.
+Surface draw_surface(const WaterShape& water, const View& view, const SolidDistance& solid);
 Surface draw_surface(const Solver& solver, const View& view);
 
 }  // namespace orrery::fluid
