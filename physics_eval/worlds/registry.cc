@@ -1,4 +1,5 @@
 #include "core/base/error.h"
+#include "physics_eval/worlds/fluid/water_scene.h"
 #include "physics_eval/worlds/scene.h"
 #include "physics_eval/worlds/scenes/balls.h"
 #include "physics_eval/worlds/scenes/blocks.h"
@@ -30,6 +31,9 @@ const std::vector<SceneInfo>& scene_registry() {
     rows.push_back(phyworld_uniform_scene());
     rows.push_back(phyworld_collision_scene());
     rows.push_back(phyworld_parabola_scene());
+    rows.push_back(pour_scene());
+    rows.push_back(dam_scene());
+    rows.push_back(float_scene());
     return rows;
   }();
   return registry;

@@ -4,21 +4,11 @@
 #include <cmath>
 #include <vector>
 
+#include "physics_eval/worlds/vec2.h"
+
 namespace orrery::fluid {
 
-struct Vec2 {
-  double x = 0, y = 0;
-  Vec2 operator+(Vec2 o) const { return {x + o.x, y + o.y}; }
-  Vec2 operator-(Vec2 o) const { return {x - o.x, y - o.y}; }
-  Vec2 operator*(double s) const { return {x * s, y * s}; }
-  bool operator==(const Vec2&) const = default;
-};
-inline double dot(Vec2 a, Vec2 b) { return a.x * b.x + a.y * b.y; }
-inline double length(Vec2 a) { return std::sqrt(dot(a, a)); }
-inline Vec2 rotated(Vec2 a, double angle) {
-  const double c = std::cos(angle), s = std::sin(angle);
-  return {c * a.x - s * a.y, s * a.x + c * a.y};
-}
+using worlds::Vec2;
 
 /// A point's distance to a solid, the direction out of it, and the velocity of the solid there.
 struct Contact {

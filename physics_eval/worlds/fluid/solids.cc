@@ -1,5 +1,6 @@
 // Solids on the grid, and what they do to water and to each other.
 #include <algorithm>
+#include <numbers>
 
 #include "physics_eval/worlds/fluid/solver.h"
 
@@ -14,6 +15,20 @@ constexpr double kNear = 3;
 constexpr double kSkin = 0.05;
 // Faces open by less than this are shut: slivers make the system stiff and carry no water.
 constexpr double kSliver = 0.03;
+
+// The share of the square of side `side` around `centre` that a body covers: four quarters, each cut by a straight line.
+// Over a face's whole volume and not the face alone, so that buoyancy grows smoothly as a body sinks through the grid.
+double covered_share(const Body& body, Vec2 centre, double side) {
+  const double whole = contact(body, centre).distance;
+  if (std::abs(whole) > side) return whole < 0 ? 1 : 0;
+  double sum = 0;
+  for (int q = 0; q < 4; ++q) {
+    const Contact near = contact(body, centre + Vec2{q % 2 - 0.5, q / 2 - 0.5} * (side / 2));
+    const double reach = (std::abs(near.normal.x) + std::abs(near.normal.y)) * side / 2;
+    sum += std::clamp(0.5 - near.distance / reach, 0.0, 1.0);
+  }
+  return sum / 4;
+}
 
 }  // namespace
 
@@ -54,12 +69,13 @@ Contact Solver::nearest_solid_or_edge(Vec2 point) const {
   return nearest;
 }
 
-// Fills the shares of faces and cells that solids cover. Vessels before bodies: where both claim a face, the vessel has it.
+// Fills the distances at the nodes and the shares of faces and cells that solids cover. Vessels before bodies: where both
+// claim a face, the vessel has it.
 void Solver::face_fractions() {
   const int nx = options_.nx, ny = options_.ny;
   const double h = options_.cell;
-  const auto node = [&](int i, int j) { return static_cast<std::size_t>(i + (nx + 1) * j); };
-  Field wall_distance(node_distance_.size(), 1e9), body_distance(node_distance_.size(), 1e9);
+  const auto node = [nx](int i, int j) { return static_cast<std::size_t>(i + (nx + 1) * j); };
+  Field wall_distance(node_distance_.size(), 1e9);
   std::vector<int> owner(node_distance_.size(), 0);
   for (int j = 0; j <= ny; ++j)
     for (int i = 0; i <= nx; ++i) {
@@ -70,34 +86,40 @@ void Solver::face_fractions() {
           wall_distance[n] = d;
           owner[n] = wall_vessel_[k];
         }
-      for (const Body& body : bodies_) body_distance[n] = std::min(body_distance[n], contact(body, point).distance);
-      node_distance_[n] = std::min(wall_distance[n], body_distance[n]);
+      node_distance_[n] = wall_distance[n];
+      for (const Body& body : bodies_) node_distance_[n] = std::min(node_distance_[n], contact(body, point).distance);
     }
-  const auto face = [&](std::size_t a, std::size_t b, bool border, double centre_speed, double& open, double& flux,
-                        double* body) {
-    const double wall = fraction_inside(wall_distance[a], wall_distance[b]);
-    double covered = bodies_.empty() ? 0 : std::min(fraction_inside(body_distance[a], body_distance[b]), 1 - wall);
-    open = 1 - wall - covered;
-    if (open < kSliver && covered > 0) covered += open;
-    if (open < kSliver || border) open = 0;
-    if (border) covered = 0;
-    flux = border ? 0 : wall * centre_speed;
-    if (body) *body = covered;
+  struct Shares {
+    double open, covered, wall;
   };
-  const auto speed = [&](std::size_t a, Vec2 point) {
-    return vessels_.empty() ? Vec2{} : vessels_[static_cast<std::size_t>(owner[a])].velocity_at(point);
+  const auto shares = [&](std::size_t a, std::size_t b, Vec2 centre) {
+    const double wall = fraction_inside(wall_distance[a], wall_distance[b]);
+    double covered = bodies_.empty() ? 0 : std::min(covered_share(bodies_[0], centre, h), 1 - wall);
+    double open = 1 - wall - covered;
+    if (open < kSliver && covered > 0) covered += open;
+    if (open < kSliver) open = 0;
+    return Shares{open, covered, wall};
+  };
+  const auto speed = [&](std::size_t n, Vec2 point) {
+    return vessels_.empty() ? Vec2{} : vessels_[static_cast<std::size_t>(owner[n])].velocity_at(point);
   };
   for (int j = 0; j < ny; ++j)
-    for (int i = 0; i <= nx; ++i) {
+    for (int i = 1; i < nx; ++i) {
       const auto f = static_cast<std::size_t>(u_index(i, j));
-      face(node(i, j), node(i, j + 1), i == 0 || i == nx, speed(node(i, j), {i * h, (j + 0.5) * h}).x, open_u_[f],
-           flux_u_[f], bodies_.empty() ? nullptr : &body_u_[0][f]);
+      const Vec2 centre{i * h, (j + 0.5) * h};
+      const Shares found = shares(node(i, j), node(i, j + 1), centre);
+      open_u_[f] = found.open;
+      flux_u_[f] = found.wall * speed(node(i, j), centre).x;
+      if (!bodies_.empty()) body_u_[0][f] = found.covered;
     }
-  for (int j = 0; j <= ny; ++j)
+  for (int j = 1; j < ny; ++j)
     for (int i = 0; i < nx; ++i) {
       const auto f = static_cast<std::size_t>(v_index(i, j));
-      face(node(i, j), node(i + 1, j), j == 0 || j == ny, speed(node(i, j), {(i + 0.5) * h, j * h}).y, open_v_[f],
-           flux_v_[f], bodies_.empty() ? nullptr : &body_v_[0][f]);
+      const Vec2 centre{(i + 0.5) * h, j * h};
+      const Shares found = shares(node(i, j), node(i + 1, j), centre);
+      open_v_[f] = found.open;
+      flux_v_[f] = found.wall * speed(node(i, j), centre).y;
+      if (!bodies_.empty()) body_v_[0][f] = found.covered;
     }
   solid_cells();
 }
@@ -173,6 +195,37 @@ void Solver::constrain_to_solids() {
                                    u[static_cast<std::size_t>(u_index(i, j))] + u[static_cast<std::size_t>(u_index(i + 1, j))]);
       v_[f] -= solid.normal.y * dot(solid.normal, Vec2{other, v[f]} - solid.velocity);
     }
+}
+
+// Slows bodies against the water around them: the eddies and the friction that a grid of this size cannot hold, without
+// which bobbing and rocking feed each other for minutes. A decay rate of kDrag · √(g / size), as far as a body is wet:
+// a tenth of critical damping for a box that floats half sunk.
+void Solver::drag_bodies(double dt) {
+  constexpr int kPoints = 16;
+  constexpr double kDrag = 0.3;
+  for (Body& body : bodies_) {
+    const double size = body.shape == BodyShape::disc ? body.half.x : std::sqrt(body.half.x * body.half.y);
+    Vec2 stream;
+    int wet = 0;
+    for (int k = 0; k < kPoints; ++k) {
+      const double angle = 2 * std::numbers::pi * (k + 0.5) / kPoints;
+      const double reach = body.shape == BodyShape::disc ? body.half.x : length(body.half);
+      Vec2 point = body.position + Vec2{std::cos(angle), std::sin(angle)} * (reach + options_.cell);
+      const Contact near = contact(body, point);
+      point = point - near.normal * (near.distance - options_.cell);
+      const int i = static_cast<int>(point.x / options_.cell), j = static_cast<int>(point.y / options_.cell);
+      if (point.x < 0 || point.y < 0 || i >= options_.nx || j >= options_.ny) continue;
+      if (!occupied_[static_cast<std::size_t>(cell_index(i, j))]) continue;
+      stream += sample(u_, v_, point);
+      ++wet;
+    }
+    if (wet == 0) continue;
+    stream = stream / wet;
+    const double rate = kDrag * std::sqrt(length(options_.gravity) / size) * wet / kPoints;
+    const double kept = std::exp(-rate * dt);
+    body.velocity = stream + (body.velocity - stream) * kept;
+    body.omega *= kept;
+  }
 }
 
 void Solver::collide_particle(Particle& particle) const {

@@ -102,6 +102,7 @@ void Solver::substep(double dt) {
   if (fresh_ || moving || !bodies_.empty()) face_fractions();
   fresh_ = moving;  // once more when it has stopped
   particles_to_grid();
+  drag_bodies(dt);
   path_u_ = u_;
   path_v_ = v_;
   std::vector<Body> before = bodies_;
@@ -162,7 +163,7 @@ double Solver::crowding() const {
       sum += std::abs(share_[static_cast<std::size_t>(cell_index(i, j))] - 1);
       ++count;
     }
-  return count ? sum / count : 0;
+  return count >= 30 ? sum / count : 0;
 }
 
 }  // namespace orrery::fluid

@@ -84,7 +84,8 @@ class Solver {
   /// The nearest solid, and the same with the domain's edges among the solids.
   Contact nearest_solid(Vec2 point) const;
   Contact nearest_solid_or_edge(Vec2 point) const;
-  /// Mean of |density - 1| over cells deep inside the water: 0 when the particles hold their volume.
+  /// Mean of |density - 1| over cells deep inside the water: 0 when the particles hold their volume, and where fewer
+  /// than 30 cells are deep inside, too few for a mean.
   double crowding() const;
   /// Substeps taken so far.
   std::int64_t substeps() const { return substeps_; }
@@ -104,6 +105,7 @@ class Solver {
   void constrain_to_solids();
   void collide_particle(Particle& particle) const;
   void collide_bodies();
+  void drag_bodies(double dt);
   // transfer.cc
   void particles_to_grid();
   void grid_to_particles(double dt);
