@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
   app.add_flag("-v,--verbose", common.verbose, "Log what happens");
   app.parse_complete_callback([&common] { apply(common); });
   add_info(app, common);
+  add_data(app, common);
   add_simulate(app, common);
   add_train(app, common);
   try {
