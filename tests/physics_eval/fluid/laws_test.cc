@@ -136,7 +136,7 @@ TEST_CASE("behind a broken dam the depth is four ninths, as Ritter's solution ha
   CHECK(sum / 10 == Approx(4.0 / 9 * h).epsilon(0.05));
 }
 
-TEST_CASE("a box floats at the depth that its density asks for", "[fluid]") {
+TEST_CASE("a box floats at the depth that its density asks for", "[fluid][slow]") {
   for (const double ratio : {0.3, 0.5, 0.8}) {
     Solver solver(grid(40, 40, 0.1));
     Body box;
@@ -157,7 +157,7 @@ TEST_CASE("a box floats at the depth that its density asks for", "[fluid]") {
   }
 }
 
-TEST_CASE("a ball floats with the share of its area that its density asks for under water", "[fluid]") {
+TEST_CASE("a ball floats with the share of its area that its density asks for under water", "[fluid][slow]") {
   for (const double ratio : {0.35, 0.7}) {
     Solver solver(grid(40, 40, 0.1));
     Body ball;
