@@ -45,7 +45,8 @@ bool differentiated(const OpCase& op, std::size_t input) {
 // The same values with the same strides in memory of its own.
 Tensor same_layout(const Tensor& x, const std::vector<float>& values) {
   std::int64_t extent = 1;
-  for (int d = 0; d < x.rank(); ++d) extent += std::max<std::int64_t>(0, x.dim(d) - 1) * x.strides()[static_cast<std::size_t>(d)];
+  for (int d = 0; d < x.rank(); ++d)
+    extent += std::max<std::int64_t>(0, x.dim(d) - 1) * x.strides()[static_cast<std::size_t>(d)];
   Tensor copy = Tensor::zeros({extent}, x.dtype()).alias(x.shape(), x.strides(), 0);
   copy.copy_from(Tensor::from(values, x.shape()).to(x.dtype()));
   return copy;
@@ -107,7 +108,8 @@ void check_direction(const OpCase& op, std::size_t input, const std::vector<floa
   const std::vector<float> base = op.inputs[input].to_vector();
   const auto loss_at = [&](double step) {
     std::vector<float> moved = base;
-    for (std::size_t i = 0; i < moved.size(); ++i) moved[i] = static_cast<float>(double{base[i]} + step * double{direction[i]});
+    for (std::size_t i = 0; i < moved.size(); ++i)
+      moved[i] = static_cast<float>(double{base[i]} + step * double{direction[i]});
     std::vector<Tensor> inputs = op.inputs;
     inputs[input] = same_layout(op.inputs[input], moved);
     const NoGrad guard;
@@ -123,8 +125,8 @@ void check_direction(const OpCase& op, std::size_t input, const std::vector<floa
   // near is off by t, far by 4t (t the cubic term): the extrapolated value keeps less than t. The inputs themselves are
   // rounded, which moves the loss by ε·|gradient|.
   const double extrapolated = near + (near - far) / 3;
-  const double tolerance = std::abs(near - far) / 3 + 2 * noise / h + kEpsilonF32 * length / h +
-                           tolerance_of(op, DType::f32, true) * length;
+  const double tolerance =
+      std::abs(near - far) / 3 + 2 * noise / h + kEpsilonF32 * length / h + tolerance_of(op, DType::f32, true) * length;
   report_or_check(op.name + " d/d input " + std::to_string(input), std::abs(extrapolated - slope), tolerance);
 }
 
@@ -202,7 +204,9 @@ void check_close(const std::string& what, const Tensor& found, const Tensor& exp
   for (std::size_t i = 0; i < a.size(); ++i) {
     const bool same = a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i]));
     if (std::isfinite(b[i])) largest = std::max(largest, std::abs(double{b[i]}));
-    if (!same) residual = std::isfinite(a[i]) && std::isfinite(b[i]) ? std::max(residual, std::abs(double{a[i]} - double{b[i]})) : HUGE_VAL;
+    if (!same)
+      residual = std::isfinite(a[i]) && std::isfinite(b[i]) ? std::max(residual, std::abs(double{a[i]} - double{b[i]}))
+                                                            : HUGE_VAL;
   }
   report_or_check(what, residual, tolerance * largest);
 }
@@ -227,8 +231,9 @@ void check_op(const OpCase& op) {
   for (std::size_t i = 0; i < fast.size(); ++i) {
     const bool is_gradient = i >= output_count;
     if (!fast[i].defined() && !expected[i].defined()) continue;
-    check_close(op.name + (is_gradient ? " gradient " : " output ") + std::to_string(is_gradient ? i - output_count : i), fast[i],
-                expected[i], tolerance_of(op, expected[i].dtype(), is_gradient));
+    check_close(
+        op.name + (is_gradient ? " gradient " : " output ") + std::to_string(is_gradient ? i - output_count : i),
+        fast[i], expected[i], tolerance_of(op, expected[i].dtype(), is_gradient));
   }
   if (wanted > 0 && all_f32) check_finite_differences(op, expected, output_count);
   for (const int threads : {1, 2}) {

@@ -8,7 +8,6 @@
 #include "tests/support/catch.h"
 
 using namespace orrery;
-using Catch::Matchers::Contains;
 
 namespace {
 
@@ -56,11 +55,11 @@ TEST_CASE("JSON values are built and written", "[json]") {
 }
 
 TEST_CASE("JSON that is not strict is refused with its place", "[json]") {
-  CHECK_THAT(refusal("{\"a\": 1,\n \"b\" 2}"), Contains("line 2, column 6"));
-  CHECK_THAT(refusal("{\"a\": 1, \"a\": 2}"), Contains("\"a\" appears twice"));
-  CHECK_THAT(refusal("{\"a\": 1} x"), Contains("not valid JSON"));
-  CHECK_THAT(refusal("\xEF\xBB\xBF{}"), Contains("byte order mark"));
-  CHECK_THAT(refusal(std::string(300, '[')), Contains("levels deep"));
+  CHECK_THAT(refusal("{\"a\": 1,\n \"b\" 2}"), ContainsSubstring("line 2, column 6"));
+  CHECK_THAT(refusal("{\"a\": 1, \"a\": 2}"), ContainsSubstring("\"a\" appears twice"));
+  CHECK_THAT(refusal("{\"a\": 1} x"), ContainsSubstring("not valid JSON"));
+  CHECK_THAT(refusal("\xEF\xBB\xBF{}"), ContainsSubstring("byte order mark"));
+  CHECK_THAT(refusal(std::string(300, '[')), ContainsSubstring("levels deep"));
   for (const char* text : {"", "{", "[1,]", "{'a': 1}", "nul", "01", "1.", "NaN", "\"\xff\"", "\"\xed\xa0\x80\"",
                            "\"\\ud800\"", "\"\n\"", "1e999", "// c\n1"}) {
     INFO(text);
@@ -154,10 +153,10 @@ TEST_CASE("TOML is read into values", "[toml]") {
   CHECK(json.find("d")->as_array().size() == 2);
   CHECK(json.find("e")->find("f")->find("g")->as_integer() == 16);
   CHECK(json.find("h")->as_array()[1].find("i")->as_integer() == 2);
-  CHECK_THAT(refusal("a = \n", parse_toml), Contains("line 1"));
-  CHECK_THAT(refusal("a = 1\na = 2\n", parse_toml), Contains("line 2"));
-  CHECK_THAT(refusal("a = 1979-05-27\n", parse_toml), Contains("dates and times"));
+  CHECK_THAT(refusal("a = \n", parse_toml), ContainsSubstring("line 1"));
+  CHECK_THAT(refusal("a = 1\na = 2\n", parse_toml), ContainsSubstring("line 2"));
+  CHECK_THAT(refusal("a = 1979-05-27\n", parse_toml), ContainsSubstring("dates and times"));
   CHECK_THROWS_WITH(Fields(parse_toml("x = nan", "t"), "t").number("x", {0, 1}),
-                    Contains("expected a number from 0 to 1"));
+                    ContainsSubstring("expected a number from 0 to 1"));
   CHECK_THROWS_AS(read_toml("/no/such/file"), InputError);
 }

@@ -9,7 +9,6 @@
 #include "tests/support/temporary_folder.h"
 
 using namespace orrery;
-using Catch::Matchers::Contains;
 
 namespace {
 
@@ -56,27 +55,27 @@ TEST_CASE("integers become i32 and i8 where they fit", "[safetensors]") {
   CHECK(Raw<std::uint32_t>{{7}}.load(FileDType::U32, DType::i32) == std::vector<float>{7});
   CHECK(Raw<std::uint16_t>{{65535}}.load(FileDType::U16, DType::i32) == std::vector<float>{65535});
   CHECK_THROWS_WITH((Raw<std::int64_t>{{1LL << 31}}.load(FileDType::I64, DType::i32)),
-                    Contains("at element 0 a number that does not fit into i32"));
-  CHECK_THROWS_WITH((Raw<std::int16_t>{{0, 128}}.load(FileDType::I16, DType::i8)), Contains("at element 1"));
-  CHECK_THROWS_WITH((Raw<std::uint64_t>{{~0ULL}}.load(FileDType::U64, DType::i32)), Contains("does not fit"));
+                    ContainsSubstring("at element 0 a number that does not fit into i32"));
+  CHECK_THROWS_WITH((Raw<std::int16_t>{{0, 128}}.load(FileDType::I16, DType::i8)), ContainsSubstring("at element 1"));
+  CHECK_THROWS_WITH((Raw<std::uint64_t>{{~0ULL}}.load(FileDType::U64, DType::i32)), ContainsSubstring("does not fit"));
 }
 
 TEST_CASE("numbers that are not finite and dtypes that do not go together are refused", "[safetensors]") {
   CHECK_THROWS_WITH((Raw<float>{{1, std::nanf("")}}.load(FileDType::F32)),
-                    Contains("tensor \"w\" F32 [2] holds nan at element 1"));
-  CHECK_THROWS_WITH((Raw<float>{{HUGE_VALF}}.load(FileDType::F32, DType::bf16)), Contains("holds inf"));
-  CHECK_THROWS_WITH((Raw<double>{{1e300}}.load(FileDType::F64)), Contains("holds inf"));
-  CHECK_THROWS_WITH((Raw<std::uint16_t>{{0x7C00}}.load(FileDType::F16)), Contains("holds inf"));
-  CHECK_THROWS_WITH((Raw<std::uint8_t>{{0x7F}}.load(FileDType::F8_E4M3)), Contains("holds nan"));
-  CHECK_THROWS_WITH((Raw<std::uint8_t>{{0x7C}}.load(FileDType::F8_E5M2)), Contains("holds inf"));
-  CHECK_THROWS_WITH((Raw<std::uint8_t>{{255}}.load(FileDType::F8_E8M0)), Contains("holds nan"));
+                    ContainsSubstring("tensor \"w\" F32 [2] holds nan at element 1"));
+  CHECK_THROWS_WITH((Raw<float>{{HUGE_VALF}}.load(FileDType::F32, DType::bf16)), ContainsSubstring("holds inf"));
+  CHECK_THROWS_WITH((Raw<double>{{1e300}}.load(FileDType::F64)), ContainsSubstring("holds inf"));
+  CHECK_THROWS_WITH((Raw<std::uint16_t>{{0x7C00}}.load(FileDType::F16)), ContainsSubstring("holds inf"));
+  CHECK_THROWS_WITH((Raw<std::uint8_t>{{0x7F}}.load(FileDType::F8_E4M3)), ContainsSubstring("holds nan"));
+  CHECK_THROWS_WITH((Raw<std::uint8_t>{{0x7C}}.load(FileDType::F8_E5M2)), ContainsSubstring("holds inf"));
+  CHECK_THROWS_WITH((Raw<std::uint8_t>{{255}}.load(FileDType::F8_E8M0)), ContainsSubstring("holds nan"));
   CHECK_THROWS_WITH((Raw<std::uint8_t>{{1}}.load(FileDType::U8, DType::f32)),
-                    Contains("is U8 [1] in the file, which is not read as f32"));
-  CHECK_THROWS_WITH((Raw<float>{{1}}.load(FileDType::F32, DType::i8)), Contains("not read as i8"));
+                    ContainsSubstring("is U8 [1] in the file, which is not read as f32"));
+  CHECK_THROWS_WITH((Raw<float>{{1}}.load(FileDType::F32, DType::i8)), ContainsSubstring("not read as i8"));
   const Raw<float> one{{1}};
   SafetensorsEntry deep = one.entry(FileDType::F32);
   deep.shape.assign(7, 1);
-  CHECK_THROWS_WITH(load_tensor(deep, DType::f32), Contains("has 7 dimensions"));
+  CHECK_THROWS_WITH(load_tensor(deep, DType::f32), ContainsSubstring("has 7 dimensions"));
 }
 
 TEST_CASE("tensors are written and read back the same", "[safetensors]") {

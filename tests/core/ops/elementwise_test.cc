@@ -99,7 +99,7 @@ TEST_CASE("binary ops broadcast", "[ops]") {
                   .roundings = 4,
                   // Small, so that no difference reaches across the kink of a maximum.
                   .step = op == ops::maximum || op == ops::minimum ? 1.0 / 32768 : 1.0 / 256});
-  CHECK_THROWS_WITH(ops::add(normal({2, 3}, 1), normal({2}, 1)), Catch::Contains("[add]") && Catch::Contains("[2, 3]"));
+  CHECK_THROWS_WITH(ops::add(normal({2, 3}, 1), normal({2}, 1)), ContainsSubstring("[add]") && ContainsSubstring("[2, 3]"));
   CHECK_THROWS_AS(ops::mul(normal({2}, 1), Tensor::from(std::vector<std::int32_t>{1, 2}, {2})), InputError);
 }
 
@@ -145,7 +145,7 @@ TEST_CASE("reductions over any dimensions", "[ops]") {
             .run = [](const Tensors& in) { return Tensors{ops::sum(in[0], {1}), ops::sum(in[0], {0}), ops::sum(in[0])}; },
             .depth = 585});
   CHECK(ops::sum(Tensor::zeros({0, 3})).item() == 0);
-  CHECK_THROWS_WITH(ops::max(Tensor::zeros({0, 3}), {0}), Catch::Contains("[max]"));
+  CHECK_THROWS_WITH(ops::max(Tensor::zeros({0, 3}), {0}), ContainsSubstring("[max]"));
   CHECK_THROWS_AS(ops::sum(normal({2, 3}, 1), {2}), InputError);
   CHECK_THROWS_AS(ops::sum(normal({2, 3}, 1), {0, -2}), InputError);
 }
@@ -187,9 +187,9 @@ TEST_CASE("ops that move elements put them where they belong", "[ops]") {
   CHECK(ops::concat({x, x}, 1).to_vector() == std::vector<float>{0, 1, 2, 0, 1, 2, 3, 4, 5, 3, 4, 5});
   CHECK(ops::pad(x, 1, 1, 0, 9).to_vector() == std::vector<float>{9, 0, 1, 2, 9, 3, 4, 5});
   CHECK(ops::expand(ops::narrow(x, 0, 1, 1), {2, 3}).to_vector() == std::vector<float>{3, 4, 5, 3, 4, 5});
-  CHECK_THROWS_WITH(ops::narrow(x, 1, 2, 2), Catch::Contains("[narrow]"));
-  CHECK_THROWS_WITH(ops::split(x, 1, {1, 1}), Catch::Contains("sum up to 2"));
-  CHECK_THROWS_WITH(ops::concat({x, Tensor::zeros({2, 2})}, 0), Catch::Contains("[concat]"));
+  CHECK_THROWS_WITH(ops::narrow(x, 1, 2, 2), ContainsSubstring("[narrow]"));
+  CHECK_THROWS_WITH(ops::split(x, 1, {1, 1}), ContainsSubstring("sum up to 2"));
+  CHECK_THROWS_WITH(ops::concat({x, Tensor::zeros({2, 2})}, 0), ContainsSubstring("[concat]"));
   CHECK_THROWS_AS(ops::permute(x, {0, 0}), InputError);
   CHECK_THROWS_AS(ops::reshape(x, {4, -1}), InputError);
   CHECK_THROWS_AS(ops::expand(x, {3, 3}), InputError);

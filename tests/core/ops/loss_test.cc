@@ -122,9 +122,9 @@ TEST_CASE("the head's cross entropy in f32 and bf16 agrees with its reference", 
 
 TEST_CASE("losses of wrong operands say what they found", "[ops]") {
   const Tensor logits = normal({2, 5}, 1);
-  CHECK_THROWS_WITH(ops::cross_entropy(logits, Tensor::from(std::vector<std::int32_t>{1, 5}, {2})), Catch::Contains("target 5 at 1"));
-  CHECK_THROWS_WITH(ops::cross_entropy(logits, Tensor::from(std::vector<std::int32_t>{1}, {1})), Catch::Contains("targets are i32 [1]"));
-  CHECK_THROWS_WITH(ops::cross_entropy(logits, normal({2}, 1)), Catch::Contains("expected i32"));
+  CHECK_THROWS_WITH(ops::cross_entropy(logits, Tensor::from(std::vector<std::int32_t>{1, 5}, {2})), ContainsSubstring("target 5 at 1"));
+  CHECK_THROWS_WITH(ops::cross_entropy(logits, Tensor::from(std::vector<std::int32_t>{1}, {1})), ContainsSubstring("targets are i32 [1]"));
+  CHECK_THROWS_WITH(ops::cross_entropy(logits, normal({2}, 1)), ContainsSubstring("expected i32"));
   CHECK_THROWS_WITH(ops::linear_cross_entropy(logits, normal({7, 4}, 1), Tensor::from(std::vector<std::int32_t>{1, 1}, {2})),
-                    Catch::Contains("[linear_cross_entropy]"));
+                    ContainsSubstring("[linear_cross_entropy]"));
 }
