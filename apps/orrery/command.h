@@ -26,6 +26,7 @@ struct CommonOptions {
 void add_info(CLI::App& app, CommonOptions& common);
 void add_data(CLI::App& app, CommonOptions& common);
 void add_simulate(CLI::App& app, CommonOptions& common);
+void add_score(CLI::App& app, CommonOptions& common);
 void add_train(CLI::App& app, CommonOptions& common);
 
 }  // namespace orrery::cli

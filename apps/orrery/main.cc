@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
   add_info(app, common);
   add_data(app, common);
   add_simulate(app, common);
+  add_score(app, common);
   add_train(app, common);
   try {
     app.parse(argc, argv);

@@ -1,0 +1,191 @@
+// What happens at contacts: bounces give back no more than they got, collisions keep momentum, and bodies stay out of
+// each other and of walls.
+#include <algorithm>
+#include <cmath>
+
+#include "physics_eval/laws/context.h"
+
+namespace orrery::laws {
+
+namespace {
+
+using Size = std::size_t;
+
+// Frames of undisturbed motion next to an event: up to six on either side, not past the neighbouring events.
+struct Sides {
+  Fit before, after;
+  bool ok = false;
+};
+
+Sides sides_of(const Context& context, const Event& event) {
+  int first = event.frame - 7, last = event.frame + 7;
+  for (const Event& other : context.events) {
+    if (other.body != event.body || &other == &event) continue;
+    if (other.frame < event.frame) first = std::max(first, other.frame + 1);
+    if (other.frame > event.frame) last = std::min(last, other.frame - 2);
+  }
+  const Path& path = context.paths[static_cast<Size>(event.body)];
+  Sides out;
+  const auto side = [&](int from, int to) {
+    const Fit square = fit_path(path, from, to, 2, event.frame - 0.5);
+    return square.ok ? square : fit_path(path, from, to, 1, event.frame - 0.5);
+  };
+  out.before = side(first, event.frame - 1);
+  out.after = side(event.frame + 1, last);
+  if (!out.after.ok) out.after = side(event.frame, last);
+  out.ok = out.before.ok && out.after.ok;
+  return out;
+}
+
+// Moment in [frame − 2, frame + 1] at which the two paths meet along `normal`.
+double meeting_time(const Sides& sides, int frame, Vec normal) {
+  double best = frame - 0.5, least = 1e18;
+  for (double t = frame - 2; t <= frame + 1.001; t += 0.05) {
+    const double gap = std::abs(dot(sides.before.at(t) - sides.after.at(t), normal));
+    if (gap < least) least = gap, best = t;
+  }
+  return best;
+}
+
+}  // namespace
+
+Verdict test_bounce(const Context& context) {
+  Verdict out;
+  std::vector<double> restitutions;
+  for (const Event& event : context.events) {
+    if (event.jump || !event.on_solid || event.other >= 0) continue;
+    const Sides sides = sides_of(context, event);
+    if (!sides.ok) continue;
+    // Walls and floors are level or upright in most pictures; else the push is the normal.
+    Vec normal = event.push;
+    if (std::abs(normal.x) < 0.35) normal = {0, normal.y > 0 ? 1.0 : -1.0};
+    if (std::abs(normal.y) < 0.35) normal = {normal.x > 0 ? 1.0 : -1.0, 0};
+    const double t = meeting_time(sides, event.frame, normal);
+    const double in = -dot(sides.before.velocity(t), normal), back = dot(sides.after.velocity(t), normal);
+    const double sigma = 1.5 * std::hypot(sides.before.sigma[1], sides.after.sigma[1]) + 0.02;
+    if (in < 0.5 || in < 5 * sigma) continue;
+    out.applies = true;
+    const double e = back / in, error = sigma * std::hypot(1.0, e) / in;
+    restitutions.push_back(e);
+    const int id = context.paths[static_cast<Size>(event.body)].track->id;
+    out.add(event.frame, event.frame, std::max(0.0, e - 1) / (0.05 + 3 * error), {id},
+            say("body %d bounces back %.2f times as fast as it came", id, e));
+  }
+  if (!restitutions.empty()) out.measured.push_back({"restitution", median(restitutions), 0.02, ""});
+  return out;
+}
+
+namespace {
+
+const Event* event_of(const Context& context, int body, int frame) {
+  const Event* best = nullptr;
+  for (const Event& event : context.events) {
+    if (event.body != body || event.jump || std::abs(event.frame - frame) > 1) continue;
+    if (!best || std::abs(event.frame - frame) < std::abs(best->frame - frame)) best = &event;
+  }
+  return best;
+}
+
+// All bodies that touch `body` or one another around the frame.
+std::vector<Size> cluster_of(const Context& context, Size body, int frame) {
+  std::vector<Size> members{body};
+  for (Size i = 0; i < members.size(); ++i) {
+    for (Size j = 0; j < context.paths.size(); ++j) {
+      if (std::find(members.begin(), members.end(), j) != members.end()) continue;
+      for (int t = std::max(0, frame - 2); t <= std::min(context.frames - 1, frame + 1); ++t) {
+        const double slack = 2.5 + length(context.events.empty() ? Vec{} : Vec{});
+        if (touching(context.paths[members[i]], context.paths[j], t, slack)) {
+          members.push_back(j);
+          break;
+        }
+      }
+    }
+  }
+  std::sort(members.begin(), members.end());
+  return members;
+}
+
+}  // namespace
+
+Verdict test_momentum(const Context& context) {
+  Verdict out;
+  std::vector<char> done(context.events.size(), 0);
+  for (Size i = 0; i < context.events.size(); ++i) {
+    const Event& event = context.events[i];
+    if (event.jump || event.other < 0 || done[i]) continue;
+    const std::vector<Size> members = cluster_of(context, static_cast<Size>(event.body), event.frame);
+    if (members.size() < 2) continue;
+    Vec sum;
+    double total = 0, error = 0;
+    bool clear = true;
+    std::vector<int> ids;
+    for (const Size m : members) {
+      const Path& path = context.paths[m];
+      const double mass = path.track->area;
+      ids.push_back(path.track->id);
+      for (int k = 0; k < 8; ++k) {
+        const Vec way{std::cos(k * 0.7853981634), std::sin(k * 0.7853981634)};
+        for (int t = event.frame - 1; t <= event.frame; ++t) {
+          if (t < 0 || t >= context.frames || !path.seen[static_cast<Size>(t)]) continue;
+          clear = clear && context.solids.gap(path.at[static_cast<Size>(t)], path.radius, way, 3.0) >= 2.5;
+        }
+      }
+      const Event* mine = event_of(context, static_cast<int>(m), event.frame);
+      if (!mine) {
+        error += mass * 0.1;
+        continue;
+      }
+      for (Size k = 0; k < context.events.size(); ++k) done[k] = done[k] || &context.events[k] == mine;
+      sum = sum + mine->change * mass;
+      total += mass * length(mine->change);
+      error += mass * 2 * mine->sigma;
+    }
+    if (!clear || total <= 0) continue;  // a wall or the floor took part
+    out.applies = true;
+    // Each change counts half: what one gains the other loses.
+    out.add(event.frame, event.frame, length(sum) / (0.14 * total + 3 * error), ids,
+            say("a collision changes the momentum by %.0f%%", 200 * length(sum) / total));
+  }
+  return out;
+}
+
+Verdict test_interpenetration(const Context& context) {
+  Verdict out;
+  for (Size a = 0; a < context.paths.size(); ++a) {
+    const Path& path = context.paths[a];
+    if (!path.moves() || path.count < 4) continue;
+    out.applies = true;
+    int begin = -1;
+    double worst = 0;
+    for (int t = 0; t <= context.frames; ++t) {
+      const bool seen = t < context.frames && path.seen[static_cast<Size>(t)];
+      const double deep = seen ? context.solids.overlap(path.at[static_cast<Size>(t)], path.radius * 0.96) : 0;
+      if (deep > 0.08) {
+        if (begin < 0) begin = t;
+        worst = std::max(worst, deep);
+      } else if (begin >= 0) {
+        out.add(begin, t - 1, worst / 0.16, {path.track->id}, say("body %d sinks into a fixed thing (%.0f%% of it)", path.track->id, 100 * worst));
+        begin = -1, worst = 0;
+      }
+    }
+    for (Size b = a + 1; b < context.paths.size(); ++b) {
+      const Path& other = context.paths[b];
+      double deepest = 0;
+      int frame = -1;
+      for (int t = 0; t < context.frames; ++t) {
+        if (!path.seen[static_cast<Size>(t)] || !other.seen[static_cast<Size>(t)]) continue;
+        const double depth = path.radius + other.radius - length(path.at[static_cast<Size>(t)] - other.at[static_cast<Size>(t)]);
+        const double share = (depth - 0.8) / std::min(path.radius, other.radius);
+        if (share > 0.15 && frame < 0) frame = t;
+        deepest = std::max(deepest, share);
+      }
+      if (frame >= 0) out.add(frame, frame + 3, deepest / 0.3, {path.track->id, other.track->id}, say("bodies %d and %d pass into each other", path.track->id, other.track->id));
+    }
+  }
+  return out;
+}
+
+// A fluid: one colour whose shape keeps changing. Its visible area must not grow where none comes in from outside.
+Verdict test_volume(const Context&) { return {}; }
+
+}  // namespace orrery::laws

@@ -1,0 +1,65 @@
+// What every law's test gets and gives.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "physics_eval/laws/laws.h"
+#include "physics_eval/laws/motion.h"
+
+namespace orrery::laws {
+
+struct Context {
+  const Tracks* tracks = nullptr;
+  std::vector<Path> paths;
+  Solids solids;
+  std::vector<Event> events;
+  int frames = 0;
+  /// A body [body] is in the air [frame]: whole, and nothing within a pixel or two of it.
+  std::vector<std::vector<char>> free;
+  /// The body moves as a pendulum or on a spring.
+  std::vector<char> swings;
+  /// Acceleration that most free flight shows, pixels a frame²; 0 without any.
+  Vec free_fall;
+
+  explicit Context(const Tracks& given);
+};
+
+/// Something that should not be, from `frame` to `last`.
+struct Finding {
+  int frame = 0, last = 0;
+  double severity = 0;
+  std::vector<int> bodies;
+  std::string evidence;
+};
+
+/// What a test found out about its law.
+struct Verdict {
+  bool applies = false;
+  std::vector<Finding> findings;
+  std::vector<Measured> measured;
+  void add(int frame, int last, double severity, std::vector<int> bodies, std::string evidence);
+};
+
+/// Which bodies swing or hang on a spring.
+std::vector<char> find_swings(const Context& context);
+/// See Context::free and Context::free_fall.
+std::vector<std::vector<char>> find_free(const Context& context);
+Vec find_free_fall(const Context& context);
+
+Verdict test_permanence(const Context& context);
+Verdict test_rigidity(const Context& context);
+Verdict test_colour(const Context& context);
+Verdict test_inertia(const Context& context);
+Verdict test_time(const Context& context);
+Verdict test_gravity(const Context& context);
+Verdict test_oscillation(const Context& context);
+Verdict test_bounce(const Context& context);
+Verdict test_momentum(const Context& context);
+Verdict test_interpenetration(const Context& context);
+Verdict test_volume(const Context& context);
+
+/// "frame 12: body 0 jumps 8.3 px" and the like, with fixed digits.
+std::string say(const char* format, ...) __attribute__((format(printf, 1, 2)));
+
+}  // namespace orrery::laws

@@ -1,0 +1,137 @@
+// Sudden changes of motion and what made them.
+#include <algorithm>
+#include <cmath>
+
+#include "physics_eval/laws/motion.h"
+
+namespace orrery::laws {
+
+namespace {
+
+using Size = std::size_t;
+
+// Frames that the body was seen in without being cut: merged views count, with their larger noise.
+bool usable(const Path& path, int t) {
+  return t >= 0 && t < path.frames() && path.seen[static_cast<Size>(t)] && !path.track->frames[static_cast<Size>(t)].cut;
+}
+
+Vec second_difference(const Path& path, int t) {
+  const Size i = static_cast<Size>(t);
+  return path.at[i + 1] - path.at[i] * 2 + path.at[i - 1];
+}
+
+struct Innovations {
+  std::vector<char> ok;
+  std::vector<Vec> value;
+  std::vector<double> limit;
+};
+
+Innovations innovations(const Path& path) {
+  const int n = path.frames();
+  Innovations out{std::vector<char>(static_cast<Size>(n), 0), std::vector<Vec>(static_cast<Size>(n)), std::vector<double>(static_cast<Size>(n), 0)};
+  for (int t = 1; t + 1 < n; ++t) out.ok[static_cast<Size>(t)] = usable(path, t - 1) && usable(path, t) && usable(path, t + 1);
+  for (int t = 1; t + 1 < n; ++t) {
+    if (!out.ok[static_cast<Size>(t)]) continue;
+    std::vector<double> ax, ay;
+    for (int k = std::max(1, t - 6); k <= std::min(n - 2, t + 6); ++k) {
+      if (std::abs(k - t) < 2 || !out.ok[static_cast<Size>(k)]) continue;
+      const Vec d = second_difference(path, k);
+      ax.push_back(d.x), ay.push_back(d.y);
+    }
+    const Vec usual = ax.size() < 3 ? Vec{} : Vec{median(ax), median(ay)};
+    out.value[static_cast<Size>(t)] = second_difference(path, t) - usual;
+    double sigma = path.noise;
+    for (int k = t - 1; k <= t + 1; ++k) {
+      const Observation& o = path.track->frames[static_cast<Size>(k)];
+      if (o.merged) sigma = std::max(sigma, o.sigma);
+    }
+    out.limit[static_cast<Size>(t)] = std::max(0.3, 7 * 2.45 * sigma);
+  }
+  return out;
+}
+
+// Velocity of the frames [first, last] at frame `at`, from the best polynomial they allow.
+bool side_velocity(const Path& path, int first, int last, double at, Vec& velocity, double& sigma) {
+  const Fit fit = fit_path(path, first, last, last - first >= 4 ? 2 : 1, at);
+  if (!fit.ok) {
+    const Fit line = fit_path(path, first, last, 1, at);
+    if (!line.ok) return false;
+    velocity = line.velocity(at), sigma = line.sigma[1];
+    return true;
+  }
+  velocity = fit.velocity(at), sigma = fit.sigma[1];
+  return true;
+}
+
+void explain(Event& event, const Path& path, std::span<const Path> paths, const Solids& solids) {
+  const Vec push = length(event.change) > 1e-9 ? event.change * (1 / length(event.change)) : Vec{};
+  event.push = push;
+  const double reach = 2.0 + length(event.change);
+  double nearest = reach;
+  for (int t = event.frame - 2; t <= event.frame + 1; ++t) {
+    if (!usable(path, t)) continue;
+    for (int k = -2; k <= 2; ++k) {  // friction tilts the push
+      const double c = std::cos(0.25 * k), s = std::sin(0.25 * k);
+      nearest = std::min(nearest, solids.gap(path.at[static_cast<Size>(t)], path.radius,
+                                             {-(c * push.x - s * push.y), -(s * push.x + c * push.y)}, reach));
+    }
+  }
+  event.on_solid = nearest < reach - 0.25;
+  double closest = 1e9;
+  for (Size j = 0; j < paths.size(); ++j) {
+    if (static_cast<int>(j) == event.body) continue;
+    for (int t = event.frame - 2; t <= event.frame + 1; ++t) {
+      if (!usable(path, t) || t < 0 || t >= paths[j].frames() || !paths[j].seen[static_cast<Size>(t)]) continue;
+      const Vec apart = paths[j].at[static_cast<Size>(t)] - path.at[static_cast<Size>(t)];
+      const double surface = length(apart) - path.radius - paths[j].radius;
+      if (surface > reach + 1 || surface > closest) continue;
+      closest = surface;
+      event.other = static_cast<int>(j);
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<Event> find_events(std::span<const Path> paths, const Solids& solids) {
+  std::vector<Event> out;
+  for (Size b = 0; b < paths.size(); ++b) {
+    const Path& path = paths[b];
+    if (!path.moves()) continue;
+    const Innovations innovation = innovations(path);
+    const int n = path.frames();
+    const auto sudden = [&](int t) {
+      const Size i = static_cast<Size>(t);
+      return t > 0 && t + 1 < n && innovation.ok[i] && length(innovation.value[i]) > innovation.limit[i];
+    };
+    for (int t = 1; t + 1 < n; ++t) {
+      if (!sudden(t)) continue;
+      int last = t;
+      while (sudden(last + 1) && last - t < 3) ++last;
+      Event event;
+      event.body = static_cast<int>(b);
+      event.frame = t + 1;
+      for (int k = t; k <= last; ++k) {
+        event.change = event.change + innovation.value[static_cast<Size>(k)];
+        event.peak = std::max(event.peak, length(innovation.value[static_cast<Size>(k)]));
+      }
+      event.sigma = innovation.limit[static_cast<Size>(t)] / 7;
+      double s1 = 0, s2 = 0;
+      Vec before, after;
+      const bool both = side_velocity(path, t - 5, t, t + 0.5, before, s1) && side_velocity(path, last, last + 5, last - 0.5 + 1, after, s2);
+      event.before = both ? before : path.at[static_cast<Size>(t)] - path.at[static_cast<Size>(t) - 1];
+      event.after = both ? after : path.at[static_cast<Size>(last) + 1] - path.at[static_cast<Size>(last)];
+      event.jump = last > t && length(event.change) < 0.4 * event.peak;
+      if (event.jump) {
+        event.push = {};
+      } else {
+        explain(event, path, paths, solids);
+      }
+      out.push_back(event);
+      t = last;
+    }
+  }
+  return out;
+}
+
+}  // namespace orrery::laws

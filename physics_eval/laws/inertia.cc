@@ -1,0 +1,139 @@
+// Inertia: motion changes only where something pushes. Time: motion does not run backwards.
+#include <algorithm>
+#include <cmath>
+
+#include "physics_eval/laws/context.h"
+
+namespace orrery::laws {
+
+namespace {
+
+using Size = std::size_t;
+
+// Largest distance of the path after `turn` from its mirror image before it, over up to `most` frames; negative when too
+// short to tell. `travel`: how far the mirrored path goes.
+double retrace_error(const Path& path, int turn, int most, double& travel) {
+  double worst = 0;
+  int steps = 0;
+  travel = 0;
+  for (int k = 1; k <= most && turn + k < path.frames() && turn - k >= 0; ++k) {
+    const Size a = static_cast<Size>(turn + k), b = static_cast<Size>(turn - k);
+    if (!path.clean[a] || !path.clean[b]) break;
+    worst = std::max(worst, length(path.at[a] - path.at[b]));
+    travel = std::max(travel, length(path.at[a] - path.at[static_cast<Size>(turn)]));
+    ++steps;
+  }
+  return steps >= 4 ? worst : -1;
+}
+
+struct Turn {
+  int frame = -1;
+  double severity = 0;
+};
+
+// A frame at which all moving bodies turn round at once and go back along their own paths.
+Turn find_turn(const Context& context) {
+  Turn best;
+  for (int f = 3; f + 4 < context.frames; ++f) {
+    double travelled = 0, sharpest = 0;
+    bool all = true;
+    for (const Path& path : context.paths) {
+      if (!path.moves()) continue;
+      double travel = 0;
+      const double error = retrace_error(path, f, 7, travel);
+      if (error < 0) continue;
+      if (error > std::max(0.25, 8 * path.noise)) {
+        all = false;
+        break;
+      }
+      travelled = std::max(travelled, travel);
+      for (const Event& event : context.events) {
+        if (!event.jump && &context.paths[static_cast<Size>(event.body)] == &path && std::abs(event.frame - f - 1) <= 1 && !event.on_solid) {
+          sharpest = std::max(sharpest, length(event.change) / std::max(0.6, 14 * event.sigma));
+        }
+      }
+    }
+    if (all && travelled > 2 && sharpest > best.severity) best = {f + 1, sharpest};
+  }
+  return best;
+}
+
+bool still_after(const Path& path, int frame) {
+  int count = 0;
+  for (int t = frame; t + 1 < std::min(path.frames(), frame + 6); ++t) {
+    const Size i = static_cast<Size>(t);
+    if (!path.seen[i] || !path.seen[i + 1]) continue;
+    if (length(path.at[i + 1] - path.at[i]) > std::max(0.06, 4 * path.noise)) return false;
+    ++count;
+  }
+  return count >= 2;
+}
+
+}  // namespace
+
+namespace {
+
+// A body that hangs still in the air, where bodies fell before.
+void test_hanging(const Context& context, Verdict& out) {
+  for (Size b = 0; b < context.paths.size(); ++b) {
+    const Path& path = context.paths[b];
+    const double g = length(context.free_fall);
+    if (!path.moves() || context.swings[b] || g < 0.04) continue;
+    int still = 0;
+    for (int t = 1; t < context.frames; ++t) {
+      const Size i = static_cast<Size>(t);
+      const bool hangs = context.free[b][i] && context.free[b][i - 1] && length(path.at[i] - path.at[i - 1]) < std::max(0.05, 3 * path.noise);
+      still = hangs ? still + 1 : 0;
+      // In so many frames it would have fallen by g n² / 2.
+      if (still >= 5 && (t + 1 == context.frames || still == 12)) {
+        out.add(t - still, t, std::min(3.0, 0.5 * g * still * still / std::max(0.8, 10 * path.noise)), {path.track->id},
+                say("body %d hangs still in the air for %d frames", path.track->id, still));
+      }
+    }
+  }
+}
+
+}  // namespace
+
+Verdict test_inertia(const Context& context) {
+  Verdict out;
+  const Turn turn = find_turn(context);
+  for (const Path& path : context.paths) out.applies = out.applies || (path.moves() && path.count >= 5);
+  for (const Event& event : context.events) {
+    const Path& path = context.paths[static_cast<Size>(event.body)];
+    if (turn.severity > 1 && std::abs(event.frame - turn.frame) <= 1) continue;
+    if (event.jump) {
+      int jumps = 0;
+      for (const Event& other : context.events) jumps += other.body == event.body && other.jump && std::abs(other.frame - event.frame) < 10;
+      if (jumps > 2) {
+        out.add(event.frame, event.frame, event.peak / std::max(0.8, 14 * event.sigma), {path.track->id},
+                say("body %d is shaken by %.1f px", path.track->id, event.peak));
+      }
+      continue;
+    }
+    if (event.on_solid || event.other >= 0) continue;
+    int around = 0;
+    for (const Event& other : context.events) around += other.body == event.body && !other.on_solid && other.other < 0 && std::abs(other.frame - event.frame) < 10;
+    if (around > 3) {
+      out.add(event.frame, event.frame, event.peak / std::max(0.8, 14 * event.sigma), {path.track->id},
+              say("body %d is shaken by %.1f px", path.track->id, event.peak));
+      continue;
+    }
+    const bool stops = still_after(path, event.frame);
+    out.add(event.frame, event.frame, length(event.change) / std::max(stops ? 0.4 : 0.6, (stops ? 10 : 14) * event.sigma), {path.track->id},
+            stops ? say("body %d stops dead, nothing touches it", path.track->id)
+                  : say("body %d changes its velocity by %.2f px a frame, nothing touches it", path.track->id, length(event.change)));
+  }
+  test_hanging(context, out);
+  return out;
+}
+
+Verdict test_time(const Context& context) {
+  Verdict out;
+  for (const Path& path : context.paths) out.applies = out.applies || (path.moves() && path.count >= 9);
+  const Turn turn = find_turn(context);
+  if (turn.frame >= 0) out.add(turn.frame, turn.frame, turn.severity, {}, say("everything goes back the way it came from frame %d on", turn.frame));
+  return out;
+}
+
+}  // namespace orrery::laws

@@ -1,0 +1,100 @@
+// Bodies' paths as the laws look at them: positions with their noise, local fits, sudden changes and what touches what.
+// Units: pixels and frames; y down.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "physics_eval/track/track.h"
+
+namespace orrery::laws {
+
+struct Vec {
+  double x = 0, y = 0;
+};
+inline Vec operator+(Vec a, Vec b) { return {a.x + b.x, a.y + b.y}; }
+inline Vec operator-(Vec a, Vec b) { return {a.x - b.x, a.y - b.y}; }
+inline Vec operator*(Vec a, double s) { return {a.x * s, a.y * s}; }
+inline double dot(Vec a, Vec b) { return a.x * b.x + a.y * b.y; }
+double length(Vec a);
+
+/// A polynomial fitted to one body's positions over some frames, about frame `origin`.
+struct Fit {
+  bool ok = false;
+  double origin = 0;
+  /// Coefficients of 1, τ, τ², … for x and y, τ = frame − origin.
+  std::vector<Vec> coefficient;
+  /// Standard deviations of the coefficients (the same for x and y), for the noise given to the fit.
+  std::vector<double> sigma;
+  /// Root mean square of the residual vector's components, pixels.
+  double rms = 0;
+  Vec at(double frame) const;
+  Vec velocity(double frame) const;
+};
+
+/// One body's path. Index: frame of the clip.
+struct Path {
+  const Track* track = nullptr;
+  double radius = 0;
+  /// Seen whole; seen in any way.
+  std::vector<char> clean, seen;
+  std::vector<Vec> at;
+  /// Noise of a coordinate, pixels: what third differences show, at least 0.015.
+  double noise = 0.03;
+  /// Frames in which it is `clean`.
+  int count = 0;
+
+  int frames() const { return static_cast<int>(at.size()); }
+  bool moves() const { return track->moves; }
+};
+
+std::vector<Path> make_paths(const Tracks& tracks);
+
+/// Least squares over clean frames in [first, last]; needs more frames than degree + 1, else ok is false.
+Fit fit_path(const Path& path, int first, int last, int degree, double origin);
+
+/// Things that do not move: where the background changes its colour sharply from the open space that bodies move in.
+class Solids {
+ public:
+  Solids(const Tracks& tracks, std::span<const Path> paths);
+  /// 1 where the pixel is part of a fixed thing or outside the picture, 0 in open space.
+  bool solid(double x, double y) const;
+  /// Distance in pixels from the surface of a disc at `centre` to something solid in direction `way` (unit), up to
+  /// `reach`; reach when there is none.
+  double gap(Vec centre, double radius, Vec way, double reach) const;
+  /// Share of a disc that is solid.
+  double overlap(Vec centre, double radius) const;
+
+ private:
+  int width_, height_;
+  std::vector<char> solid_;
+};
+
+/// A sudden change of a body's motion, faster than its own forces explain.
+struct Event {
+  int body = 0;
+  /// The first frame that shows the new motion.
+  int frame = 0;
+  /// Change of velocity (pixels a frame) over the event, and its standard error.
+  Vec change;
+  double sigma = 0;
+  /// Velocities before and after, from fits to the frames on either side.
+  Vec before, after;
+  /// Largest second difference within the event: a jump has a large one and little change of velocity.
+  double peak = 0;
+  bool jump = false;
+  /// The push came from a fixed thing, and from which direction it pushed (unit vector).
+  bool on_solid = false;
+  Vec push;
+  /// The push came from that body; -1: none.
+  int other = -1;
+};
+
+std::vector<Event> find_events(std::span<const Path> paths, const Solids& solids);
+
+/// Bodies whose surfaces are within `slack` pixels of each other in the frame (discs of their areas).
+bool touching(const Path& a, const Path& b, int frame, double slack);
+
+double median(std::vector<double> values);
+
+}  // namespace orrery::laws

@@ -1,0 +1,253 @@
+// Swings and springs: the acceleration along the path follows the displacement by one law throughout, and the swing's
+// energy does not grow.
+//
+// Pendulum: θ″ = −k sin θ − c θ′ about the circle's centre. Spring: s″ = −k (s − s₀) − c s′ along a line. Derivatives are
+// Savitzky–Golay (cubic, 7 frames); the coefficients are fitted by iterated reweighting, so that a part of the clip that
+// moves by another law stands out.
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "physics_eval/laws/context.h"
+
+namespace orrery::laws {
+
+namespace {
+
+using Size = std::size_t;
+
+struct Circle {
+  Vec centre;
+  double radius = 0, rms = 1e9;
+};
+
+// Kåsa's algebraic circle, about the points' mean.
+Circle fit_circle(const std::vector<Vec>& points) {
+  Vec mean;
+  for (const Vec& p : points) mean = mean + p * (1.0 / static_cast<double>(points.size()));
+  double xx = 0, xy = 0, yy = 0, xz = 0, yz = 0;
+  for (const Vec& p : points) {
+    const Vec d = p - mean;
+    const double z = dot(d, d);
+    xx += d.x * d.x, xy += d.x * d.y, yy += d.y * d.y, xz += d.x * z, yz += d.y * z;
+  }
+  const double det = 2 * (xx * yy - xy * xy);
+  Circle out;
+  if (std::abs(det) < 1e-9) return out;
+  const Vec c{(xz * yy - yz * xy) / det, (yz * xx - xz * xy) / det};
+  out.centre = mean + c;
+  double sum = 0;
+  for (const Vec& p : points) sum += length(p - out.centre);
+  out.radius = sum / static_cast<double>(points.size());
+  double square = 0;
+  for (const Vec& p : points) square += (length(p - out.centre) - out.radius) * (length(p - out.centre) - out.radius);
+  out.rms = std::sqrt(square / static_cast<double>(points.size()));
+  return out;
+}
+
+// One coordinate along the path over runs of clean frames, with derivatives where a window of seven fits.
+struct Motion {
+  std::vector<int> frame;
+  std::vector<double> s, v, a;
+  double noise_a = 0;  // of the second derivative
+};
+
+Motion differentiate(const std::vector<int>& frame, const std::vector<double>& s, double noise) {
+  constexpr std::array<double, 7> kFirst{22, -67, -58, 0, 58, 67, -22}, kSecond{5, 0, -3, -4, -3, 0, 5};
+  Motion out;
+  for (Size i = 3; i + 3 < s.size(); ++i) {
+    if (frame[i + 3] - frame[i - 3] != 6) continue;
+    double v = 0, a = 0;
+    for (Size k = 0; k < 7; ++k) v += kFirst[k] * s[i + k - 3], a += kSecond[k] * s[i + k - 3];
+    out.frame.push_back(frame[i]);
+    out.s.push_back(s[i]), out.v.push_back(v / 252), out.a.push_back(a / 42);
+  }
+  out.noise_a = noise * std::sqrt(84.0) / 42;
+  return out;
+}
+
+// a ≈ x₀ f + x₁ v + x₂ by iteratively reweighted least squares (Cauchy), with or without the constant.
+struct Law {
+  double force = 0, drag = 0, constant = 0;
+  std::vector<double> residual;
+};
+
+Law fit_law(const Motion& m, const std::vector<double>& f, bool constant) {
+  Law law;
+  const Size n = f.size();
+  std::vector<double> weight(n, 1);
+  for (int round = 0; round < 25; ++round) {
+    double a[3][4] = {};
+    for (Size i = 0; i < n; ++i) {
+      const double row[3] = {f[i], m.v[i], constant ? 1.0 : 0.0};
+      for (Size r = 0; r < 3; ++r) {
+        for (Size c = 0; c < 3; ++c) a[r][c] += weight[i] * row[r] * row[c];
+        a[r][3] += weight[i] * row[r] * m.a[i];
+      }
+    }
+    for (Size r = 0; r < 3; ++r) a[r][r] += 1e-12;
+    for (Size c = 0; c < 3; ++c) {
+      for (Size r = 0; r < 3; ++r) {
+        if (r == c) continue;
+        const double factor = a[r][c] / a[c][c];
+        for (Size k = c; k < 4; ++k) a[r][k] -= factor * a[c][k];
+      }
+    }
+    law.force = a[0][3] / a[0][0], law.drag = a[1][3] / a[1][1], law.constant = constant ? a[2][3] / a[2][2] : 0;
+    law.residual.assign(n, 0);
+    std::vector<double> size;
+    for (Size i = 0; i < n; ++i) {
+      law.residual[i] = m.a[i] - law.force * f[i] - law.drag * m.v[i] - law.constant;
+      size.push_back(std::abs(law.residual[i]));
+    }
+    const double scale = std::max(2.4 * median(size), 2 * m.noise_a);
+    for (Size i = 0; i < n; ++i) weight[i] = 1 / (1 + law.residual[i] * law.residual[i] / (scale * scale));
+  }
+  return law;
+}
+
+// Findings where the residual, averaged over five frames, is beyond noise and a share of the usual acceleration.
+void test_residual(const Motion& m, const Law& law, const std::vector<double>& f, int id, Verdict& out) {
+  double usual = 0;
+  for (const double v : f) usual += law.force * law.force * v * v;
+  usual = std::sqrt(usual / static_cast<double>(f.size()));
+  const double limit = std::max(4 * m.noise_a, 0.16 * usual);
+  int begin = -1;
+  double worst = 0;
+  for (Size i = 2; i + 2 < f.size(); ++i) {
+    double sum = 0;
+    for (Size k = i - 2; k <= i + 2; ++k) sum += law.residual[k];
+    const double severity = std::abs(sum / 5) / limit;
+    if (severity > 0.6) {
+      if (begin < 0) begin = m.frame[i];
+      worst = std::max(worst, severity);
+    }
+    if (begin >= 0 && (severity <= 0.6 || i + 3 == f.size())) {
+      out.add(begin, m.frame[i], worst, {id}, say("body %d swings by another law than before", id));
+      begin = -1, worst = 0;
+    }
+  }
+}
+
+// Energy per inertia with the fitted force: v²/2 − force·∫f; it may fall, not rise.
+void test_energy(const Motion& m, const std::vector<double>& potential, int id, Verdict& out) {
+  if (m.s.size() < 12) return;
+  std::vector<double> energy;
+  for (Size i = 0; i < m.s.size(); ++i) energy.push_back(0.5 * m.v[i] * m.v[i] + potential[i]);
+  const double depth = *std::max_element(energy.begin(), energy.end()) - *std::min_element(potential.begin(), potential.end());
+  if (depth <= 0) return;
+  double lowest = 1e18, rise = 0;
+  int frame = -1, low_frame = 0;
+  for (Size i = 3; i + 3 < energy.size(); ++i) {
+    const double here = median({energy.begin() + static_cast<std::ptrdiff_t>(i - 3), energy.begin() + static_cast<std::ptrdiff_t>(i + 4)});
+    if (here < lowest) lowest = here, low_frame = m.frame[i];
+    if (here - lowest > rise) rise = here - lowest, frame = low_frame;
+  }
+  if (frame < 0) return;
+  out.add(frame, frame + 3, rise / depth / 0.16, {id}, say("body %d swings ever higher: energy up by %.0f%%", id, 100 * rise / depth));
+}
+
+bool eventful(const Context& context, Size body) {
+  int count = 0;
+  for (const Event& event : context.events) count += event.body == static_cast<int>(body) && (event.on_solid || event.other >= 0);
+  return count > 0;
+}
+
+void collect(const Path& path, std::vector<int>& frame, std::vector<Vec>& point) {
+  for (int t = 0; t < path.frames(); ++t) {
+    if (path.clean[static_cast<Size>(t)]) frame.push_back(t), point.push_back(path.at[static_cast<Size>(t)]);
+  }
+}
+
+bool test_pendulum(const Context& context, const Path& path, Verdict& out) {
+  std::vector<int> frame;
+  std::vector<Vec> point;
+  collect(path, frame, point);
+  if (point.size() < 16) return false;
+  const Circle circle = fit_circle(point);
+  if (circle.rms > std::max(0.2, 4 * path.noise) || circle.radius < 2 * path.radius || circle.radius > 3 * context.tracks->height) return false;
+  std::vector<double> theta;
+  for (const Vec& p : point) {
+    double angle = std::atan2(p.x - circle.centre.x, p.y - circle.centre.y);
+    if (!theta.empty()) angle += 2 * 3.14159265358979 * std::round((theta.back() - angle) / (2 * 3.14159265358979));
+    theta.push_back(angle);
+  }
+  const auto [low, high] = std::minmax_element(theta.begin(), theta.end());
+  if ((*high - *low) * circle.radius < 4 || *high - *low < 0.2) return false;
+  const Motion m = differentiate(frame, theta, path.noise / circle.radius);
+  if (m.s.size() < 12) return false;
+  std::vector<double> force, potential;
+  for (const double s : m.s) force.push_back(-std::sin(s));
+  const Law law = fit_law(m, force, false);
+  // A circle that gravity explains: not an orbit, and not a ball on a table.
+  double explained = 0, total = 0;
+  for (Size i = 0; i < m.a.size(); ++i) total += std::abs(m.a[i]), explained += std::min(std::abs(m.a[i]), std::abs(law.residual[i]));
+  if (total < 6 * m.noise_a * static_cast<double>(m.a.size()) || law.force <= 0 || explained > 0.75 * total) return false;
+  out.applies = true;
+  for (const double s : m.s) potential.push_back(-law.force * std::cos(s));
+  test_residual(m, law, force, path.track->id, out);
+  test_energy(m, potential, path.track->id, out);
+  const double period = 2 * 3.14159265358979 / std::sqrt(law.force) / context.tracks->fps;
+  out.measured.push_back({"pendulum_length", circle.radius, path.noise, "px"});
+  out.measured.push_back({"small_swing_period", period, period * 0.01, "s"});
+  return true;
+}
+
+bool test_spring(const Context& context, const Path& path, Verdict& out) {
+  std::vector<int> frame;
+  std::vector<Vec> point;
+  collect(path, frame, point);
+  if (point.size() < 16) return false;
+  Vec mean;
+  for (const Vec& p : point) mean = mean + p * (1.0 / static_cast<double>(point.size()));
+  double xx = 0, xy = 0, yy = 0;
+  for (const Vec& p : point) xx += (p.x - mean.x) * (p.x - mean.x), xy += (p.x - mean.x) * (p.y - mean.y), yy += (p.y - mean.y) * (p.y - mean.y);
+  const double angle = 0.5 * std::atan2(2 * xy, xx - yy), n = static_cast<double>(point.size());
+  const double minor = ((xx + yy) - std::hypot(xx - yy, 2 * xy)) / 2 / n, major = ((xx + yy) + std::hypot(xx - yy, 2 * xy)) / 2 / n;
+  if (std::sqrt(std::max(0.0, minor)) > std::max(0.2, 4 * path.noise) || major < 4) return false;
+  const Vec along{std::cos(angle), std::sin(angle)};
+  std::vector<double> s;
+  for (const Vec& p : point) s.push_back(dot(p - mean, along));
+  const Motion m = differentiate(frame, s, path.noise);
+  if (m.s.size() < 12) return false;
+  std::vector<double> force, potential;
+  for (const double v : m.s) force.push_back(-v);
+  const Law law = fit_law(m, force, true);
+  double explained = 0, total = 0, mean_a = 0;
+  for (const double a : m.a) mean_a += a / static_cast<double>(m.a.size());
+  for (Size i = 0; i < m.a.size(); ++i) {
+    total += std::abs(m.a[i] - mean_a), explained += std::min(std::abs(m.a[i] - mean_a), std::abs(law.residual[i]));
+  }
+  if (total < 6 * m.noise_a * static_cast<double>(m.a.size()) || law.force <= 0 || explained > 0.6 * total) return false;
+  out.applies = true;
+  for (const double v : m.s) potential.push_back(0.5 * law.force * v * v - law.constant * v);
+  test_residual(m, law, force, path.track->id, out);
+  test_energy(m, potential, path.track->id, out);
+  const double period = 2 * 3.14159265358979 / std::sqrt(law.force) / context.tracks->fps;
+  out.measured.push_back({"spring_period", period, period * 0.01, "s"});
+  return true;
+}
+
+}  // namespace
+
+std::vector<char> find_swings(const Context& context) {
+  std::vector<char> out(context.paths.size(), 0);
+  for (Size b = 0; b < context.paths.size(); ++b) {
+    Verdict unused;
+    const Path& path = context.paths[b];
+    if (path.moves() && !eventful(context, b)) out[b] = test_pendulum(context, path, unused) || test_spring(context, path, unused);
+  }
+  return out;
+}
+
+Verdict test_oscillation(const Context& context) {
+  Verdict out;
+  for (Size b = 0; b < context.paths.size(); ++b) {
+    const Path& path = context.paths[b];
+    if (!path.moves() || eventful(context, b)) continue;
+    if (!test_pendulum(context, path, out)) test_spring(context, path, out);
+  }
+  return out;
+}
+
+}  // namespace orrery::laws

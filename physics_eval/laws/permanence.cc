@@ -1,0 +1,193 @@
+// Permanence: bodies neither appear nor vanish nor jump. Rigidity: they keep size and shape. Colour: they keep it.
+#include <algorithm>
+#include <cmath>
+
+#include "physics_eval/laws/context.h"
+#include "physics_eval/track/colour.h"
+
+namespace orrery::laws {
+
+namespace {
+
+using Size = std::size_t;
+
+// Whether another body could hide this one at that place and frame, or hold it within a shared segment.
+bool could_hide(const Context& context, Size body, Vec place, int frame) {
+  for (Size j = 0; j < context.paths.size(); ++j) {
+    const Path& other = context.paths[j];
+    if (j == body) continue;
+    for (int t = std::max(0, frame - 1); t <= std::min(context.frames - 1, frame + 1); ++t) {
+      if (!other.seen[static_cast<Size>(t)]) continue;
+      if (length(other.at[static_cast<Size>(t)] - place) < other.radius + context.paths[body].radius + 2) return true;
+    }
+  }
+  return false;
+}
+
+bool near_border(const Context& context, Vec place, double margin) {
+  return place.x < margin || place.y < margin || place.x > context.tracks->width - margin || place.y > context.tracks->height - margin;
+}
+
+Vec speed_near(const Path& path, int frame, int way) {
+  const int other = frame - way;
+  if (other < 0 || other >= path.frames() || !path.seen[static_cast<Size>(other)]) return {};
+  return (path.at[static_cast<Size>(frame)] - path.at[static_cast<Size>(other)]) * way;
+}
+
+// How sure a sighting is one of a body: seen often, and large.
+double weight(const Path& path) { return std::min({1.0, path.count / 5.0, path.track->area / 12}); }
+
+void test_ends(const Context& context, Size body, Verdict& out) {
+  const Path& path = context.paths[body];
+  const int first = path.track->first(), last = path.track->last();
+  const double w = weight(path);
+  const Observation& end = path.track->frames[static_cast<Size>(last)];
+  const Vec next = path.at[static_cast<Size>(last)] + speed_near(path, last, 1);
+  if (last + 2 < context.frames && !end.cut && !near_border(context, next, path.radius) && !could_hide(context, body, next, last + 1)) {
+    out.add(last + 1, context.frames - 1, 2.5 * w, {path.track->id}, say("body %d vanishes at (%.0f, %.0f)", path.track->id, next.x, next.y));
+  }
+  const Observation& start = path.track->frames[static_cast<Size>(first)];
+  const Vec before = path.at[static_cast<Size>(first)] - speed_near(path, first, -1) * -1;
+  if (first >= 2 && !start.cut && !near_border(context, before, path.radius) && !could_hide(context, body, path.at[static_cast<Size>(first)], first - 1)) {
+    out.add(first, first + 3, 2.5 * w, {path.track->id}, say("body %d appears at (%.0f, %.0f)", path.track->id, start.x, start.y));
+  }
+}
+
+void test_gaps(const Context& context, Size body, Verdict& out) {
+  const Path& path = context.paths[body];
+  int unseen = 0;
+  for (int t = path.track->first(); t <= path.track->last(); ++t) {
+    if (!path.seen[static_cast<Size>(t)]) {
+      ++unseen;
+      continue;
+    }
+    if (unseen > 1) {
+      const int begin = t - unseen;
+      const Vec place = path.at[static_cast<Size>(begin) - 1];
+      const bool cut = path.track->frames[static_cast<Size>(begin) - 1].cut || near_border(context, place, path.radius + 2);
+      if (!cut && !could_hide(context, body, place, begin)) {
+        out.add(begin, t - 1, std::min(2.0, 0.5 * unseen) * weight(path), {path.track->id}, say("body %d is gone for %d frames", path.track->id, unseen));
+      }
+    }
+    unseen = 0;
+  }
+}
+
+}  // namespace
+
+Verdict test_permanence(const Context& context) {
+  Verdict out;
+  for (Size b = 0; b < context.paths.size(); ++b) {
+    if (context.paths[b].count < 3) continue;
+    out.applies = true;
+    test_ends(context, b, out);
+    test_gaps(context, b, out);
+  }
+  // One jump is a teleport; many are the business of inertia (jitter).
+  for (const Event& event : context.events) {
+    if (!event.jump) continue;
+    int jumps = 0;
+    for (const Event& other : context.events) jumps += other.body == event.body && other.jump && std::abs(other.frame - event.frame) < 8;
+    const Path& path = context.paths[static_cast<Size>(event.body)];
+    if (jumps > 2) continue;
+    out.add(event.frame, event.frame, event.peak / std::max(1.2, 14 * path.noise), {path.track->id},
+            say("body %d jumps %.1f px", path.track->id, event.peak));
+  }
+  return out;
+}
+
+namespace {
+
+// A quantity of a body over its clean frames, and the largest lasting step in it.
+struct Step {
+  int frame = -1;
+  double size = 0, noise = 0;
+};
+
+Step largest_step(const std::vector<int>& frame, const std::vector<double>& value) {
+  Step out;
+  std::vector<double> difference;
+  for (Size i = 1; i < value.size(); ++i) difference.push_back(std::abs(value[i] - value[i - 1]));
+  if (difference.size() < 5) return out;
+  out.noise = median(difference) / 0.954;  // of the difference of two normal values, over √2 · 0.6745
+  for (Size i = 3; i + 3 <= value.size(); ++i) {
+    const Size from = i < 5 ? 0 : i - 5, to = std::min(value.size(), i + 5);
+    const double before = median({value.begin() + static_cast<std::ptrdiff_t>(from), value.begin() + static_cast<std::ptrdiff_t>(i)});
+    const double after = median({value.begin() + static_cast<std::ptrdiff_t>(i), value.begin() + static_cast<std::ptrdiff_t>(to)});
+    // The step itself lies between two neighbours, not spread over many.
+    const double sudden = std::abs(value[i] - value[i - 1]);
+    const double size = std::min(std::abs(after - before), 1.3 * sudden);
+    if (size > std::abs(out.size)) out.size = after > before ? size : -size, out.frame = frame[i];
+  }
+  return out;
+}
+
+template <class Value>
+Step step_of(const Path& path, const Value& value) {
+  std::vector<int> frame;
+  std::vector<double> values;
+  for (int t = 0; t < path.frames(); ++t) {
+    if (!path.clean[static_cast<Size>(t)]) continue;
+    frame.push_back(t);
+    values.push_back(value(path.track->frames[static_cast<Size>(t)]));
+  }
+  return largest_step(frame, values);
+}
+
+double elongation(const Observation& o) {
+  const double half = (o.xx + o.yy) / 2, spread = std::hypot((o.xx - o.yy) / 2, o.xy);
+  return 0.5 * std::log((half + spread) / std::max(1e-6, half - spread));
+}
+
+// 2π (xx + yy) / area: 1 for a disc, 1.047 for a square, more for what is drawn out.
+double spread(const Observation& o) { return std::log(6.2831853 * (o.xx + o.yy) / std::max(1.0, o.area)); }
+
+}  // namespace
+
+Verdict test_rigidity(const Context& context) {
+  Verdict out;
+  for (const Path& path : context.paths) {
+    if (path.count < 8) continue;
+    out.applies = true;
+    const double pixel = 1 / std::max(2.0, path.radius);  // a tenth of a pixel of the outline
+    const Step area = step_of(path, [](const Observation& o) { return std::log(std::max(1.0, o.area)); });
+    if (area.frame >= 0) {
+      out.add(area.frame, area.frame, std::abs(area.size) / std::max(0.05 + 0.3 * pixel, 7 * area.noise), {path.track->id},
+              say("body %d changes its area by %+.0f%%", path.track->id, 100 * (std::exp(area.size) - 1)));
+    }
+    const Step shape = step_of(path, spread);
+    if (shape.frame >= 0) {
+      out.add(shape.frame, shape.frame, std::abs(shape.size) / std::max(0.008 + 0.035 * pixel, 7 * shape.noise), {path.track->id},
+              say("body %d changes its shape (spread %+.0f%%)", path.track->id, 100 * shape.size));
+    }
+    const Step longer = step_of(path, elongation);
+    if (longer.frame >= 0) {
+      out.add(longer.frame, longer.frame, std::abs(longer.size) / std::max(0.05 + 0.2 * pixel, 8 * longer.noise), {path.track->id},
+              say("body %d changes its shape (length to width %+.0f%%)", path.track->id, 100 * longer.size));
+    }
+  }
+  return out;
+}
+
+Verdict test_colour(const Context& context) {
+  Verdict out;
+  for (const Path& path : context.paths) {
+    if (path.count < 8) continue;
+    out.applies = true;
+    const auto part = [](const Observation& o, int which) {
+      const tracking::Chroma c = tracking::chroma(o.colour);
+      return which == 0 ? c.u : which == 1 ? c.v : 0.5 * (o.colour.r + o.colour.g + o.colour.b) / 765;
+    };
+    Step worst;
+    for (int which = 0; which < 3; ++which) {
+      const Step step = step_of(path, [&](const Observation& o) { return part(o, which); });
+      if (step.frame >= 0 && std::abs(step.size) > std::abs(worst.size)) worst = step;
+    }
+    if (worst.frame < 0) continue;
+    out.add(worst.frame, worst.frame, std::abs(worst.size) / std::max(0.1, 7 * worst.noise), {path.track->id},
+            say("body %d changes its colour", path.track->id));
+  }
+  return out;
+}
+
+}  // namespace orrery::laws

@@ -1,0 +1,144 @@
+// The laws on motion given as tracks: what is lawful passes, each break is named and found in time.
+#include <cmath>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/random.h"
+#include "physics_eval/laws/laws.h"
+#include "tests/support/catch.h"
+
+using namespace orrery;
+
+namespace {
+
+constexpr int kFrames = 48, kSize = 128;
+
+struct Point {
+  double x, y;
+};
+
+// Tracks of discs of radius 7 in a picture with a floor from y = 116 down.
+Tracks tracks_of(const std::vector<std::function<Point(int)>>& paths, double noise = 0.02) {
+  Tracks out;
+  out.width = out.height = kSize;
+  out.fps = 24;
+  out.background = Frame(kSize, kSize, 210);
+  for (int y = 116; y < kSize; ++y) {
+    for (int i = 0; i < 3 * kSize; ++i) out.background.row(y)[i] = 110;
+  }
+  for (std::size_t k = 0; k < paths.size(); ++k) {
+    Track track;
+    track.id = static_cast<int>(k);
+    track.colour = {214, 40, 44};
+    track.area = 3.14159265 * 49;
+    track.moves = true;
+    Random random(11, k);
+    for (int t = 0; t < kFrames; ++t) {
+      const Point p = paths[k](t);
+      Observation o;
+      o.visible = p.x < 1000;
+      o.x = p.x + noise * random.normal(), o.y = p.y + noise * random.normal();
+      o.area = track.area * (1 + 0.002 * random.normal());
+      o.xx = o.yy = 49 / 4.0;
+      o.sigma = noise;
+      o.colour = track.colour;
+      track.frames.push_back(o);
+    }
+    out.tracks.push_back(track);
+  }
+  return out;
+}
+
+const LawResult& law(const PhysicsScore& score, const std::string& name) {
+  for (const LawResult& result : score.laws) {
+    if (result.law == name) return result;
+  }
+  throw Error("no law " + name);
+}
+
+Point thrown(double t) { return {20 + 1.6 * t, 88 - 4.6 * t + 0.5 * 0.21 * t * t}; }
+
+// Dropped from 60 onto the floor (centre at 109), restitution e.
+std::function<Point(int)> bounce(double e) {
+  return [e](int frame) {
+    const double g = 0.25, floor = 109;
+    double y = 50, v = 0;
+    const int fine = 200;
+    for (int i = 0; i < frame * fine; ++i) {
+      v += g / fine, y += v / fine;
+      if (y > floor && v > 0) y = floor, v = -e * v;
+    }
+    return Point{40 + 0.5 * frame, y};
+  };
+}
+
+}  // namespace
+
+TEST_CASE("lawful motion scores high", "[laws]") {
+  for (const auto& path : std::vector<std::function<Point(int)>>{
+           thrown, bounce(0.85), [](int t) { return Point{15 + 1.7 * t, 60}; },
+           [](int t) { return Point{64 + 40 * std::sin(0.6 * std::cos(0.13 * t)), 20 + 40 * std::cos(0.6 * std::cos(0.13 * t))}; },
+           [](int t) { return Point{64, 60 + 15 * std::cos(0.2 * t)}; }}) {
+    const PhysicsScore score = score_physics(tracks_of({path}));
+    std::string found;
+    for (const LawResult& result : score.laws) found += result.law + " " + std::to_string(result.severity) + " " + result.evidence + "; ";
+    INFO(found);
+    CHECK(score.reason.empty());
+    CHECK(score.score > 0.9);
+    CHECK_FALSE(score.violated);
+    CHECK(score.frames.size() == kFrames);
+  }
+  // Two equal balls meet head on and exchange their speeds.
+  const auto one = [](int t) { return Point{20 + 1.5 * std::min(t + 0.0, 20.4) - 0.9 * std::max(0.0, t - 20.4), 60}; };
+  const auto two = [](int t) { return Point{83.0 - 0.9 * std::min(t + 0.0, 20.4) + 1.5 * std::max(0.0, t - 20.4), 60}; };
+  CHECK(score_physics(tracks_of({one, two})).score > 0.9);
+}
+
+TEST_CASE("free fall and restitution are measured", "[laws]") {
+  const PhysicsScore flight = score_physics(tracks_of({thrown}));
+  CHECK(law(flight, "gravity").applies);
+  CHECK(law(flight, "gravity").measured[1].value == Approx(0.21 * 24 * 24).epsilon(0.02));
+  const PhysicsScore fall = score_physics(tracks_of({bounce(0.85)}));
+  CHECK(law(fall, "bounce").applies);
+  CHECK(law(fall, "bounce").measured[0].value == Approx(0.85).epsilon(0.02));
+}
+
+TEST_CASE("each break is found, named and placed", "[laws]") {
+  struct Case {
+    const char* law;
+    int frame;
+    std::function<Point(int)> path;
+  };
+  const std::vector<Case> cases = {
+      {"permanence", 20, [](int t) { return t < 20 ? thrown(t) : Point{2000, 0}; }},
+      {"permanence", 20, [](int t) { return t >= 20 ? thrown(t) : Point{2000, 0}; }},
+      {"permanence", 20, [](int t) { const Point p = thrown(t); return t < 20 ? p : Point{p.x + 15, p.y}; }},
+      {"inertia", 20, [](int t) { return thrown(std::min(t, 20)); }},
+      {"gravity", 24, [](int t) { const Point p = thrown(24); return t < 24 ? thrown(t) : Point{p.x + 1.6 * (t - 24), p.y + 0.44 * (t - 24)}; }},
+      {"time", 20, [](int t) { return thrown(t < 20 ? t : 38 - t); }},
+      {"interpenetration", 30, [](int t) { return Point{40, 40 + 2.5 * t}; }},
+      {"bounce", 22, bounce(1.3)}};
+  for (const Case& c : cases) {
+    INFO(c.law);
+    const PhysicsScore score = score_physics(tracks_of({c.path}));
+    CHECK(score.violated);
+    CHECK(score.score < 0.3);
+    CHECK(law(score, c.law).violated);
+    CHECK(std::abs(law(score, c.law).frame - c.frame) <= 4);
+  }
+}
+
+TEST_CASE("what cannot be judged says so", "[laws]") {
+  const PhysicsScore still = score_physics(Tracks{});
+  CHECK(std::isnan(still.score));
+  Tracks named;
+  named.reason = "cuts";
+  CHECK(score_physics(named).reason == "cuts");
+  LawOptions options;
+  options.only = {"alchemy"};
+  CHECK_THROWS_AS(score_physics(tracks_of({thrown}), options), InputError);
+  options.only = {"gravity"};
+  CHECK(score_physics(tracks_of({thrown}), options).laws.size() == 1);
+}
