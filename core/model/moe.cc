@@ -2,6 +2,8 @@
 // a shared expert beside them; hash layers choose by token id.
 #include "core/ops/moe.h"
 
+#include <algorithm>
+
 #include "core/model/layers.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/matmul.h"

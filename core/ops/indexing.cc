@@ -15,7 +15,8 @@ namespace {
 
 void check_range(const char* op, const Tensor& ids, std::int64_t low, std::int64_t end) {
   if (ids.device() != Device::cpu) return;  // kernels of other devices check on their own
-  for (const std::int32_t id : dense(ids).span<std::int32_t>())
+  const Tensor rows = dense(ids);  // named: a copy of a strided view must outlive the loop
+  for (const std::int32_t id : rows.span<std::int32_t>())
     ORRERY_CHECK(id >= low && id < end, "[", op, "] index ", id, ", expected from ", low, " to ", end - 1);
 }
 
