@@ -3,12 +3,16 @@
 
 namespace orrery {
 
+void add_convolution_kernels();
+void add_convolution_references();
 void add_copy_kernels();
 void add_elementwise_kernels();
 void add_elementwise_references();
 void add_embedding_kernels();
 void add_grouped_matmul_kernels();
 void add_indexing_references();
+void add_layer_norm_kernels();
+void add_layer_norm_references();
 void add_matmul_kernels();
 void add_matmul_references();
 void add_rms_norm_kernels();

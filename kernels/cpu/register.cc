@@ -8,6 +8,8 @@ void register_cpu_kernels() {
   static const bool once = [] {
     add_grouped_matmul_kernels();
     add_matmul_kernels();
+    add_convolution_kernels();
+    add_convolution_references();
     add_copy_kernels();
     add_elementwise_kernels();
     add_reduce_kernels();
@@ -19,6 +21,8 @@ void register_cpu_kernels() {
     add_rms_norm_kernels();
     add_rope_kernels();
     add_moe_kernels();
+    add_layer_norm_kernels();
+    add_layer_norm_references();
     add_norm_kernels();
     add_attention_kernels();
     add_attention_backward_kernels();
