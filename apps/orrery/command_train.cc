@@ -6,6 +6,7 @@
 #include "apps/orrery/command.h"
 #include "apps/orrery/interrupt.h"
 #include "apps/pipeline/train_codec.h"
+#include "apps/pipeline/train_model.h"
 
 namespace orrery::cli {
 
@@ -32,6 +33,8 @@ void add_train(CLI::App& app, CommonOptions&) {
   train->require_subcommand(1);
   add_kind(*train, "codec", "The latent codec: orrery train codec models/orrery-64/codec.toml -o out/codec",
            std::make_shared<pipeline::TrainOptions>(), pipeline::train_codec);
+  add_kind(*train, "model", "The transformer: orrery train model models/orrery-64/model.toml -o out/model",
+           std::make_shared<pipeline::TrainOptions>(), pipeline::train_model);
 }
 
 }  // namespace orrery::cli

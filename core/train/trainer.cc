@@ -12,6 +12,7 @@
 
 #include "core/autograd/autograd.h"
 #include "core/base/log.h"
+#include "core/base/parallel.h"
 #include "core/base/progress.h"
 #include "core/io/fields.h"
 #include "core/io/json.h"
@@ -61,6 +62,7 @@ class Trainer::Prefetcher {
 
  private:
   void work() {
+    set_thread_count(1);  // this thread's own parallel regions: the cores belong to the training step
     constexpr std::uint64_t kAhead = 4;
     for (;;) {
       std::uint64_t index;

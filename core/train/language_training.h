@@ -1,0 +1,44 @@
+// Next-token training of the transformer: cross entropy with weights a token, the indexer's loss, router biases.
+#pragma once
+
+#include "core/io/parameters_file.h"
+#include "core/model/transformer.h"
+#include "core/train/trainable.h"
+
+namespace orrery {
+
+struct LanguageTrainingConfig {
+  DType compute = DType::bf16;
+  double indexer_weight = 1.0;          ///< of the indexer's KL loss
+  std::int64_t indexer_warmup = 1000;   ///< steps of dense attention before the indexer selects
+  double mtp_weight = 0.3;              ///< of the multi-token-prediction loss
+  double bias_rate = 1e-3;              ///< of the router's balancing bias
+  bool checkpoint = false;              ///< recompute layers in backward
+};
+
+/// batch.tensors: ids [B, S] i32 (inputs), targets [B, S] i32 (ids before corruption; −1: not predicted), weights [B, S]
+/// f32 of predicting that position's token.
+class LanguageTraining : public Trainable {
+ public:
+  LanguageTraining(Transformer& model, LanguageTrainingConfig config) : model_(model), config_(config) {}
+
+  const ParameterList& parameters() const override { return model_.parameters(); }
+  /// Metrics: "loss_moving" (weight ≥ 0.5), "utilisation" (mean load over largest, scored layers).
+  StepLoss loss(const Batch& batch, bool training) override;
+  void after_step(std::int64_t step) override;
+  void save(const std::string& folder) const override;
+
+ private:
+  Transformer& model_;
+  LanguageTrainingConfig config_;
+  std::int64_t step_ = 0;
+  std::vector<ExpertLoad> loads_;  ///< summed since the last step
+};
+
+/// config.json and model.safetensors in a folder.
+
+void save_model(const Transformer& model, const std::string& folder, StoredAs stored);
+/// Throws InputError naming the file and what is wrong with it.
+Transformer load_model(const std::string& folder);
+
+}  // namespace orrery
