@@ -70,6 +70,10 @@ struct AttentionPlan {
 
 class Arena;
 
+/// Copies keys [B, count, dim] to f32 rows and, where wanted, panels; source.count is set. And the floats that it takes.
+void prepare_source(KeySource& source, const TensorView& keys, std::int64_t padded, bool with_panels, Arena& arena);
+std::int64_t source_floats(const KeySource& source, std::int64_t batch, std::int64_t padded, bool panels);
+
 /// Floats that prepare_keys takes from an arena.
 std::int64_t key_floats(const AttentionPlan& plan);
 /// Fills plan.kv and plan.entries with f32 copies of the keys.

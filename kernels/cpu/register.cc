@@ -23,6 +23,9 @@ void register_cpu_kernels() {
     add_moe_kernels();
     add_layer_norm_kernels();
     add_layer_norm_references();
+    add_route_kernels();
+    add_hyper_connection_kernels();
+    add_indexer_kernels();
     add_norm_kernels();
     add_attention_kernels();
     add_attention_backward_kernels();

@@ -183,27 +183,30 @@ HWY_EXPORT(forward_block);
 HWY_EXPORT(prepare_panel);
 }  // namespace
 
+std::int64_t source_floats(const KeySource& source, std::int64_t batch, std::int64_t padded, bool panels) {
+  return batch * padded * (source.count + (panels ? KeySource::panel_count(source.count) * kPanel : 0));
+}
+
+void prepare_source(KeySource& source, const TensorView& keys, std::int64_t padded, bool with_panels, Arena& arena) {
+  const std::int64_t batch = keys.shape[0], panels = batch * KeySource::panel_count(source.count);
+  float* to_rows = arena.take(batch * source.count * padded);
+  float* to_panels = with_panels ? arena.take(panels * kPanel * padded) : nullptr;
+  source.rows = to_rows;
+  source.panels = to_panels;
+  parallel_blocks(panels, 8, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t panel = begin; panel < end; ++panel)
+      HWY_DYNAMIC_DISPATCH(prepare_panel)(keys, source, panel, padded, to_rows, to_panels);
+  });
+}
+
 std::int64_t key_floats(const AttentionPlan& plan) {
-  const auto of = [&](const KeySource& source, bool panels) {
-    return plan.batch * plan.padded * (source.count + (panels ? KeySource::panel_count(source.count) * kPanel : 0));
-  };
-  return of(plan.kv, true) + of(plan.entries, plan.dense_entries());
+  return source_floats(plan.kv, plan.batch, plan.padded, true) +
+         source_floats(plan.entries, plan.batch, plan.padded, plan.dense_entries());
 }
 
 void prepare_keys(AttentionPlan& plan, const TensorView& kv, const TensorView& entries, Arena& arena) {
-  const auto prepare = [&](KeySource& source, const TensorView& keys, bool with_panels) {
-    const std::int64_t panels = plan.batch * KeySource::panel_count(source.count);
-    float* to_rows = arena.take(plan.batch * source.count * plan.padded);
-    float* to_panels = with_panels ? arena.take(panels * kPanel * plan.padded) : nullptr;
-    source.rows = to_rows;
-    source.panels = to_panels;
-    parallel_blocks(panels, 8, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t panel = begin; panel < end; ++panel)
-        HWY_DYNAMIC_DISPATCH(prepare_panel)(keys, source, panel, plan.padded, to_rows, to_panels);
-    });
-  };
-  prepare(plan.kv, kv, true);
-  if (plan.entries.count > 0) prepare(plan.entries, entries, plan.dense_entries());
+  prepare_source(plan.kv, kv, plan.padded, true, arena);
+  if (plan.entries.count > 0) prepare_source(plan.entries, entries, plan.padded, plan.dense_entries(), arena);
 }
 
 namespace {

@@ -96,3 +96,95 @@ TEST_CASE("moe_gather and moe_combine: fast against reference", "[moe][parity]")
       },
       {normal({tokens, d}, 1, dtype), normal({tokens, count}, 2)}, d + count);
 }
+
+TEST_CASE("route: fast against reference", "[moe][parity]") {
+  RouteOptions options;
+  options.score = GENERATE(RouterScore::sqrt_softplus, RouterScore::sigmoid, RouterScore::softmax);
+  options.normalize = GENERATE(false, true);
+  options.scaling = 2.5f;
+  const std::int64_t experts = GENERATE(8, 24, 120), count = GENERATE(1, 6), tokens = 150;
+  const bool grouped = GENERATE(false, true), biased = GENERATE(false, true);
+  if (grouped) {
+    options.groups = 8;
+    options.kept_groups = experts == 8 ? 6 : 3;
+  }
+  const Tensor bias = biased ? normal({experts}, 2, DType::f32, 0.1f) : Tensor();
+  check_parity(
+      [&](const std::vector<Tensor>& in) {
+        const ops::Routing routing = ops::route(in[0], bias, {}, count, options);
+        return std::vector<Tensor>{routing.weights, routing.scores, routing.ids};
+      },
+      {normal({tokens, experts}, 1, DType::f32, 3.0f)}, 16 + experts);
+}
+
+TEST_CASE("route: of equal scores the lowest experts win, in the fast kernel too", "[moe]") {
+  const ops::Routing routing = ops::route(Tensor::zeros({3, 40}), {}, {}, 4, {});
+  for (int i = 0; i < 12; ++i) CHECK(routing.ids.data<std::int32_t>()[i] == i % 4);
+}
+
+TEST_CASE("hyper-connections: fast against reference", "[mhc][parity]") {
+  const DType dtype = GENERATE(DType::f32, DType::bf16);
+  const std::int64_t n = GENERATE(1, 2, 4, 5), d = GENERATE(1, 9, 48), tokens = GENERATE(1, 67, 600);
+  const bool head = GENERATE(false, true);
+  if (tokens == 600 && d == 9) return;
+  const std::int64_t fn_rows = head ? n : (2 + n) * n;
+  ops::HyperConnectionOptions options;
+  options.eps = 1e-3f;
+  check_parity(
+      [&](const std::vector<Tensor>& in) {
+        const ops::HyperConnection hc = ops::hc_pre(in[0], in[1], in[2], in[3], options);
+        return head ? std::vector<Tensor>{hc.h} : std::vector<Tensor>{hc.h, hc.post, hc.comb};
+      },
+      {normal({tokens, n, d}, 1, dtype), normal({fn_rows, n * d}, 2, DType::f32, 0.3f), normal({fn_rows}, 3),
+       normal({head ? 1 : 3}, 4)},
+      n * d + fn_rows + 3 * options.iterations * n + tokens);
+  if (head) return;
+  check_parity([](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::hc_post(in[0], in[1], in[2], in[3])}; },
+               {normal({tokens, n, d}, 1, dtype), normal({tokens, d}, 2, dtype), normal({tokens, n}, 3), normal({tokens, n, n}, 4)},
+               n + d);
+}
+
+TEST_CASE("index_top_k: fast against reference", "[indexer][parity]") {
+  const DType dtype = GENERATE(DType::f32, DType::bf16);
+  const std::int64_t heads = GENERATE(1, 4, 9), dim = GENERATE(3, 32), steps = GENERATE(5, 700), rate = GENERATE(1, 4);
+  const std::int64_t count = GENERATE(1, 7, 64), entries = steps / rate;
+  if (entries == 0) return;
+  // Small whole numbers: sums are exact in any order, so the choice must agree, ties included.
+  const auto whole = [&](Shape shape, std::uint64_t seed) {
+    Tensor x = normal(std::move(shape), seed, DType::f32, 1.5f);
+    for (float& v : x.span<float>()) v = std::round(v);
+    return x;
+  };
+  check_parity(
+      [&](const std::vector<Tensor>& in) {
+        return std::vector<Tensor>{ops::index_top_k(in[0], in[1], in[2], count, {rate, 3})};
+      },
+      {whole({2, steps, heads, dim}, 1).to(dtype), whole({2, entries, dim}, 2).to(dtype), whole({2, steps, heads}, 3)}, 1);
+}
+
+TEST_CASE("index_scores and index_kl: fast against reference", "[indexer][parity]") {
+  const DType dtype = GENERATE(DType::f32, DType::bf16);
+  const std::int64_t heads = GENERATE(1, 4, 17), dim = GENERATE(5, 32), steps = 190, rate = 4, entries = steps / rate;
+  const bool picked = GENERATE(false, true);
+  const Tensor q = normal({2, steps, heads, dim}, 1, dtype), k = normal({2, entries, dim}, 2, dtype), w = normal({2, steps, heads}, 3);
+  const Tensor indices = picked ? ops::index_top_k(q, k, w, 9, {rate, 0}) : Tensor();
+  check_parity([&](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::index_scores(in[0], in[1], in[2], indices, {rate, 0})}; },
+               {q, k, w}, dim + heads + entries);
+  const Tensor scores = ops::index_scores(q, k, w, indices, {rate, 0});
+  Tensor mass = normal(scores.shape(), 7);
+  for (float& v : mass.span<float>()) v = std::max(0.0f, v);
+  check_parity([&](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::index_kl(in[0], mass)}; }, {scores},
+               entries + 100);  // scores of tens: their rounding is the weights'
+}
+
+TEST_CASE("entry_mass: fast against reference", "[indexer][parity]") {
+  const DType dtype = GENERATE(DType::f32, DType::bf16);
+  const std::int64_t heads = GENERATE(1, 8, 17), steps = 150, dim = 24;
+  ops::SparseAttentionOptions options;
+  options.window = 20;
+  options.rate = 4;
+  options.scale = 0.3f;
+  const Tensor lse = Tensor::full({1, steps, heads}, 4.0f);
+  check_parity([&](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::entry_mass(in[0], in[1], {}, lse, options)}; },
+               {normal({1, steps, heads, dim}, 1, dtype), normal({1, steps / 4, dim}, 2, dtype)}, 4 * dim + heads);
+}
