@@ -118,15 +118,16 @@ void top_k_block(const IndexTopKArgs& args, const IndexPlan& plan, std::int64_t 
 
 // One query against its list: products [kept][padded_heads] with a head a lane.
 struct ListScratch {
-  float *q, *turned, *products;
+  float *q, *turned, *products, *head_values;  // the last: [padded_heads]
   std::int32_t *kept, *column;  // the valid entries and their columns
 
   ListScratch(const IndexPlan& plan, Arena& arena) {
     const std::int64_t sizes[] = {plan.heads * plan.padded, plan.padded * plan.padded_heads, plan.columns * plan.padded_heads};
-    arena.reset(sizes[0] + sizes[1] + sizes[2] + 2 * plan.columns);
+    arena.reset(sizes[0] + sizes[1] + sizes[2] + plan.padded_heads + 2 * plan.columns);
     q = arena.take(sizes[0]);
     turned = arena.take(sizes[1]);
     products = arena.take(sizes[2]);
+    head_values = arena.take(plan.padded_heads);
     kept = arena.take<std::int32_t>(plan.columns);
     column = arena.take<std::int32_t>(plan.columns);
     std::fill(turned, turned + sizes[1], 0.0f);
@@ -153,12 +154,10 @@ std::int64_t list_products(const IndexPlan& plan, const TensorView& q, std::int6
   return count;
 }
 
-// Values of a query's heads as lanes from h; 0 (or `rest`) beyond the last head.
-HWY_INLINE Vec heads_from(const IndexPlan& plan, const float* values, std::int64_t h, float rest) {
-  if (h + kLanes <= plan.heads) return load(values + h);
-  float lanes[HWY_MAX_BYTES / sizeof(float)];
-  for (std::int64_t i = 0; i < kLanes; ++i) lanes[i] = h + i < plan.heads ? values[h + i] : rest;
-  return load(lanes);
+// A row's values of the heads, padded to whole vectors with `rest`.
+HWY_INLINE void load_heads(const IndexPlan& plan, const TensorView& values, std::int64_t row, float rest, const ListScratch& scratch) {
+  for (std::int64_t h = 0; h < plan.padded_heads; ++h)
+    scratch.head_values[h] = h < plan.heads ? values.as<const float>()[row * plan.heads + h] : rest;
 }
 
 template <class T>
@@ -168,11 +167,11 @@ void score_rows_of(const IndexScoresArgs& args, const IndexPlan& plan, std::int6
     const std::int64_t count = list_products<T>(plan, args.q, row, scratch);
     float* out = args.scores.as<float>() + row * plan.columns;
     for (std::int64_t c = 0; c < plan.columns; ++c) out[c] = -std::numeric_limits<float>::infinity();
+    load_heads(plan, args.w, row, 0.0f, scratch);
     for (std::int64_t k = 0; k < count; ++k) {
       Vec sum = zero();
       for (std::int64_t h = 0; h < plan.heads; h += kLanes)
-        sum = hn::MulAdd(heads_from(plan, args.w.as<const float>() + row * plan.heads, h, 0.0f),
-                         hn::Max(load(scratch.products + k * plan.padded_heads + h), zero()), sum);
+        sum = hn::MulAdd(load(scratch.head_values + h), hn::Max(load(scratch.products + k * plan.padded_heads + h), zero()), sum);
       out[scratch.column[k]] = sum_of(sum);
     }
   }
@@ -185,10 +184,11 @@ void mass_rows_of(const EntryMassArgs& args, const IndexPlan& plan, std::int64_t
     const std::int64_t count = list_products<T>(plan, args.q, row, scratch);
     float* out = args.mass.as<float>() + row * plan.columns;
     clear(out, plan.columns);
+    load_heads(plan, args.lse, row, std::numeric_limits<float>::infinity(), scratch);
     for (std::int64_t k = 0; k < count; ++k) {
       Vec sum = zero();
       for (std::int64_t h = 0; h < plan.heads; h += kLanes) {
-        const Vec lse = heads_from(plan, args.lse.as<const float>() + row * plan.heads, h, std::numeric_limits<float>::infinity());
+        const Vec lse = load(scratch.head_values + h);
         const auto real = hn::Lt(lse, set(std::numeric_limits<float>::infinity()));
         sum = hn::Add(sum, hn::IfThenElseZero(real, exp(hn::Sub(load(scratch.products + k * plan.padded_heads + h), lse))));
       }
@@ -201,8 +201,9 @@ void mass_rows_of(const EntryMassArgs& args, const IndexPlan& plan, std::int64_t
 void grad_products(const IndexScoresBackwardArgs& args, const IndexPlan& plan, std::int64_t row, std::int64_t count,
                    const ListScratch& scratch) {
   const float* grad_scores = args.grad_scores.as<const float>() + row * plan.columns;
+  load_heads(plan, args.w, row, 0.0f, scratch);
   for (std::int64_t h = 0; h < plan.heads; h += kLanes) {
-    const Vec w = heads_from(plan, args.w.as<const float>() + row * plan.heads, h, 0.0f);
+    const Vec w = load(scratch.head_values + h);
     Vec grad_w = zero();
     for (std::int64_t k = 0; k < count; ++k) {
       float* at = scratch.products + k * plan.padded_heads + h;
