@@ -21,6 +21,7 @@
 #include "physics_eval/worlds/annotations_json.h"
 #include "physics_eval/worlds/from_caption.h"
 #include "physics_eval/worlds/world.h"
+#include "video/frames/contact_sheet.h"
 #include "video/frames/frame_hash.h"
 #include "video/io/writer.h"
 
@@ -28,7 +29,7 @@ namespace orrery::cli {
 namespace {
 
 struct Options {
-  std::string what, output, annotations, corrupt, actions, split = "in";
+  std::string what, output, annotations, sheet, corrupt, actions, split = "in";
   int width = 0, height = 0, corrupt_frame = 0;
   double seconds = 0, fps = 0;
   std::vector<std::string> settings, colours;
@@ -137,7 +138,7 @@ void run(const Options& options, CommonOptions& common) {
     ORRERY_CHECK(spec.corruption->frame < frames, "--corrupt-frame is ", spec.corruption->frame, ", expected less than the clip's ", frames, " frames");
   }
   const std::string output = options.output.empty() ? slug(options.what) + "-" + std::to_string(seed) + ".mp4" : options.output;
-  for (const std::string& path : {output, options.annotations}) {
+  for (const std::string& path : {output, options.annotations, options.sheet}) {
     ORRERY_CHECK(path.empty() || options.force || !std::filesystem::exists(path), path, " exists; --force replaces it");
   }
   worlds::World world(spec);
@@ -152,16 +153,25 @@ void run(const Options& options, CommonOptions& common) {
   Progress progress("simulate", "frames", frames);
   FrameHash hash;
   Frame frame;
+  // Twelve frames from the first two and a half seconds, where most happens.
+  const int stride = std::max(1, std::min(frames, static_cast<int>(2.5 * spec.fps)) / 12);
+  std::vector<Frame> shown;
   for (int i = 0; i < frames; ++i) {
     if (i > 0) world.step();
     world.draw(frame);
     hash.update(frame);
     writer.write(frame);
+    if (!options.sheet.empty() && i % stride == 0 && shown.size() < 12) shown.push_back(frame);
     if (!options.annotations.empty()) all.frames.push_back(world.truth());
     progress.update(i + 1);
   }
   writer.close();
   if (!options.annotations.empty()) write_file(options.annotations, worlds::to_json(all).dump() + "\n");
+  if (!options.sheet.empty()) {
+    ContactSheet sheet;
+    sheet.columns = 12;
+    write_image(options.sheet, make_contact_sheet(shown, {}, sheet));
+  }
   if (common.json) {
     Json clip = Json::object({{"file", output}, {"frames", frames}, {"fps", spec.fps}, {"width", spec.width}, {"height", spec.height}, {"seconds", frames / spec.fps}, {"scene", spec.scene}, {"seed", spec.seed}, {"caption", all.caption}, {"frames_sha256", hash.finish()}});
     if (all.corruption.has_value()) clip.set("corruption", Json::object({{"kind", all.corruption->kind}, {"frame", all.corruption->frame}, {"observable", all.corruption->observable}}));
@@ -191,6 +201,7 @@ void add_simulate(CLI::App& app, CommonOptions& common) {
   command->add_option("--corrupt", options->corrupt, "Break a law (see --list)");
   command->add_option("--corrupt-frame", options->corrupt_frame, "First frame of the break (default: a third into the clip)")->check(CLI::PositiveNumber);
   command->add_option("--annotations", options->annotations, "Write the ground truth as JSON");
+  command->add_option("--sheet", options->sheet, "Write twelve frames of the first 2.5 s on one page (.png)");
   command->add_flag("--force", options->force, "Replace existing files");
   command->footer("Example: orrery simulate bounce -o ref.mp4 --annotations ref.json --set gravity=1.62");
   command->callback([options, &common] { run(*options, common); });

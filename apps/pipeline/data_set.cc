@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "core/base/error.h"
@@ -88,6 +89,24 @@ void make_clip(const MakeDataOptions& options, std::uint64_t index) {
   write_file(stem.string() + ".json", truth.dump() + "\n");
 }
 
+// What a killed run left behind: hidden temporaries of the clips that are made again now.
+void sweep(const MakeDataOptions& options, const std::vector<std::uint64_t>& missing) {
+  std::set<std::string> folders, names;
+  for (const std::uint64_t index : missing) {
+    const fs::path stem = fs::path(options.folder) / clip_stem(index);
+    folders.insert(stem.parent_path().string());
+    names.insert("." + stem.filename().string());
+  }
+  for (const std::string& folder : folders) {
+    std::vector<fs::path> stale;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      const std::string name = entry.path().filename().string();
+      if (name[0] == '.' && names.count(name.substr(0, name.find('.', 1))) != 0) stale.push_back(entry.path());
+    }
+    for (const fs::path& path : stale) fs::remove(path);
+  }
+}
+
 void write_lines(const MakeDataOptions& options) {
   AtomicFile file(fs::path(options.folder) / "clips.jsonl");
   for (std::uint64_t index = 0; index < options.count; ++index) {
@@ -163,6 +182,7 @@ DataReport make_data_set(const MakeDataOptions& options) {
     fs::create_directories((fs::path(options.folder) / clip_stem(index)).parent_path());
     is_there(options, index) ? ++report.found : (missing.push_back(index), 0);
   }
+  sweep(options, missing);
   Progress progress("data make", "clips", static_cast<std::int64_t>(missing.size()));
   std::mutex guard;
   parallel_for(static_cast<std::int64_t>(missing.size()), 1, [&](std::int64_t begin, std::int64_t end) {

@@ -56,6 +56,7 @@ TEST_CASE("a data set is the same in one go, resumed, sharded and with one threa
   fs::remove(resumed.path / (clip_stem(2) + ".json"));
   fs::remove(resumed.path / (clip_stem(4) + ".json"));
   fs::remove(resumed.path / (clip_stem(4) + ".mp4"));
+  std::ofstream(resumed.path / "clips/000/.000004.mp4.123.0.part") << "half a video";
   const DataReport again = make_data_set(options_for(resumed));
   CHECK(again.made == 2);
   CHECK(again.found == 4);
