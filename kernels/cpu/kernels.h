@@ -6,6 +6,7 @@ namespace orrery {
 void add_convolution_kernels();
 void add_convolution_references();
 void add_copy_kernels();
+void add_decode_kernels();
 void add_elementwise_kernels();
 void add_elementwise_references();
 void add_embedding_kernels();

@@ -11,6 +11,7 @@ void register_cpu_kernels() {
     add_convolution_kernels();
     add_convolution_references();
     add_copy_kernels();
+    add_decode_kernels();
     add_elementwise_kernels();
     add_reduce_kernels();
     add_elementwise_references();

@@ -1,0 +1,504 @@
+// The layers of core/model, token by token. A chunk goes through a layer together (weights are read once), but no value of
+// a token depends on which others are in its chunk.
+#include "core/generate/decoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "core/autograd/autograd.h"
+#include "core/base/parallel.h"
+#include "core/generate/caches.h"
+#include "core/model/rope_table.h"
+#include "core/ops/backends.h"
+#include "core/ops/elementwise.h"
+#include "core/ops/shape.h"
+#include "kernels/api/decode.h"
+
+namespace orrery {
+
+namespace {
+
+using Floats = std::vector<float>;
+
+// y [T, n] = x [T, k] · wᵀ
+Floats product(const Floats& x, const Tensor& w, std::int64_t tokens) {
+  const std::int64_t n = w.dim(0), k = w.dim(1);
+  Floats y(static_cast<std::size_t>(tokens * n));
+  TensorView xv, yv;
+  xv.data = const_cast<float*>(x.data());
+  yv.data = y.data();
+  xv.rank = yv.rank = 2;
+  xv.shape[0] = yv.shape[0] = tokens;
+  xv.shape[1] = xv.strides[0] = k;
+  yv.shape[1] = yv.strides[0] = n;
+  xv.strides[1] = yv.strides[1] = 1;
+  ops::run(FixedMatmulArgs{xv, w.view(), yv});
+  return y;
+}
+
+// In place, rows of `dim` values; `weight` may be nullptr.
+void rms_norm_rows(float* x, std::int64_t rows, std::int64_t dim, const float* weight, double eps) {
+  for (std::int64_t r = 0; r < rows; ++r, x += dim) {
+    double sum = 0;
+    for (std::int64_t i = 0; i < dim; ++i) sum += double{x[i]} * x[i];
+    const auto inverse = static_cast<float>(1 / std::sqrt(sum / static_cast<double>(dim) + eps));
+    for (std::int64_t i = 0; i < dim; ++i) x[i] *= weight ? inverse * weight[i] : inverse;
+  }
+}
+
+// Turns the last pairs of one head of `dim` values by the angles of `position`.
+void rotate(float* x, std::int64_t dim, const Floats& frequencies, std::int64_t position, bool inverse) {
+  const auto pairs = static_cast<std::int64_t>(frequencies.size());
+  float* pair = x + dim - 2 * pairs;
+  for (std::int64_t i = 0; i < pairs; ++i, pair += 2) {
+    const float angle = static_cast<float>(position) * frequencies[static_cast<std::size_t>(i)];
+    const float c = std::cos(angle), s = inverse ? -std::sin(angle) : std::sin(angle);
+    const float a = pair[0], b = pair[1];
+    pair[0] = a * c - b * s;
+    pair[1] = a * s + b * c;
+  }
+}
+
+float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
+
+struct PackedCompressor {
+  Tensor kv, gate;  // products
+  Floats bias, norm;
+  std::int64_t channels = 0;
+};
+struct PackedHyper {
+  Tensor fn;
+  Floats base, scale;
+};
+
+}  // namespace
+
+struct Decoder::Packed {
+  struct Layer {
+    AttentionKind kind;
+    MlpKind mlp;
+    PackedHyper attention_hc, mlp_hc;
+    Floats input_norm, post_norm, q_a_norm, kv_norm, sinks;
+    Tensor q_a, q_b, kv, o_b;
+    std::vector<Tensor> o_a;  // a group each
+    PackedCompressor compressor, index_compressor;
+    Tensor index_q, index_weights;
+    Tensor gate;
+    Floats router_bias;
+    std::vector<std::int32_t> tid2eid;
+    std::vector<Tensor> gate_up, down;  // an expert each; the shared one last
+  };
+
+  ModelConfig config;
+  DType dtype;
+  Tensor embed, head;
+  std::vector<Layer> layers;
+  PackedHyper hc_head;
+  Floats norm, main_frequencies, compress_frequencies;
+
+  Packed(const Transformer& model, DType weights);
+  Tensor pack(const Tensor& w) const { return ops::cast(w.detach(), dtype); }
+
+  void attention(const Layer& layer, LayerCache& cache, const Floats& h, std::int64_t first, std::int64_t tokens, Floats& out) const;
+  void compress(const PackedCompressor& compressor, CompressorCache& cache, const Floats& h, std::int64_t tokens, std::int64_t rate,
+                bool overlap) const;
+  std::vector<std::int32_t> choose_entries(const float* q, const float* w, const CompressorCache& keys, std::int64_t visible) const;
+  void experts(const Layer& layer, const Floats& h, std::span<const std::int32_t> ids, Floats& out) const;
+  Floats hyper_pre(const PackedHyper& hyper, const Floats& state, std::int64_t tokens, Floats& pre, Floats* post, Floats* comb) const;
+  void hyper_post(Floats& state, const Floats& f, const Floats& post, const Floats& comb, std::int64_t tokens) const;
+  Floats run(DecodeState::Caches& caches, std::span<const std::int32_t> ids) const;
+};
+
+namespace {
+
+PackedHyper pack_hyper(const HyperConnectionWeights& weights) {
+  // mHC stays in f32: it is small, and steers everything.
+  return {weights.fn.detach(), weights.base.to_vector(), weights.scale.to_vector()};
+}
+
+}  // namespace
+
+Decoder::Packed::Packed(const Transformer& model, DType weights) : config(model.config()), dtype(weights) {
+  const NoGrad guard;
+  const TransformerWeights& w = model.weights();
+  embed = pack(w.embed);
+  head = pack(w.lm_head);
+  hc_head = pack_hyper(w.hc_head);
+  norm = w.norm.to_vector();
+  main_frequencies = rope_frequencies(config.main_rope, config.qk_rope_head_dim);
+  compress_frequencies = rope_frequencies(config.compress_rope, config.qk_rope_head_dim);
+  const auto pack_compressor = [this](const CompressorWeights& c) {
+    return PackedCompressor{pack(c.kv_proj), pack(c.gate_proj), c.position_bias.to_vector(), c.kv_norm.to_vector(), c.kv_proj.dim(0)};
+  };
+  for (const LayerWeights& from : w.layers) {
+    Layer layer;
+    layer.kind = from.attention_kind;
+    layer.mlp = from.mlp_kind;
+    layer.attention_hc = pack_hyper(from.attention_hc);
+    layer.mlp_hc = pack_hyper(from.mlp_hc);
+    layer.input_norm = from.input_norm.to_vector();
+    layer.post_norm = from.post_attention_norm.to_vector();
+    const AttentionWeights& a = from.attention;
+    layer.q_a_norm = a.q_a_norm.to_vector();
+    layer.kv_norm = a.kv_norm.to_vector();
+    layer.sinks = a.sinks.to_vector();
+    layer.q_a = pack(a.q_a_proj);
+    layer.q_b = pack(a.q_b_proj);
+    layer.kv = pack(a.kv_proj);
+    layer.o_b = pack(a.o_b_proj);
+    for (std::int64_t g = 0; g < config.o_groups; ++g)
+      layer.o_a.push_back(pack(ops::narrow(a.o_a_proj, 0, g * config.o_lora_rank, config.o_lora_rank).clone()));
+    if (a.compressor) layer.compressor = pack_compressor(*a.compressor);
+    if (a.indexer) {
+      layer.index_compressor = pack_compressor(a.indexer->compressor);
+      layer.index_q = pack(a.indexer->q_b_proj);
+      layer.index_weights = pack(a.indexer->weights_proj);
+    }
+    const MoeWeights& m = from.moe;
+    layer.gate = m.gate.detach();  // routing in f32, as in training
+    if (m.bias.defined()) layer.router_bias = m.bias.to_vector();
+    if (m.tid2eid.defined()) layer.tid2eid.assign(m.tid2eid.data<std::int32_t>(), m.tid2eid.data<std::int32_t>() + m.tid2eid.numel());
+    const std::int64_t inner = config.moe_intermediate_size, hidden = config.hidden_size;
+    for (std::int64_t e = 0; e < config.n_routed_experts; ++e) {
+      layer.gate_up.push_back(pack(m.gate_up_proj.alias({2 * inner, hidden}, {hidden, 1}, e * 2 * inner * hidden)));
+      layer.down.push_back(pack(m.down_proj.alias({hidden, inner}, {inner, 1}, e * hidden * inner)));
+    }
+    layer.gate_up.push_back(pack(ops::concat({m.shared_gate.detach(), m.shared_up.detach()}, 0)));
+    layer.down.push_back(pack(m.shared_down));
+    layers.push_back(std::move(layer));
+  }
+}
+
+// h = Σ_m pre_m · x_m for every token; with post and comb the whole mHC, without them the head's form.
+Floats Decoder::Packed::hyper_pre(const PackedHyper& hyper, const Floats& state, std::int64_t tokens, Floats& pre, Floats* post,
+                                  Floats* comb) const {
+  const std::int64_t n = config.hc_mult, d = config.hidden_size, width = hyper.fn.dim(0);
+  const auto eps = static_cast<float>(config.hc_eps);
+  const Floats mix = product(state, hyper.fn, tokens);
+  Floats h(static_cast<std::size_t>(tokens * d), 0.0f);
+  pre.resize(static_cast<std::size_t>(tokens * n));
+  if (post) post->resize(static_cast<std::size_t>(tokens * n));
+  if (comb) comb->resize(static_cast<std::size_t>(tokens * n * n));
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    const float* x = state.data() + t * n * d;
+    const float* m = mix.data() + t * width;
+    double squares = 0;
+    for (std::int64_t i = 0; i < n * d; ++i) squares += double{x[i]} * x[i];
+    const auto inverse = static_cast<float>(1 / std::sqrt(squares / static_cast<double>(n * d) + config.rms_norm_eps));
+    for (std::int64_t i = 0; i < n; ++i) {
+      const float weight = sigmoid(m[i] * inverse * hyper.scale[0] + hyper.base[static_cast<std::size_t>(i)]) + eps;
+      pre[static_cast<std::size_t>(t * n + i)] = weight;
+      for (std::int64_t k = 0; k < d; ++k) h[static_cast<std::size_t>(t * d + k)] += weight * x[i * d + k];
+    }
+    if (!post) continue;
+    for (std::int64_t i = 0; i < n; ++i)
+      (*post)[static_cast<std::size_t>(t * n + i)] = 2 * sigmoid(m[n + i] * inverse * hyper.scale[1] + hyper.base[static_cast<std::size_t>(n + i)]);
+    float* c = comb->data() + t * n * n;
+    for (std::int64_t r = 0; r < n; ++r) {
+      float top = -INFINITY, sum = 0;
+      for (std::int64_t k = 0; k < n; ++k) {
+        const std::int64_t at = 2 * n + r * n + k;
+        c[r * n + k] = m[at] * inverse * hyper.scale[2] + hyper.base[static_cast<std::size_t>(at)];
+        top = std::max(top, c[r * n + k]);
+      }
+      for (std::int64_t k = 0; k < n; ++k) sum += c[r * n + k] = std::exp(c[r * n + k] - top);
+      for (std::int64_t k = 0; k < n; ++k) c[r * n + k] = c[r * n + k] / sum + eps;
+    }
+    for (std::int64_t round = 0; round < config.hc_sinkhorn_iters; ++round) {
+      if (round > 0)
+        for (std::int64_t r = 0; r < n; ++r) {
+          const float sum = std::accumulate(c + r * n, c + (r + 1) * n, 0.0f) + eps;
+          for (std::int64_t k = 0; k < n; ++k) c[r * n + k] /= sum;
+        }
+      for (std::int64_t k = 0; k < n; ++k) {
+        float sum = eps;
+        for (std::int64_t r = 0; r < n; ++r) sum += c[r * n + k];
+        for (std::int64_t r = 0; r < n; ++r) c[r * n + k] /= sum;
+      }
+    }
+  }
+  return h;
+}
+
+void Decoder::Packed::hyper_post(Floats& state, const Floats& f, const Floats& post, const Floats& comb, std::int64_t tokens) const {
+  const std::int64_t n = config.hc_mult, d = config.hidden_size;
+  Floats next(static_cast<std::size_t>(n * d));
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    float* x = state.data() + t * n * d;
+    for (std::int64_t k = 0; k < n; ++k) {
+      const float gain = post[static_cast<std::size_t>(t * n + k)];
+      for (std::int64_t i = 0; i < d; ++i) next[static_cast<std::size_t>(k * d + i)] = gain * f[static_cast<std::size_t>(t * d + i)];
+      for (std::int64_t m = 0; m < n; ++m) {
+        const float share = comb[static_cast<std::size_t>((t * n + m) * n + k)];
+        for (std::int64_t i = 0; i < d; ++i) next[static_cast<std::size_t>(k * d + i)] += share * x[m * d + i];
+      }
+    }
+    std::copy(next.begin(), next.end(), x);
+  }
+}
+
+// Adds the chunk's tokens to the open window; closed windows become entries.
+void Decoder::Packed::compress(const PackedCompressor& compressor, CompressorCache& cache, const Floats& h, std::int64_t tokens,
+                               std::int64_t rate, bool overlap) const {
+  const std::int64_t channels = compressor.channels, dim = overlap ? channels / 2 : channels;
+  const Floats kv = product(h, compressor.kv, tokens), gate = product(h, compressor.gate, tokens);
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    cache.open_kv.insert(cache.open_kv.end(), kv.begin() + t * channels, kv.begin() + (t + 1) * channels);
+    cache.open_gate.insert(cache.open_gate.end(), gate.begin() + t * channels, gate.begin() + (t + 1) * channels);
+    if (static_cast<std::int64_t>(cache.open_kv.size()) < rate * channels) continue;
+    Floats entry(static_cast<std::size_t>(dim));
+    const std::int64_t current = overlap ? dim : 0;  // the channels that the window gives to its own entry
+    for (std::int64_t c = 0; c < dim; ++c) {
+      float top = -INFINITY, total = 0, sum = 0;
+      const auto visit = [&](auto&& use) {
+        if (overlap && !cache.prior_kv.empty())
+          for (std::int64_t j = 0; j < rate; ++j)
+            use(cache.prior_gate[static_cast<std::size_t>(j * channels + c)] + compressor.bias[static_cast<std::size_t>(j * channels + c)],
+                cache.prior_kv[static_cast<std::size_t>(j * channels + c)]);
+        for (std::int64_t j = 0; j < rate; ++j) {
+          const auto at = static_cast<std::size_t>(j * channels + current + c);
+          use(cache.open_gate[at] + compressor.bias[at], cache.open_kv[at]);
+        }
+      };
+      visit([&](float g, float) { top = std::max(top, g); });
+      visit([&](float g, float v) {
+        const float p = std::exp(g - top);
+        total += p;
+        sum += p * v;
+      });
+      entry[static_cast<std::size_t>(c)] = sum / total;
+    }
+    rms_norm_rows(entry.data(), 1, dim, compressor.norm.data(), config.rms_norm_eps);
+    rotate(entry.data(), dim, compress_frequencies, cache.count * rate, false);
+    cache.entries.insert(cache.entries.end(), entry.begin(), entry.end());
+    ++cache.count;
+    if (overlap) {
+      cache.prior_kv = cache.open_kv;
+      cache.prior_gate = cache.open_gate;
+    }
+    cache.open_kv.clear();
+    cache.open_gate.clear();
+  }
+}
+
+// The indexer's choice of index_topk entries, ascending; equal scores: the lowest entry.
+std::vector<std::int32_t> Decoder::Packed::choose_entries(const float* q, const float* w, const CompressorCache& keys,
+                                                          std::int64_t visible) const {
+  const std::int64_t heads = config.index_n_heads, dim = config.index_head_dim;
+  const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(dim) * static_cast<double>(heads)));
+  std::vector<std::pair<float, std::int32_t>> scores;
+  for (std::int64_t e = 0; e < visible; ++e) {
+    float score = 0;
+    for (std::int64_t head_index = 0; head_index < heads; ++head_index) {
+      float dot = 0;
+      for (std::int64_t i = 0; i < dim; ++i) dot += q[head_index * dim + i] * keys.entries[static_cast<std::size_t>(e * dim + i)];
+      score += w[head_index] * scale * std::max(dot, 0.0f);
+    }
+    scores.emplace_back(-score, static_cast<std::int32_t>(e));
+  }
+  const auto kept = static_cast<std::ptrdiff_t>(std::min(config.index_topk, visible));
+  std::partial_sort(scores.begin(), scores.begin() + kept, scores.end());
+  std::vector<std::int32_t> chosen;
+  for (std::ptrdiff_t i = 0; i < kept; ++i) chosen.push_back(scores[static_cast<std::size_t>(i)].second);
+  std::sort(chosen.begin(), chosen.end());
+  return chosen;
+}
+
+void Decoder::Packed::attention(const Layer& layer, LayerCache& cache, const Floats& h, std::int64_t first, std::int64_t tokens,
+                                Floats& out) const {
+  const std::int64_t heads = config.num_attention_heads, dim = config.head_dim;
+  const bool sliding = layer.kind == AttentionKind::sliding, csa = layer.kind == AttentionKind::csa;
+  const Floats& frequencies = sliding ? main_frequencies : compress_frequencies;
+  Floats q_latent = product(h, layer.q_a, tokens);
+  rms_norm_rows(q_latent.data(), tokens, config.q_lora_rank, layer.q_a_norm.data(), config.rms_norm_eps);
+  Floats q = product(q_latent, layer.q_b, tokens), kv = product(h, layer.kv, tokens);
+  rms_norm_rows(q.data(), tokens * heads, dim, nullptr, config.rms_norm_eps);
+  rms_norm_rows(kv.data(), tokens, dim, layer.kv_norm.data(), config.rms_norm_eps);
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    for (std::int64_t head_index = 0; head_index < heads; ++head_index) rotate(q.data() + (t * heads + head_index) * dim, dim, frequencies, first + t, false);
+    rotate(kv.data() + t * dim, dim, frequencies, first + t, false);
+  }
+  cache.keep_window(config.sliding_window, dim);
+  const std::int64_t base = first - static_cast<std::int64_t>(cache.window.size()) / dim;  // position of the cache's first row
+  cache.window.insert(cache.window.end(), kv.begin(), kv.end());
+
+  const std::int64_t rate = config.compress_rate(layer.kind);
+  Floats index_q, index_w;
+  if (!sliding) compress(layer.compressor, cache.compressor, h, tokens, rate, csa);
+  if (csa) {
+    compress(layer.index_compressor, cache.indexer, h, tokens, rate, true);
+    index_q = product(q_latent, layer.index_q, tokens);
+    index_w = product(h, layer.index_weights, tokens);
+    for (std::int64_t t = 0; t < tokens; ++t)
+      for (std::int64_t head_index = 0; head_index < config.index_n_heads; ++head_index)
+        rotate(index_q.data() + (t * config.index_n_heads + head_index) * config.index_head_dim, config.index_head_dim, compress_frequencies, first + t, false);
+  }
+
+  Floats mixed(static_cast<std::size_t>(tokens * heads * dim));
+  parallel_for(tokens, 8, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<const float*> rows;
+    Floats scratch;
+    for (std::int64_t t = begin; t < end; ++t) {
+      rows.clear();
+      const std::int64_t position = first + t;
+      for (std::int64_t p = std::max(base, position - config.sliding_window + 1); p <= position; ++p) rows.push_back(cache.window.data() + (p - base) * dim);
+      const std::int64_t visible = sliding ? 0 : (position + 1) / rate;
+      if (csa) {
+        for (const std::int32_t e : choose_entries(index_q.data() + t * config.index_n_heads * config.index_head_dim,
+                                                   index_w.data() + t * config.index_n_heads, cache.indexer, visible))
+          rows.push_back(cache.compressor.entries.data() + e * dim);
+      } else {
+        for (std::int64_t e = 0; e < visible; ++e) rows.push_back(cache.compressor.entries.data() + e * dim);
+      }
+      scratch.resize(rows.size());
+      DecodeAttentionArgs args;
+      args.q = q.data() + t * heads * dim;
+      args.rows = rows.data();
+      args.count = static_cast<std::int64_t>(rows.size());
+      args.sinks = layer.sinks.data();
+      args.out = mixed.data() + t * heads * dim;
+      args.scratch = scratch.data();
+      args.heads = heads;
+      args.dim = dim;
+      args.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(dim)));
+      ops::run(args);
+      for (std::int64_t head_index = 0; head_index < heads; ++head_index) rotate(args.out + head_index * dim, dim, frequencies, position, true);
+    }
+  });
+
+  const std::int64_t groups = config.o_groups, width = heads * dim / groups, rank = config.o_lora_rank;
+  Floats low(static_cast<std::size_t>(tokens * groups * rank)), part(static_cast<std::size_t>(tokens * width));
+  for (std::int64_t g = 0; g < groups; ++g) {
+    for (std::int64_t t = 0; t < tokens; ++t) std::copy_n(mixed.data() + t * heads * dim + g * width, width, part.data() + t * width);
+    const Floats narrow = product(part, layer.o_a[static_cast<std::size_t>(g)], tokens);
+    for (std::int64_t t = 0; t < tokens; ++t) std::copy_n(narrow.data() + t * rank, rank, low.data() + (t * groups + g) * rank);
+  }
+  out = product(low, layer.o_b, tokens);
+}
+
+void Decoder::Packed::experts(const Layer& layer, const Floats& h, std::span<const std::int32_t> ids, Floats& out) const {
+  const auto tokens = static_cast<std::int64_t>(ids.size());
+  const std::int64_t count = config.n_routed_experts, k = config.num_experts_per_tok, d = config.hidden_size, inner = config.moe_intermediate_size;
+  const auto limit = static_cast<float>(config.swiglu_limit);
+  const Floats logits = product(h, layer.gate, tokens);
+  struct Slot {
+    std::int64_t token, rank;
+    float weight;
+  };
+  std::vector<std::vector<Slot>> slots(static_cast<std::size_t>(count + 1));
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    Floats scores(static_cast<std::size_t>(count));
+    for (std::int64_t e = 0; e < count; ++e) {
+      const float x = logits[static_cast<std::size_t>(t * count + e)];
+      scores[static_cast<std::size_t>(e)] = std::sqrt(x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)));
+    }
+    std::vector<std::int32_t> chosen(static_cast<std::size_t>(count));
+    if (layer.mlp == MlpKind::hash_moe) {
+      chosen.assign(layer.tid2eid.begin() + ids[static_cast<std::size_t>(t)] * k, layer.tid2eid.begin() + (ids[static_cast<std::size_t>(t)] + 1) * k);
+    } else {
+      std::iota(chosen.begin(), chosen.end(), 0);
+      std::stable_sort(chosen.begin(), chosen.end(), [&](std::int32_t a, std::int32_t b) {
+        return scores[static_cast<std::size_t>(a)] + layer.router_bias[static_cast<std::size_t>(a)] > scores[static_cast<std::size_t>(b)] + layer.router_bias[static_cast<std::size_t>(b)];
+      });
+      chosen.resize(static_cast<std::size_t>(k));
+    }
+    float sum = 1e-20f;
+    for (const std::int32_t e : chosen) sum += scores[static_cast<std::size_t>(e)];
+    for (std::int64_t j = 0; j < k; ++j) {
+      const std::int32_t e = chosen[static_cast<std::size_t>(j)];
+      slots[static_cast<std::size_t>(e)].push_back({t, j, scores[static_cast<std::size_t>(e)] / sum * static_cast<float>(config.routed_scaling_factor)});
+    }
+    slots[static_cast<std::size_t>(count)].push_back({t, k, 1.0f});
+  }
+  // Each token's parts are added in the order of its choice, the shared expert last.
+  Floats parts(static_cast<std::size_t>(tokens * (k + 1) * d));
+  for (std::size_t e = 0; e < slots.size(); ++e) {
+    if (slots[e].empty()) continue;
+    const auto rows = static_cast<std::int64_t>(slots[e].size());
+    Floats x(static_cast<std::size_t>(rows * d)), activated(static_cast<std::size_t>(rows * inner));
+    for (std::int64_t r = 0; r < rows; ++r) std::copy_n(h.data() + slots[e][static_cast<std::size_t>(r)].token * d, d, x.data() + r * d);
+    const Floats gate_up = product(x, layer.gate_up[e], rows);
+    for (std::int64_t r = 0; r < rows; ++r)
+      for (std::int64_t i = 0; i < inner; ++i) {
+        const float gate = std::min(gate_up[static_cast<std::size_t>(r * 2 * inner + i)], limit);
+        const float up = std::clamp(gate_up[static_cast<std::size_t>(r * 2 * inner + inner + i)], -limit, limit);
+        activated[static_cast<std::size_t>(r * inner + i)] = gate * sigmoid(gate) * up;
+      }
+    const Floats y = product(activated, layer.down[e], rows);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const Slot& slot = slots[e][static_cast<std::size_t>(r)];
+      for (std::int64_t i = 0; i < d; ++i) parts[static_cast<std::size_t>((slot.token * (k + 1) + slot.rank) * d + i)] = slot.weight * y[static_cast<std::size_t>(r * d + i)];
+    }
+  }
+  out.assign(static_cast<std::size_t>(tokens * d), 0.0f);
+  for (std::int64_t t = 0; t < tokens; ++t)
+    for (std::int64_t j = 0; j <= k; ++j)
+      for (std::int64_t i = 0; i < d; ++i) out[static_cast<std::size_t>(t * d + i)] += parts[static_cast<std::size_t>((t * (k + 1) + j) * d + i)];
+}
+
+// The normed hidden state after each token.
+Floats Decoder::Packed::run(DecodeState::Caches& caches, std::span<const std::int32_t> ids) const {
+  const auto tokens = static_cast<std::int64_t>(ids.size());
+  const std::int64_t n = config.hc_mult, d = config.hidden_size;
+  Floats state(static_cast<std::size_t>(tokens * n * d));
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    const std::int32_t id = ids[static_cast<std::size_t>(t)];
+    ORRERY_CHECK(id >= 0 && id < config.vocab_size, "[decoder] token id ", id, ", expected 0 to ", config.vocab_size - 1);
+    const Floats row = embed.alias({d}, {1}, id * d).to_vector();
+    for (std::int64_t k = 0; k < n; ++k) std::copy(row.begin(), row.end(), state.begin() + (t * n + k) * d);
+  }
+  Floats pre, post, comb, out;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const Layer& layer = layers[i];
+    Floats h = hyper_pre(layer.attention_hc, state, tokens, pre, &post, &comb);
+    rms_norm_rows(h.data(), tokens, d, layer.input_norm.data(), config.rms_norm_eps);
+    attention(layer, caches.layers[i], h, caches.length, tokens, out);
+    hyper_post(state, out, post, comb, tokens);
+    h = hyper_pre(layer.mlp_hc, state, tokens, pre, &post, &comb);
+    rms_norm_rows(h.data(), tokens, d, layer.post_norm.data(), config.rms_norm_eps);
+    experts(layer, h, ids, out);
+    hyper_post(state, out, post, comb, tokens);
+  }
+  caches.length += tokens;
+  Floats hidden = hyper_pre(hc_head, state, tokens, pre, nullptr, nullptr);
+  rms_norm_rows(hidden.data(), tokens, d, norm.data(), config.rms_norm_eps);
+  return hidden;
+}
+
+DecodeState::DecodeState() : caches_(std::make_unique<Caches>()) {}
+DecodeState::~DecodeState() = default;
+DecodeState::DecodeState(const DecodeState& other) : caches_(std::make_unique<Caches>(*other.caches_)) {}
+DecodeState& DecodeState::operator=(const DecodeState& other) {
+  caches_ = std::make_unique<Caches>(*other.caches_);
+  return *this;
+}
+DecodeState::DecodeState(DecodeState&&) noexcept = default;
+DecodeState& DecodeState::operator=(DecodeState&&) noexcept = default;
+std::int64_t DecodeState::length() const { return caches_->length; }
+std::int64_t DecodeState::bytes() const { return caches_->bytes(); }
+
+Decoder::Decoder(const Transformer& model, DType weights) : packed_(std::make_unique<Packed>(model, weights)) {}
+Decoder::~Decoder() = default;
+Decoder::Decoder(Decoder&&) noexcept = default;
+const ModelConfig& Decoder::config() const { return packed_->config; }
+
+DecodeState Decoder::start() const {
+  DecodeState state;
+  state.caches_->layers.resize(packed_->layers.size());
+  return state;
+}
+
+std::vector<float> Decoder::append(DecodeState& state, std::span<const std::int32_t> ids) const {
+  ORRERY_CHECK(!ids.empty(), "[decoder] no tokens to append");
+  const Floats hidden = packed_->run(*state.caches_, ids);
+  const std::int64_t d = packed_->config.hidden_size;
+  return product(Floats(hidden.end() - d, hidden.end()), packed_->head, 1);
+}
+
+std::vector<float> Decoder::append_all(DecodeState& state, std::span<const std::int32_t> ids) const {
+  ORRERY_CHECK(!ids.empty(), "[decoder] no tokens to append");
+  return product(packed_->run(*state.caches_, ids), packed_->head, static_cast<std::int64_t>(ids.size()));
+}
+
+}  // namespace orrery

@@ -1,0 +1,56 @@
+// Step-by-step generation: the transformer's twin with caches. Logits are bit-identical whatever the number of tokens a
+// call, the threads, or the sequences beside it (fixed-order kernels); they equal the full forward pass within f32 noise.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/model/transformer.h"
+
+namespace orrery {
+
+/// Caches of one sequence: a window of keys, compressed entries and indexer keys a layer. Copying forks the sequence;
+/// keeping a copy is how one rewinds. Grows by one entry a `rate` tokens: bounded where the caller bounds the context.
+class DecodeState {
+ public:
+  DecodeState();
+  ~DecodeState();
+  DecodeState(const DecodeState& other);
+  DecodeState& operator=(const DecodeState& other);
+  DecodeState(DecodeState&&) noexcept;
+  DecodeState& operator=(DecodeState&&) noexcept;
+
+  /// Tokens appended so far.
+  std::int64_t length() const;
+  /// Bytes held by the caches.
+  std::int64_t bytes() const;
+
+ private:
+  friend class Decoder;
+  struct Caches;
+  std::unique_ptr<Caches> caches_;
+};
+
+class Decoder {
+ public:
+  /// Packs the weights for decoding; `model` may go afterwards. `weights`: bf16, or f32 for comparisons.
+  explicit Decoder(const Transformer& model, DType weights = DType::bf16);
+  ~Decoder();
+  Decoder(Decoder&&) noexcept;
+
+  const ModelConfig& config() const;
+  DecodeState start() const;
+
+  /// Appends ids (at least one), returns the logits [vocab] after the last one. Throws InputError for ids out of range.
+  std::vector<float> append(DecodeState& state, std::span<const std::int32_t> ids) const;
+  /// The logits after each of the ids, [ids · vocab]: for scoring and verification of drafts.
+  std::vector<float> append_all(DecodeState& state, std::span<const std::int32_t> ids) const;
+
+ private:
+  struct Packed;
+  std::unique_ptr<Packed> packed_;
+};
+
+}  // namespace orrery
