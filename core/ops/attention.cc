@@ -48,7 +48,8 @@ AttentionResult sparse_attention(const Tensor& q, const Tensor& kv, const Tensor
   record(op, {q, kv, entries, sinks}, {out}, [=, saved = out.detach()](const std::vector<Tensor>& grads) {
     const Tensor grad_out = packed(grads[0]);
     const auto like = [](const Tensor& x) { return x.defined() ? Tensor::empty_like(x) : Tensor(); };
-    const Tensor grad_q = like(in_q), grad_kv = like(in_kv), grad_entries = like(in_entries), grad_sinks = like(in_sinks);
+    const Tensor grad_q = like(in_q), grad_kv = like(in_kv), grad_entries = like(in_entries),
+                 grad_sinks = like(in_sinks);
     run(SparseAttentionBackwardArgs{in_q.view(), in_kv.view(), in_entries.view(), in_indices.view(), in_sinks.view(),
                                     saved.view(), lse.view(), grad_out.view(), grad_q.view(), grad_kv.view(),
                                     grad_entries.view(), grad_sinks.view(), shape});
@@ -107,9 +108,10 @@ Tensor compress_pool(const Tensor& kv, const Tensor& gate, const Tensor& bias, c
   }
   const Tensor in_kv = packed(kv), in_gate = packed(gate), in_bias = packed(bias), in_prior_kv = packed(prior_kv),
                in_prior_gate = packed(prior_gate);
-  const Tensor out = Tensor::empty({kv.dim(0), kv.dim(1) / options.rate, options.overlap ? width / 2 : width}, kv.dtype());
-  run(CompressPoolArgs{in_kv.view(), in_gate.view(), in_bias.view(), in_prior_kv.view(), in_prior_gate.view(), out.view(),
-                       options.rate, options.overlap});
+  const Tensor out =
+      Tensor::empty({kv.dim(0), kv.dim(1) / options.rate, options.overlap ? width / 2 : width}, kv.dtype());
+  run(CompressPoolArgs{in_kv.view(), in_gate.view(), in_bias.view(), in_prior_kv.view(), in_prior_gate.view(),
+                       out.view(), options.rate, options.overlap});
   record(op, {kv, gate, bias}, {out}, [=, saved = out.detach()](const std::vector<Tensor>& grads) {
     const Tensor grad_out = packed(grads[0]);
     const Tensor grad_kv = Tensor::empty_like(in_kv), grad_gate = Tensor::empty_like(in_gate),

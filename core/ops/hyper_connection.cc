@@ -10,11 +10,13 @@ namespace orrery::ops {
 namespace {
 
 // x [..., n, d] as [T, n, d].
-Tensor streams(const Tensor& x) { return packed(x).reshaped({x.numel() / (x.dim(-1) * x.dim(-2)), x.dim(-2), x.dim(-1)}); }
+Tensor streams(const Tensor& x) {
+  return packed(x).reshaped({x.numel() / (x.dim(-1) * x.dim(-2)), x.dim(-2), x.dim(-1)});
+}
 
 void check_streams(const char* op, const Tensor& x) {
-  ORRERY_CHECK(x.defined() && is_float(x) && x.rank() >= 2 && x.dim(-2) >= 1 && x.dim(-2) <= 8 && x.dim(-1) >= 1, "[", op,
-               "] x is ", described(x), ", expected f32 or bf16 [..., n, d] with n from 1 to 8");
+  ORRERY_CHECK(x.defined() && is_float(x) && x.rank() >= 2 && x.dim(-2) >= 1 && x.dim(-2) <= 8 && x.dim(-1) >= 1, "[",
+               op, "] x is ", described(x), ", expected f32 or bf16 [..., n, d] with n from 1 to 8");
 }
 
 }  // namespace
@@ -36,9 +38,9 @@ HyperConnection hc_pre(const Tensor& x, const Tensor& fn, const Tensor& base, co
   h_shape.push_back(d);
   post_shape.push_back(n);
   comb_shape.insert(comb_shape.end(), {n, n});
-  const Tensor h = Tensor::empty(h_shape, x.dtype()), mix = Tensor::empty({tokens, rows}), inverse = Tensor::empty({tokens}),
-               pre = Tensor::empty({tokens, n}), post = head ? Tensor() : Tensor::empty(post_shape),
-               comb = head ? Tensor() : Tensor::empty(comb_shape);
+  const Tensor h = Tensor::empty(h_shape, x.dtype()), mix = Tensor::empty({tokens, rows}),
+               inverse = Tensor::empty({tokens}), pre = Tensor::empty({tokens, n}),
+               post = head ? Tensor() : Tensor::empty(post_shape), comb = head ? Tensor() : Tensor::empty(comb_shape);
   const HcOptions kernel_options{options.iterations, options.eps, options.norm_eps};
   const auto flat = [](const Tensor& t, const Shape& shape) { return t.defined() ? t.detach().reshaped(shape) : t; };
   run(HcPreArgs{in_x.view(), in_fn.view(), in_base.view(), in_scale.view(), flat(h, {tokens, d}).view(), mix.view(),

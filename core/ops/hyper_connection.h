@@ -1,4 +1,5 @@
-// Manifold-constrained hyper-connections (mHC) as differentiable operations; formulas in kernels/api/hyper_connection.h.
+// Manifold-constrained hyper-connections (mHC) as differentiable operations; formulas in
+// kernels/api/hyper_connection.h.
 #pragma once
 
 #include "core/tensor/tensor.h"

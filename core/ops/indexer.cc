@@ -1,9 +1,10 @@
 // The lightning indexer's operations, declared in core/ops/attention.h.
+#include "kernels/api/indexer.h"
+
 #include "core/autograd/autograd.h"
 #include "core/ops/attention.h"
 #include "core/ops/backends.h"
 #include "core/ops/checks.h"
-#include "kernels/api/indexer.h"
 
 namespace orrery::ops {
 
@@ -28,7 +29,8 @@ Tensor index_top_k(const Tensor& q, const Tensor& k, const Tensor& w, std::int64
   return indices;
 }
 
-Tensor index_scores(const Tensor& q, const Tensor& k, const Tensor& w, const Tensor& indices, const IndexOptions& options) {
+Tensor index_scores(const Tensor& q, const Tensor& k, const Tensor& w, const Tensor& indices,
+                    const IndexOptions& options) {
   const char* op = IndexScoresArgs::kOp;
   check_inputs(op, q, k, w, options);
   if (indices.defined())
@@ -39,7 +41,8 @@ Tensor index_scores(const Tensor& q, const Tensor& k, const Tensor& w, const Ten
                       options.query_start});
   record(op, {q, k, w}, {scores}, [=](const std::vector<Tensor>& grads) {
     const Tensor grad_scores = packed(grads[0]);
-    const Tensor grad_q = Tensor::empty_like(in_q), grad_k = Tensor::empty_like(in_k), grad_w = Tensor::empty_like(in_w);
+    const Tensor grad_q = Tensor::empty_like(in_q), grad_k = Tensor::empty_like(in_k),
+                 grad_w = Tensor::empty_like(in_w);
     run(IndexScoresBackwardArgs{in_q.view(), in_k.view(), in_w.view(), in_indices.view(), grad_scores.view(),
                                 grad_q.view(), grad_k.view(), grad_w.view(), options.rate, options.query_start});
     return std::vector<Tensor>{grad_q, grad_k, grad_w};

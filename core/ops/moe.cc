@@ -12,8 +12,8 @@ namespace {
 
 void check_options(std::int64_t experts, std::int64_t count, bool given, const RouteOptions& options) {
   ORRERY_CHECK(count >= 1 && count <= experts, "[route] top ", count, " of ", experts, " experts");
-  ORRERY_CHECK(options.groups >= 1 && experts % options.groups == 0, "[route] ", experts, " experts do not divide into ",
-               options.groups, " groups");
+  ORRERY_CHECK(options.groups >= 1 && experts % options.groups == 0, "[route] ", experts,
+               " experts do not divide into ", options.groups, " groups");
   if (options.groups == 1 || given) return;
   ORRERY_CHECK(options.kept_groups >= 1 && options.kept_groups <= options.groups, "[route] keeps ", options.kept_groups,
                " of ", options.groups, " groups");
@@ -42,7 +42,8 @@ std::int64_t row_count(const Tensor& x) { return x.dim(-1) == 0 ? 0 : x.numel() 
 
 }  // namespace
 
-Routing route(const Tensor& logits, const Tensor& bias, const Tensor& given, std::int64_t count, const RouteOptions& options) {
+Routing route(const Tensor& logits, const Tensor& bias, const Tensor& given, std::int64_t count,
+              const RouteOptions& options) {
   ORRERY_CHECK(logits.defined() && logits.dtype() == DType::f32 && logits.rank() == 2, "[route] logits is ",
                described(logits), ", expected f32 [T, E]");
   const std::int64_t tokens = logits.dim(0), experts = logits.dim(1);
@@ -59,7 +60,8 @@ Routing route(const Tensor& logits, const Tensor& bias, const Tensor& given, std
   record("route", {logits}, {weights, scores}, [=](const std::vector<Tensor>& grads) {
     const Tensor grad_weights = packed_or_zeros(grads[0], {tokens, count}, DType::f32), grad_scores = packed(grads[1]),
                  grad_logits = Tensor::empty_like(in_logits);
-    run(RouteBackwardArgs{in_logits.view(), ids.view(), grad_weights.view(), grad_scores.view(), grad_logits.view(), options});
+    run(RouteBackwardArgs{in_logits.view(), ids.view(), grad_weights.view(), grad_scores.view(), grad_logits.view(),
+                          options});
     return std::vector<Tensor>{grad_logits};
   });
   return {ids, weights, scores};
@@ -68,7 +70,8 @@ Routing route(const Tensor& logits, const Tensor& bias, const Tensor& given, std
 MoePlan moe_plan(const Tensor& ids, std::int64_t experts) {
   ORRERY_CHECK(ids.defined() && ids.dtype() == DType::i32 && ids.rank() == 2, "[moe_plan] ids is ", described(ids),
                ", expected i32 [T, K]");
-  ORRERY_CHECK(ids.numel() <= std::numeric_limits<std::int32_t>::max(), "[moe_plan] ", ids.numel(), " slots, expected at most 2^31 - 1");
+  ORRERY_CHECK(ids.numel() <= std::numeric_limits<std::int32_t>::max(), "[moe_plan] ", ids.numel(),
+               " slots, expected at most 2^31 - 1");
   const Tensor in_ids = packed(ids);
   check_ids("moe_plan", in_ids, experts);
   MoePlan plan{Tensor::empty({ids.numel()}, DType::i32), Tensor::empty({ids.numel()}, DType::i32),
@@ -80,15 +83,17 @@ MoePlan moe_plan(const Tensor& ids, std::int64_t experts) {
 Tensor moe_gather(const Tensor& x, const MoePlan& plan) {
   check_float("moe_gather", "x", x, 2, "[T, d]");
   const std::int64_t tokens = x.dim(0), rows = plan.order.numel();
-  ORRERY_CHECK(tokens == 0 ? rows == 0 : rows % tokens == 0, "[moe_gather] x has ", tokens, " rows, the plan ", rows, " slots");
+  ORRERY_CHECK(tokens == 0 ? rows == 0 : rows % tokens == 0, "[moe_gather] x has ", tokens, " rows, the plan ", rows,
+               " slots");
   const Tensor in_x = packed(x);
   const Tensor y = Tensor::empty({rows, x.dim(1)}, x.dtype());
   run(MoeGatherArgs{in_x.view(), plan.order.view(), y.view()});
-  record("moe_gather", {x}, {y}, [inverse = plan.inverse, shape = x.shape(), dtype = x.dtype()](const std::vector<Tensor>& grads) {
-    const Tensor grad_y = packed(grads[0]), grad_x = Tensor::empty(shape, dtype);
-    run(MoeCombineArgs{grad_y.view(), inverse.view(), {}, grad_x.view()});
-    return std::vector<Tensor>{grad_x};
-  });
+  record("moe_gather", {x}, {y},
+         [inverse = plan.inverse, shape = x.shape(), dtype = x.dtype()](const std::vector<Tensor>& grads) {
+           const Tensor grad_y = packed(grads[0]), grad_x = Tensor::empty(shape, dtype);
+           run(MoeCombineArgs{grad_y.view(), inverse.view(), {}, grad_x.view()});
+           return std::vector<Tensor>{grad_x};
+         });
   return y;
 }
 
@@ -101,11 +106,14 @@ Tensor moe_combine(const Tensor& y, const Tensor& weights, const MoePlan& plan) 
   const Tensor in_y = packed(y), in_weights = packed(weights);
   const Tensor out = Tensor::empty({weights.dim(0), y.dim(1)}, y.dtype());
   run(MoeCombineArgs{in_y.view(), plan.inverse.view(), in_weights.view(), out.view()});
-  record("moe_combine", {y, weights}, {out}, [in_y, in_weights, inverse = plan.inverse](const std::vector<Tensor>& grads) {
-    const Tensor grad_out = packed(grads[0]), grad_y = Tensor::empty_like(in_y), grad_weights = Tensor::empty_like(in_weights);
-    run(MoeCombineBackwardArgs{in_y.view(), inverse.view(), in_weights.view(), grad_out.view(), grad_y.view(), grad_weights.view()});
-    return std::vector<Tensor>{grad_y, grad_weights};
-  });
+  record("moe_combine", {y, weights}, {out},
+         [in_y, in_weights, inverse = plan.inverse](const std::vector<Tensor>& grads) {
+           const Tensor grad_out = packed(grads[0]), grad_y = Tensor::empty_like(in_y),
+                        grad_weights = Tensor::empty_like(in_weights);
+           run(MoeCombineBackwardArgs{in_y.view(), inverse.view(), in_weights.view(), grad_out.view(), grad_y.view(),
+                                      grad_weights.view()});
+           return std::vector<Tensor>{grad_y, grad_weights};
+         });
   return out;
 }
 

@@ -14,7 +14,8 @@ struct Routing {
 
 /// Chooses `count` experts a token by score + bias, weighs them by the score alone. logits [T, E] f32; bias [E] f32 or
 /// undefined. `given` [T, count] i32: use these experts (hash layers), checked against E. Gradients reach logits.
-Routing route(const Tensor& logits, const Tensor& bias, const Tensor& given, std::int64_t count, const RouteOptions& options);
+Routing route(const Tensor& logits, const Tensor& bias, const Tensor& given, std::int64_t count,
+              const RouteOptions& options);
 
 struct MoePlan {
   Tensor order;    ///< [T·K] i32: slot t·K + j at each grouped row

@@ -1,7 +1,8 @@
-// The compressors of DeepSeek-V4 (arXiv 2606.19348, §2.3): gated softmax pooling of `rate` tokens to one entry, a softmax a channel.
+// The compressors of DeepSeek-V4 (arXiv 2606.19348, §2.3): gated softmax pooling of `rate` tokens to one entry, a
+// softmax a channel.
 //   HCA: entry_i = Σ_j softmax_j(gate[i·m + j] + bias[j]) ⊙ kv[i·m + j], j < m.
-//   CSA (overlap): 2c channels a token; window i gives its last c channels to entry i and its first c to entry i + 1, one softmax over
-//   the 2m slots. Window 0's earlier half comes from `prior` where given, else it has no slots.
+//   CSA (overlap): 2c channels a token; window i gives its last c channels to entry i and its first c to entry i + 1,
+//   one softmax over the 2m slots. Window 0's earlier half comes from `prior` where given, else it has no slots.
 // Tokens after the last whole window are not read.
 #pragma once
 

@@ -12,9 +12,9 @@
 namespace orrery {
 
 struct HcOptions {
-  int iterations = 20;      ///< Sinkhorn rounds, ≥ 1
-  float eps = 1e-6f;        ///< hc_eps
-  float norm_eps = 1e-6f;   ///< rms eps
+  int iterations = 20;     ///< Sinkhorn rounds, ≥ 1
+  float eps = 1e-6f;       ///< hc_eps
+  float norm_eps = 1e-6f;  ///< rms eps
 };
 
 struct HcPreArgs {

@@ -1,6 +1,6 @@
-// The lightning indexer (DeepSeek-V3.2 and V4 reports): I[t, s] = Σ_h w[t, h] · ReLU(q[t, h]·k[s]), the choice of the top K
-// entries a query, and the KL loss that trains it. Scales (d^−½, heads^−½) are the caller's, in w.
-// Entry s is visible to query row t iff s < ⌊(query_start + t + 1) / rate⌋ (rate 1: tokens, as in V3.2).
+// The lightning indexer (DeepSeek-V3.2 and V4 reports): I[t, s] = Σ_h w[t, h] · ReLU(q[t, h]·k[s]), the choice of the
+// top K entries a query, and the KL loss that trains it. Scales (d^−½, heads^−½) are the caller's, in w. Entry s is
+// visible to query row t iff s < ⌊(query_start + t + 1) / rate⌋ (rate 1: tokens, as in V3.2).
 #pragma once
 
 #include "kernels/api/types.h"

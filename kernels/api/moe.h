@@ -13,13 +13,14 @@ enum class RouterScore : std::uint8_t {
 
 struct RouteOptions {
   RouterScore score = RouterScore::sqrt_softplus;
-  bool normalize = true;        ///< weights ÷ (their sum + 1e-20)
-  float scaling = 1.0f;         ///< routed_scaling_factor
-  std::int64_t groups = 1;      ///< V3: experts in groups; a group's score is the sum of its two best score + bias
-  std::int64_t kept_groups = 1; ///< groups that stay eligible
+  bool normalize = true;         ///< weights ÷ (their sum + 1e-20)
+  float scaling = 1.0f;          ///< routed_scaling_factor
+  std::int64_t groups = 1;       ///< V3: experts in groups; a group's score is the sum of its two best score + bias
+  std::int64_t kept_groups = 1;  ///< groups that stay eligible
 };
 
-/// Choice by score + bias (equal: the lowest expert), weights from the score alone. ids in descending order of score + bias.
+/// Choice by score + bias (equal: the lowest expert), weights from the score alone. ids in descending order of score +
+/// bias.
 struct RouteArgs {
   static constexpr const char* kOp = "route";
   TensorView logits;   ///< [T, E] f32
@@ -61,7 +62,8 @@ struct MoeGatherArgs {
   Device device() const { return x.device; }
 };
 
-/// out[t] = Σ_j weights[t, j] · y[inverse[t·K + j]], j in ascending order. Without weights (all 1): the gradient of moe_gather.
+/// out[t] = Σ_j weights[t, j] · y[inverse[t·K + j]], j in ascending order. Without weights (all 1): the gradient of
+/// moe_gather.
 struct MoeCombineArgs {
   static constexpr const char* kOp = "moe_combine";
   TensorView y;        ///< [T·K, d] contiguous, f32 or bf16
@@ -80,8 +82,8 @@ struct MoeCombineBackwardArgs {
   Device device() const { return y.device; }
 };
 
-/// out = silu(min(gate, limit)) · clamp(up, −limit, limit); limit ≤ 0: no clamp. gate and up may be the halves of one buffer:
-/// rows may be strided, the last dimension is contiguous.
+/// out = silu(min(gate, limit)) · clamp(up, −limit, limit); limit ≤ 0: no clamp. gate and up may be the halves of one
+/// buffer: rows may be strided, the last dimension is contiguous.
 struct SwigluArgs {
   static constexpr const char* kOp = "swiglu";
   TensorView gate;  ///< [rows, I] f32 or bf16

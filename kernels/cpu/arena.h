@@ -16,7 +16,7 @@ class Arena {
     used_ = 0;
     const std::size_t bytes = static_cast<std::size_t>(floats) * sizeof(float) + kSlack;
     if (bytes <= capacity_) return;
-    memory_.reset(static_cast<std::byte*>(::operator new(bytes, std::align_val_t{64})));
+    memory_.reset(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{64})));
     capacity_ = bytes;
   }
   template <class T = float>
@@ -29,7 +29,7 @@ class Arena {
  private:
   static constexpr std::size_t kSlack = 64 * 64;  // up to 64 pieces
   struct Free {
-    void operator()(std::byte* p) const { ::operator delete(p, std::align_val_t{64}); }
+    void operator()(std::byte* p) const { ::operator delete (p, std::align_val_t{64}); }
   };
   std::unique_ptr<std::byte, Free> memory_;
   std::size_t capacity_ = 0;

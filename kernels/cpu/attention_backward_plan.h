@@ -10,11 +10,11 @@ namespace orrery {
 
 /// Consecutive queries of one batch, and their shares of the keys' gradients.
 struct GradChunk {
-  std::int64_t b, begin, end;    // queries [begin, end)
-  KeyRange kv, entries;          // keys that they see; entries from 0
-  float* grad_kv = nullptr;      // [kv.end − kv.begin, padded]
-  float* grad_entries = nullptr; // [entries.end, padded]
-  double* grad_sinks = nullptr;  // [heads]
+  std::int64_t b, begin, end;     // queries [begin, end)
+  KeyRange kv, entries;           // keys that they see; entries from 0
+  float* grad_kv = nullptr;       // [kv.end − kv.begin, padded]
+  float* grad_entries = nullptr;  // [entries.end, padded]
+  double* grad_sinks = nullptr;   // [heads]
 };
 
 /// At most 16 chunks a batch, of whole blocks and of at least 128 queries: the number is the shape's, not the threads'.
@@ -25,7 +25,8 @@ inline std::vector<GradChunk> grad_chunks(const AttentionPlan& plan) {
   for (std::int64_t b = 0; b < plan.batch; ++b)
     for (std::int64_t begin = 0; begin < plan.queries; begin += length) {
       const std::int64_t end = std::min(plan.queries, begin + length);
-      chunks.push_back({b, begin, end, {plan.window(begin).begin, plan.window(end - 1).end}, {0, plan.visible(end - 1)}});
+      chunks.push_back(
+          {b, begin, end, {plan.window(begin).begin, plan.window(end - 1).end}, {0, plan.visible(end - 1)}});
     }
   return chunks;
 }

@@ -12,9 +12,10 @@
 HWY_BEFORE_NAMESPACE();
 namespace orrery::HWY_NAMESPACE {
 
-// out[r][c] = x[r] · key_c for the keys [begin, end) of a source, begin a multiple of 16: columns from 0, rounded up to 16.
-HWY_INLINE void scores_of(const float* x, std::int64_t count, const float* panels, std::int64_t padded, std::int64_t begin,
-                          std::int64_t end, float* out) {
+// out[r][c] = x[r] · key_c for the keys [begin, end) of a source, begin a multiple of 16: columns from 0, rounded up
+// to 16.
+HWY_INLINE void scores_of(const float* x, std::int64_t count, const float* panels, std::int64_t padded,
+                          std::int64_t begin, std::int64_t end, float* out) {
   for (std::int64_t c = begin; c < end;) {
     const std::int64_t panel = c / kPanel, next = std::min(end, (panel + 1) * kPanel);
     const float* keys = panels + panel * kPanel * padded + c % kPanel;

@@ -1,6 +1,6 @@
 // How the fast attention kernels see their arguments: sizes, f32 copies of the keys, and what a query may look at.
-// Keys are copied twice: as rows [count][padded] for products over keys, and as panels [count / 64][padded][64], each the
-// transpose of 64 rows, for products over channels. Rows and panels are padded with zeros.
+// Keys are copied twice: as rows [count][padded] for products over keys, and as panels [count / 64][padded][64], each
+// the transpose of 64 rows, for products over channels. Rows and panels are padded with zeros.
 #pragma once
 
 #include <algorithm>
@@ -10,8 +10,8 @@
 
 namespace orrery {
 
-inline constexpr std::int64_t kPanel = 64;          // keys a panel
-inline constexpr std::int64_t kChunk = 4 * kPanel;  // keys whose scores are held at once
+inline constexpr std::int64_t kPanel = 64;                 // keys a panel
+inline constexpr std::int64_t kChunk = 4 * kPanel;         // keys whose scores are held at once
 inline constexpr std::int64_t kScoreStride = kChunk + 16;  // odd in cache lines: columns of scores do not share a set
 
 struct KeySource {
@@ -70,7 +70,8 @@ struct AttentionPlan {
 
 class Arena;
 
-/// Copies keys [B, count, dim] to f32 rows and, where wanted, panels; source.count is set. And the floats that it takes.
+/// Copies keys [B, count, dim] to f32 rows and, where wanted, panels; source.count is set. And the floats that it
+/// takes.
 void prepare_source(KeySource& source, const TensorView& keys, std::int64_t padded, bool with_panels, Arena& arena);
 std::int64_t source_floats(const KeySource& source, std::int64_t batch, std::int64_t padded, bool panels);
 

@@ -24,9 +24,12 @@ struct Sizes {
 
 template <class Args>
 Sizes sizes_of(const Args& args) {
-  return {args.q.shape[0], args.q.shape[1],
-          args.q.shape[2], args.q.shape[3],
-          args.kv.shape[1], args.entries ? args.entries.shape[1] : 0,
+  return {args.q.shape[0],
+          args.q.shape[1],
+          args.q.shape[2],
+          args.q.shape[3],
+          args.kv.shape[1],
+          args.entries ? args.entries.shape[1] : 0,
           args.indices ? args.indices.shape[2] : 0};
 }
 

@@ -41,8 +41,8 @@ inline constexpr int kTileRows = 6;
 inline constexpr int kTileVectors = HWY_TARGET <= HWY_AVX3 ? 4 : 2;
 
 template <int kM, int kN, bool kAdd, class A, class B, class C>
-HWY_INLINE void gemm_tile(std::int64_t m, std::int64_t n, std::int64_t depth, const A& a, std::int64_t a_step, const B& b,
-                          const C& c) {
+HWY_INLINE void gemm_tile(std::int64_t m, std::int64_t n, std::int64_t depth, const A& a, std::int64_t a_step,
+                          const B& b, const C& c) {
   Vec sum[kM][kN];
   const float* left_rows[kM];
   HWY_UNROLL(8)

@@ -1,5 +1,5 @@
-// The fast kernels of kernels/api/hyper_connection.h on Highway. The state is the widest tensor of the model, so each pass
-// reads it once a block of tokens. The small coefficient matrices are worked on with a token a lane.
+// The fast kernels of kernels/api/hyper_connection.h on Highway. The state is the widest tensor of the model, so each
+// pass reads it once a block of tokens. The small coefficient matrices are worked on with a token a lane.
 #include "kernels/api/hyper_connection.h"
 
 #include <cmath>
@@ -97,8 +97,8 @@ void sinkhorn_lanes_backward(const Lanes& lanes, float* g, std::int64_t n, const
 }
 
 // z = mix · scale + base of `count` ≤ kLanes tokens, a token a lane (the lanes beyond repeat the last token).
-void load_logits(const float* mix, std::int64_t count, std::int64_t n, std::int64_t rows_, const float* base, const float* scale,
-                 float* z) {
+void load_logits(const float* mix, std::int64_t count, std::int64_t n, std::int64_t rows_, const float* base,
+                 const float* scale, float* z) {
   for (std::int64_t r = 0; r < rows_; ++r)
     for (std::int64_t lane = 0; lane < kLanes; ++lane)
       z[r * kLanes + lane] = mix[std::min(lane, count - 1) * rows_ + r] * scale[r < 2 * n ? r / n : 2] + base[r];
@@ -170,8 +170,9 @@ void pre_block_of(const HcPreArgs& args, const HcPlan& plan, std::int64_t first,
   }
 }
 
-// Gradients of the logits of `count` tokens, with pre's dots in grad_pre [count][n]: written to grad_mix [count][stride]
-// as inverse · scale · gradient, and added to the chunk's shares of base and scale. dots[t] = Σ_r grad_mix_r mix_r.
+// Gradients of the logits of `count` tokens, with pre's dots in grad_pre [count][n]: written to grad_mix
+// [count][stride] as inverse · scale · gradient, and added to the chunk's shares of base and scale. dots[t] = Σ_r
+// grad_mix_r mix_r.
 void grad_coefficients(const HcPreBackwardArgs& args, const HcPlan& plan, std::int64_t first, std::int64_t count,
                        const float* grad_pre, const Lanes& lanes, const HcShare& share, float* grad_mix, float* dots) {
   const std::int64_t n = plan.n, fn_rows = plan.rows;
@@ -214,7 +215,8 @@ void pre_backward_block(const HcPreBackwardArgs& args, const HcPlan& plan, std::
                         const HcShare& share, Arena& arena) {
   arena.reset(kHcBlock * (2 * plan.padded + plan.padded_rows + plan.n + 1) + plan.lane_floats(kLanes));
   float *buffer = arena.take(kHcBlock * plan.padded), *grad = arena.take(kHcBlock * plan.padded),
-        *grad_mix = arena.take(kHcBlock * plan.padded_rows), *grad_pre = arena.take(kHcBlock * plan.n), *dots = arena.take(kHcBlock);
+        *grad_mix = arena.take(kHcBlock * plan.padded_rows), *grad_pre = arena.take(kHcBlock * plan.n),
+        *dots = arena.take(kHcBlock);
   const Lanes lanes{arena.take(plan.rows * kLanes), arena.take(plan.stage_floats(kLanes))};
   std::int64_t stride = 0;
   const float* x = block_rows<T>(args.x, plan, first, count, buffer, stride);
@@ -230,8 +232,8 @@ void pre_backward_block(const HcPreBackwardArgs& args, const HcPlan& plan, std::
   for (std::int64_t t = 0; t < count; t += kLanes)
     grad_coefficients(args, plan, first + t, std::min(kLanes, count - t), grad_pre + t * plan.n, lanes, share,
                       grad_mix + t * plan.padded_rows, dots + t);
-  gemm<false>(count, plan.padded, plan.rows, rows<const float>(grad_mix, plan.padded_rows), 1, rows(plan.fn, plan.padded),
-              rows(grad, plan.padded));
+  gemm<false>(count, plan.padded, plan.rows, rows<const float>(grad_mix, plan.padded_rows), 1,
+              rows(plan.fn, plan.padded), rows(grad, plan.padded));
   gemm<true>(plan.rows, plan.padded, count, rows<const float>(grad_mix, 1), plan.padded_rows, rows(x, stride),
              rows(share.fn, plan.padded));
   for (std::int64_t t = 0; t < count; ++t) {
@@ -241,8 +243,10 @@ void pre_backward_block(const HcPreBackwardArgs& args, const HcPlan& plan, std::
       const Vec pre = set(args.pre.as<const float>()[(first + t) * plan.n + m]);
       const std::int64_t at = m * plan.d;
       for_vectors(plan.d, [&](std::int64_t, auto get, auto put) HWY_ATTR {
-        const Vec through = hn::MulAdd(pre, get(grad_h + t * plan.d), get(static_cast<const float*>(grad) + t * plan.padded + at));
-        put(hn::NegMulAdd(shrink, get(x + t * stride + at), through), args.grad_x.as<T>() + (first + t) * plan.width + at);
+        const Vec through =
+            hn::MulAdd(pre, get(grad_h + t * plan.d), get(static_cast<const float*>(grad) + t * plan.padded + at));
+        put(hn::NegMulAdd(shrink, get(x + t * stride + at), through),
+            args.grad_x.as<T>() + (first + t) * plan.width + at);
       });
     }
   }
@@ -272,7 +276,8 @@ HWY_INLINE void post_backward_token(const HcPostBackwardArgs& args, std::int64_t
   constexpr int kMost = kFixed ? kFixed : kMostStreams;
   const std::int64_t n = kFixed ? kFixed : args.x.shape[1], d = args.x.shape[2];
   const float *post = args.post.as<const float>() + t * n, *comb = args.comb.as<const float>() + t * n * n;
-  const T *x = args.x.as<const T>() + t * n * d, *f = args.f.as<const T>() + t * d, *grad_y = args.grad_y.as<const T>() + t * n * d;
+  const T *x = args.x.as<const T>() + t * n * d, *f = args.f.as<const T>() + t * d,
+          *grad_y = args.grad_y.as<const T>() + t * n * d;
   T *grad_x = args.grad_x.as<T>() + t * n * d, *grad_f = args.grad_f.as<T>() + t * d;
   Vec grad_post[kMost], grad_comb[kMost * kMost];
   for (std::int64_t k = 0; k < n; ++k) grad_post[k] = zero();
@@ -354,7 +359,8 @@ void hc_pre(const HcPreArgs& args) {
   float* fn_last = shared.take(plan.width * plan.padded_rows);  // fn transposed, rows padded with zeros
   const float* fn = args.fn.as<const float>();
   for (std::int64_t i = 0; i < plan.width; ++i)
-    for (std::int64_t r = 0; r < plan.padded_rows; ++r) fn_last[i * plan.padded_rows + r] = r < plan.rows ? fn[r * plan.width + i] : 0.0f;
+    for (std::int64_t r = 0; r < plan.padded_rows; ++r)
+      fn_last[i * plan.padded_rows + r] = r < plan.rows ? fn[r * plan.width + i] : 0.0f;
   plan.fn_last = fn_last;
   parallel_tasks((plan.tokens + kHcBlock - 1) / kHcBlock, [&](std::int64_t block) {
     static thread_local Arena arena;
@@ -367,7 +373,8 @@ void hc_pre_backward(const HcPreBackwardArgs& args) {
   HcPlan plan(args);
   // Whole blocks, at most 16 chunks: the shape's choice, so that the sums over tokens are too.
   const std::int64_t length = ((plan.tokens + 15) / 16 + kHcBlock - 1) / kHcBlock * kHcBlock;
-  const std::int64_t chunks = plan.tokens == 0 ? 0 : (plan.tokens + length - 1) / length, size = plan.rows * plan.padded;
+  const std::int64_t chunks = plan.tokens == 0 ? 0 : (plan.tokens + length - 1) / length,
+                     size = plan.rows * plan.padded;
   const std::int64_t share_size = size + plan.rows + 16;
   static thread_local Arena shared;
   shared.reset(size + std::max<std::int64_t>(1, chunks) * share_size);
@@ -381,7 +388,8 @@ void hc_pre_backward(const HcPreBackwardArgs& args) {
     float* share = shares + chunk * share_size;
     std::fill(share, share + share_size, 0.0f);
     HWY_DYNAMIC_DISPATCH(pre_backward_chunk)
-    (args, plan, chunk * length, std::min(plan.tokens, (chunk + 1) * length), {share, share + size, share + size + plan.rows}, arena);
+    (args, plan, chunk * length, std::min(plan.tokens, (chunk + 1) * length),
+     {share, share + size, share + size + plan.rows}, arena);
   });
   float* total = fn;  // fn has been read
   const auto add = [&](std::int64_t offset, std::int64_t count, float* out) {

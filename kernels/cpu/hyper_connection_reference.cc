@@ -106,7 +106,8 @@ std::vector<double> grad_logits(const HcPreBackwardArgs& args, std::int64_t t) {
   const std::int64_t n = args.x.shape[1], d = args.x.shape[2], rows = args.fn.shape[0];
   std::vector<double> z = zeros(rows), g = zeros(rows);
   for (std::int64_t r = 0; r < rows; ++r)
-    z[idx(r)] = at<float>(args.mix, t * rows + r) * at<float>(args.scale, r < 2 * n ? r / n : 2) + at<float>(args.base, r);
+    z[idx(r)] =
+        at<float>(args.mix, t * rows + r) * at<float>(args.scale, r < 2 * n ? r / n : 2) + at<float>(args.base, r);
   for (std::int64_t m = 0; m < n; ++m) {
     double dot = 0;
     for (std::int64_t i = 0; i < d; ++i) dot += at<T>(args.grad_h, t * d + i) * at<T>(args.x, (t * n + m) * d + i);
@@ -186,7 +187,8 @@ void post_backward(const HcPostBackwardArgs& args) {
     }
     for (std::int64_t k = 0; k < n; ++k) {
       double grad_post = 0;
-      for (std::int64_t i = 0; i < d; ++i) grad_post += at<T>(args.grad_y, (t * n + k) * d + i) * at<T>(args.f, t * d + i);
+      for (std::int64_t i = 0; i < d; ++i)
+        grad_post += at<T>(args.grad_y, (t * n + k) * d + i) * at<T>(args.f, t * d + i);
       put<float>(args.grad_post, t * n + k, grad_post);
       for (std::int64_t m = 0; m < n; ++m) {
         double grad_comb = 0;
@@ -201,9 +203,8 @@ void post_backward(const HcPostBackwardArgs& args) {
 }  // namespace
 
 void add_hyper_connection_reference_kernels() {
-  add_kernel<HcPreArgs>(Device::cpu, "reference", [](const HcPreArgs& args) {
-    with_float_type(args.x.dtype, [&]<class T>() { pre<T>(args); });
-  });
+  add_kernel<HcPreArgs>(Device::cpu, "reference",
+                        [](const HcPreArgs& args) { with_float_type(args.x.dtype, [&]<class T>() { pre<T>(args); }); });
   add_kernel<HcPreBackwardArgs>(Device::cpu, "reference", [](const HcPreBackwardArgs& args) {
     with_float_type(args.x.dtype, [&]<class T>() { pre_backward<T>(args); });
   });

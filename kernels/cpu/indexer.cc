@@ -1,5 +1,5 @@
-// The fast kernels of kernels/api/indexer.h, and of entry_mass, on Highway. Products run over blocks of queries with all
-// their heads (top K over all entries) or over one query's list with a head a lane (scores of given entries).
+// The fast kernels of kernels/api/indexer.h, and of entry_mass, on Highway. Products run over blocks of queries with
+// all their heads (top K over all entries) or over one query's list with a head a lane (scores of given entries).
 #include "kernels/api/indexer.h"
 
 #include <cmath>
@@ -60,7 +60,8 @@ void pick_largest(const float* scores, std::int64_t count, std::int64_t want, st
     (found >= want ? least : above) = middle;
     if (found == want) break;
   }
-  // Either exactly `want` keys are ≥ least, or the keys equal to `least` are tied for the last places: the lowest ones win.
+  // Either exactly `want` keys are ≥ least, or the keys equal to `least` are tied for the last places: the lowest ones
+  // win.
   const std::int64_t upper = least >= high ? 0 : count_from(keys, padded, least + 1);
   ties = want - upper;
   std::int64_t n = 0;
@@ -72,33 +73,38 @@ void pick_largest(const float* scores, std::int64_t count, std::int64_t want, st
 }
 
 // totals[q][e] = Σ_h w[q, h] ReLU(q_h · k_e) for the chunk of keys [c, stop) from scores [rows][kScoreStride].
-void weigh_heads(const IndexPlan& plan, const float* scores, const float* w, std::int64_t count, std::int64_t width, float* totals,
-                 std::int64_t stride) {
+void weigh_heads(const IndexPlan& plan, const float* scores, const float* w, std::int64_t count, std::int64_t width,
+                 float* totals, std::int64_t stride) {
   for (std::int64_t q = 0; q < count; ++q)
     for (std::int64_t i = 0; i < width; i += kLanes) {
       Vec sum = zero();
       for (std::int64_t h = 0; h < plan.heads; ++h)
-        sum = hn::MulAdd(set(w[q * plan.heads + h]), hn::Max(load(scores + (q * plan.heads + h) * kScoreStride + i), zero()), sum);
+        sum = hn::MulAdd(set(w[q * plan.heads + h]),
+                         hn::Max(load(scores + (q * plan.heads + h) * kScoreStride + i), zero()), sum);
       store(sum, totals + q * stride + i);
     }
 }
 
 template <class T>
-void top_k_block_of(const IndexTopKArgs& args, const IndexPlan& plan, std::int64_t b, std::int64_t index, Arena& arena) {
+void top_k_block_of(const IndexTopKArgs& args, const IndexPlan& plan, std::int64_t b, std::int64_t index,
+                    Arena& arena) {
   const std::int64_t first = index * plan.block, count = std::min(plan.block, plan.queries - first);
   const std::int64_t entries = plan.visible(first + count - 1), want = plan.columns, most = plan.block * plan.heads;
   const std::int64_t stride = round_up(entries, kChunk), row0 = b * plan.queries + first;
   std::int32_t* out = args.indices.as<std::int32_t>() + row0 * want;
   arena.reset(most * (plan.padded + kScoreStride) + plan.block * stride + stride);
-  float *q = arena.take(most * plan.padded), *scores = arena.take(most * kScoreStride), *totals = arena.take(plan.block * stride);
+  float *q = arena.take(most * plan.padded), *scores = arena.take(most * kScoreStride),
+        *totals = arena.take(plan.block * stride);
   std::int32_t* keys = arena.take<std::int32_t>(stride);
   if (entries > want) {
     for (std::int64_t r = 0; r < count * plan.heads; ++r)
-      widen_row(args.q.as<const T>() + (row0 * plan.heads + r) * plan.dim, q + r * plan.padded, plan.dim, plan.padded, 1.0f);
+      widen_row(args.q.as<const T>() + (row0 * plan.heads + r) * plan.dim, q + r * plan.padded, plan.dim, plan.padded,
+                1.0f);
     for (std::int64_t c = 0; c < entries; c += kChunk) {
       const std::int64_t stop = std::min(entries, c + kChunk);
       scores_of(q, count * plan.heads, plan.keys.batch_panels(b, plan.padded), plan.padded, c, stop, scores);
-      weigh_heads(plan, scores, args.w.as<const float>() + row0 * plan.heads, count, round_up(stop - c, 16), totals + c, stride);
+      weigh_heads(plan, scores, args.w.as<const float>() + row0 * plan.heads, count, round_up(stop - c, 16), totals + c,
+                  stride);
     }
   }
   for (std::int64_t t = 0; t < count; ++t, out += want) {
@@ -119,10 +125,11 @@ void top_k_block(const IndexTopKArgs& args, const IndexPlan& plan, std::int64_t 
 // One query against its list: products [kept][padded_heads] with a head a lane.
 struct ListScratch {
   float *q, *turned, *products, *head_values;  // the last: [padded_heads]
-  std::int32_t *kept, *column;  // the valid entries and their columns
+  std::int32_t *kept, *column;                 // the valid entries and their columns
 
   ListScratch(const IndexPlan& plan, Arena& arena) {
-    const std::int64_t sizes[] = {plan.heads * plan.padded, plan.padded * plan.padded_heads, plan.columns * plan.padded_heads};
+    const std::int64_t sizes[] = {plan.heads * plan.padded, plan.padded * plan.padded_heads,
+                                  plan.columns * plan.padded_heads};
     arena.reset(sizes[0] + sizes[1] + sizes[2] + plan.padded_heads + 2 * plan.columns);
     q = arena.take(sizes[0]);
     turned = arena.take(sizes[1]);
@@ -155,13 +162,15 @@ std::int64_t list_products(const IndexPlan& plan, const TensorView& q, std::int6
 }
 
 // A row's values of the heads, padded to whole vectors with `rest`.
-HWY_INLINE void load_heads(const IndexPlan& plan, const TensorView& values, std::int64_t row, float rest, const ListScratch& scratch) {
+HWY_INLINE void load_heads(const IndexPlan& plan, const TensorView& values, std::int64_t row, float rest,
+                           const ListScratch& scratch) {
   for (std::int64_t h = 0; h < plan.padded_heads; ++h)
     scratch.head_values[h] = h < plan.heads ? values.as<const float>()[row * plan.heads + h] : rest;
 }
 
 template <class T>
-void score_rows_of(const IndexScoresArgs& args, const IndexPlan& plan, std::int64_t begin, std::int64_t end, Arena& arena) {
+void score_rows_of(const IndexScoresArgs& args, const IndexPlan& plan, std::int64_t begin, std::int64_t end,
+                   Arena& arena) {
   const ListScratch scratch(plan, arena);
   for (std::int64_t row = begin; row < end; ++row) {
     const std::int64_t count = list_products<T>(plan, args.q, row, scratch);
@@ -171,14 +180,16 @@ void score_rows_of(const IndexScoresArgs& args, const IndexPlan& plan, std::int6
     for (std::int64_t k = 0; k < count; ++k) {
       Vec sum = zero();
       for (std::int64_t h = 0; h < plan.heads; h += kLanes)
-        sum = hn::MulAdd(load(scratch.head_values + h), hn::Max(load(scratch.products + k * plan.padded_heads + h), zero()), sum);
+        sum = hn::MulAdd(load(scratch.head_values + h),
+                         hn::Max(load(scratch.products + k * plan.padded_heads + h), zero()), sum);
       out[scratch.column[k]] = sum_of(sum);
     }
   }
 }
 
 template <class T>
-void mass_rows_of(const EntryMassArgs& args, const IndexPlan& plan, std::int64_t begin, std::int64_t end, Arena& arena) {
+void mass_rows_of(const EntryMassArgs& args, const IndexPlan& plan, std::int64_t begin, std::int64_t end,
+                  Arena& arena) {
   const ListScratch scratch(plan, arena);
   for (std::int64_t row = begin; row < end; ++row) {
     const std::int64_t count = list_products<T>(plan, args.q, row, scratch);
@@ -190,7 +201,8 @@ void mass_rows_of(const EntryMassArgs& args, const IndexPlan& plan, std::int64_t
       for (std::int64_t h = 0; h < plan.heads; h += kLanes) {
         const Vec lse = load(scratch.head_values + h);
         const auto real = hn::Lt(lse, set(std::numeric_limits<float>::infinity()));
-        sum = hn::Add(sum, hn::IfThenElseZero(real, exp(hn::Sub(load(scratch.products + k * plan.padded_heads + h), lse))));
+        sum = hn::Add(sum,
+                      hn::IfThenElseZero(real, exp(hn::Sub(load(scratch.products + k * plan.padded_heads + h), lse))));
       }
       out[scratch.column[k]] = sum_of(sum);
     }
@@ -219,7 +231,8 @@ void grad_products(const IndexScoresBackwardArgs& args, const IndexPlan& plan, s
 }
 
 template <class T>
-void score_chunk_backward_of(const IndexScoresBackwardArgs& args, const IndexPlan& plan, const IndexShare& share, Arena& arena) {
+void score_chunk_backward_of(const IndexScoresBackwardArgs& args, const IndexPlan& plan, const IndexShare& share,
+                             Arena& arena) {
   static thread_local Arena more;
   const ListScratch scratch(plan, arena);
   more.reset(plan.heads * plan.padded);
@@ -238,7 +251,8 @@ void score_chunk_backward_of(const IndexScoresBackwardArgs& args, const IndexPla
   }
 }
 
-void score_rows(const IndexScoresArgs& args, const IndexPlan& plan, std::int64_t begin, std::int64_t end, Arena& arena) {
+void score_rows(const IndexScoresArgs& args, const IndexPlan& plan, std::int64_t begin, std::int64_t end,
+                Arena& arena) {
   args.q.dtype == DType::bf16 ? score_rows_of<BFloat16>(args, plan, begin, end, arena)
                               : score_rows_of<float>(args, plan, begin, end, arena);
 }
@@ -246,14 +260,15 @@ void mass_rows(const EntryMassArgs& args, const IndexPlan& plan, std::int64_t be
   args.q.dtype == DType::bf16 ? mass_rows_of<BFloat16>(args, plan, begin, end, arena)
                               : mass_rows_of<float>(args, plan, begin, end, arena);
 }
-void score_chunk_backward(const IndexScoresBackwardArgs& args, const IndexPlan& plan, const IndexShare& share, Arena& arena) {
+void score_chunk_backward(const IndexScoresBackwardArgs& args, const IndexPlan& plan, const IndexShare& share,
+                          Arena& arena) {
   args.q.dtype == DType::bf16 ? score_chunk_backward_of<BFloat16>(args, plan, share, arena)
                               : score_chunk_backward_of<float>(args, plan, share, arena);
 }
 
 // Keys [begin, end) of batch b: the chunks' shares in order.
-void add_index_shares(const IndexPlan& plan, const IndexShare* shares, std::int64_t count, std::int64_t key, const TensorView& out,
-                      std::int64_t row) {
+void add_index_shares(const IndexPlan& plan, const IndexShare* shares, std::int64_t count, std::int64_t key,
+                      const TensorView& out, std::int64_t row) {
   float sum[kPanel];
   for (std::int64_t i = 0; i < plan.dim; i += kPanel) {
     const std::int64_t n = std::min(kPanel, plan.padded - i), width = std::min(kPanel, plan.dim - i);
@@ -295,7 +310,8 @@ KlSums kl_sums(const float* scores, const float* mass, std::int64_t count) {
 void kl_rows(const IndexKlArgs& args, std::int64_t begin, std::int64_t end) {
   const std::int64_t count = args.scores.shape[1];
   for (std::int64_t row = begin; row < end; ++row) {
-    const float *scores = args.scores.as<const float>() + row * count, *mass = args.mass.as<const float>() + row * count;
+    const float *scores = args.scores.as<const float>() + row * count,
+                *mass = args.mass.as<const float>() + row * count;
     const KlSums sums = kl_sums(scores, mass, count);
     float loss = 0;
     for (std::int64_t i = 0; i < count; ++i) {
@@ -310,7 +326,8 @@ void kl_rows(const IndexKlArgs& args, std::int64_t begin, std::int64_t end) {
 void kl_backward_rows(const IndexKlBackwardArgs& args, std::int64_t begin, std::int64_t end) {
   const std::int64_t count = args.scores.shape[1];
   for (std::int64_t row = begin; row < end; ++row) {
-    const float *scores = args.scores.as<const float>() + row * count, *mass = args.mass.as<const float>() + row * count;
+    const float *scores = args.scores.as<const float>() + row * count,
+                *mass = args.mass.as<const float>() + row * count;
     float* out = args.grad_scores.as<float>() + row * count;
     const KlSums sums = kl_sums(scores, mass, count);
     const float g = sums.mass > 0 ? args.grad_loss.as<const float>()[row] : 0.0f;
@@ -356,7 +373,8 @@ void index_top_k(const IndexTopKArgs& args) {
   });
 }
 
-// Runs body(begin, end, arena) over the query rows in pieces of 32, handed out as threads get free: later rows see more.
+// Runs body(begin, end, arena) over the query rows in pieces of 32, handed out as threads get free: later rows see
+// more.
 template <class Body>
 void over_rows(const IndexPlan& plan, const Body& body) {
   const std::int64_t count = plan.batch * plan.queries;
@@ -388,7 +406,8 @@ void entry_mass(const EntryMassArgs& args) {
 
 void index_scores_backward(const IndexScoresBackwardArgs& args) {
   IndexPlan plan(args.q, args.k, args.indices, args.grad_scores.shape[2], args.rate, args.query_start);
-  const std::int64_t length = std::max<std::int64_t>(128, (plan.queries + 15) / 16);  // at most 16 chunks: the shape's choice
+  const std::int64_t length =
+      std::max<std::int64_t>(128, (plan.queries + 15) / 16);  // at most 16 chunks: the shape's choice
   const std::int64_t chunks = (plan.queries + length - 1) / length;
   std::vector<IndexShare> shares;
   std::int64_t floats = source_floats(plan.keys, plan.batch, plan.padded, false), total = 0;
@@ -412,7 +431,8 @@ void index_scores_backward(const IndexScoresBackwardArgs& args) {
   const std::int64_t keys = plan.keys.count;
   parallel_blocks(plan.batch * keys, 128, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row)
-      HWY_DYNAMIC_DISPATCH(add_index_shares)(plan, shares.data() + row / keys * chunks, chunks, row % keys, args.grad_k, row);
+      HWY_DYNAMIC_DISPATCH(add_index_shares)
+      (plan, shares.data() + row / keys * chunks, chunks, row % keys, args.grad_k, row);
   });
 }
 

@@ -13,12 +13,12 @@ struct IndexPlan {
   std::int64_t padded, padded_heads;  // rounded up to 16
   std::int64_t block;                 // queries a block
   std::int64_t rate, query_start, entry_start = 0;
-  float scale = 1.0f;                   // of q
+  float scale = 1.0f;                     // of q
   const std::int32_t* indices = nullptr;  // [B, S, columns]
   KeySource keys;
 
-  IndexPlan(const TensorView& q, const TensorView& k, const TensorView& picks, std::int64_t columns_, std::int64_t rate_,
-            std::int64_t query_start_)
+  IndexPlan(const TensorView& q, const TensorView& k, const TensorView& picks, std::int64_t columns_,
+            std::int64_t rate_, std::int64_t query_start_)
       : batch(q.shape[0]),
         queries(q.shape[1]),
         heads(q.shape[2]),

@@ -60,7 +60,8 @@ void swiglu_of(const SwigluArgs& args, std::int64_t begin, std::int64_t end) {
   const bool clamps = args.limit > 0;
   const Vec high = set(args.limit), low = set(-args.limit);
   for (std::int64_t row = begin; row < end; ++row) {
-    const T *gates = args.gate.as<const T>() + row * args.gate.strides[0], *ups = args.up.as<const T>() + row * args.up.strides[0];
+    const T *gates = args.gate.as<const T>() + row * args.gate.strides[0],
+            *ups = args.up.as<const T>() + row * args.up.strides[0];
     T* out = args.out.as<T>() + row * args.out.strides[0];
     for_vectors(args.gate.shape[1], [&](std::int64_t, auto get, auto put) HWY_ATTR {
       Vec gate = get(gates), up = get(ups);
@@ -78,9 +79,11 @@ void swiglu_backward_of(const SwigluBackwardArgs& args, std::int64_t begin, std:
   const bool clamps = args.limit > 0;
   const Vec high = set(args.limit), low = set(-args.limit), one = set(1.0f);
   for (std::int64_t row = begin; row < end; ++row) {
-    const T *gates = args.gate.as<const T>() + row * args.gate.strides[0], *ups = args.up.as<const T>() + row * args.up.strides[0];
+    const T *gates = args.gate.as<const T>() + row * args.gate.strides[0],
+            *ups = args.up.as<const T>() + row * args.up.strides[0];
     const T* grad_out = args.grad_out.as<const T>() + row * args.grad_out.strides[0];
-    T *grad_gates = args.grad_gate.as<T>() + row * args.grad_gate.strides[0], *grad_ups = args.grad_up.as<T>() + row * args.grad_up.strides[0];
+    T *grad_gates = args.grad_gate.as<T>() + row * args.grad_gate.strides[0],
+      *grad_ups = args.grad_up.as<T>() + row * args.grad_up.strides[0];
     for_vectors(args.gate.shape[1], [&](std::int64_t, auto get, auto put) HWY_ATTR {
       const Vec raw_gate = get(gates), raw_up = get(ups), g = get(grad_out);
       const Vec gate = clamps ? hn::Min(raw_gate, high) : raw_gate;
@@ -101,13 +104,15 @@ void combine_rows(const MoeCombineArgs& args, std::int64_t begin, std::int64_t e
   args.y.dtype == DType::bf16 ? combine_of<BFloat16>(args, begin, end) : combine_of<float>(args, begin, end);
 }
 void combine_backward_rows(const MoeCombineBackwardArgs& args, std::int64_t begin, std::int64_t end) {
-  args.y.dtype == DType::bf16 ? combine_backward_of<BFloat16>(args, begin, end) : combine_backward_of<float>(args, begin, end);
+  args.y.dtype == DType::bf16 ? combine_backward_of<BFloat16>(args, begin, end)
+                              : combine_backward_of<float>(args, begin, end);
 }
 void swiglu_rows(const SwigluArgs& args, std::int64_t begin, std::int64_t end) {
   args.gate.dtype == DType::bf16 ? swiglu_of<BFloat16>(args, begin, end) : swiglu_of<float>(args, begin, end);
 }
 void swiglu_backward_rows(const SwigluBackwardArgs& args, std::int64_t begin, std::int64_t end) {
-  args.gate.dtype == DType::bf16 ? swiglu_backward_of<BFloat16>(args, begin, end) : swiglu_backward_of<float>(args, begin, end);
+  args.gate.dtype == DType::bf16 ? swiglu_backward_of<BFloat16>(args, begin, end)
+                                 : swiglu_backward_of<float>(args, begin, end);
 }
 
 }  // namespace
@@ -132,7 +137,8 @@ void gather(const MoeGatherArgs& args) {
   const std::int64_t bytes = args.x.shape[1] * size_of(args.x.dtype), count = rows / args.x.shape[0];
   parallel_blocks(rows, grain(bytes), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i)
-      std::memcpy(args.y.as<char>() + i * bytes, args.x.as<const char>() + args.order.as<const std::int32_t>()[i] / count * bytes,
+      std::memcpy(args.y.as<char>() + i * bytes,
+                  args.x.as<const char>() + args.order.as<const std::int32_t>()[i] / count * bytes,
                   static_cast<std::size_t>(bytes));
   });
 }

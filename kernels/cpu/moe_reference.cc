@@ -143,7 +143,8 @@ void combine(const MoeCombineArgs& args) {
     for (std::int64_t i = 0; i < d; ++i) {
       double sum = 0;
       for (std::int64_t j = t * count; j < (t + 1) * count; ++j)
-        sum += (args.weights ? at<float>(args.weights, j) : 1.0) * at<T>(args.y, args.inverse.as<const std::int32_t>()[j] * d + i);
+        sum += (args.weights ? at<float>(args.weights, j) : 1.0) *
+               at<T>(args.y, args.inverse.as<const std::int32_t>()[j] * d + i);
       put<T>(args.out, t * d + i, sum);
     }
 }

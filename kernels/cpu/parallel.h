@@ -1,12 +1,12 @@
 // OpenMP loops for this folder. Blocks are independent, or their number is fixed by the shape: never by the threads.
 #pragma once
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <exception>
 #include <mutex>
-
-#include <omp.h>
 
 namespace orrery {
 
@@ -42,7 +42,7 @@ void parallel_blocks(std::int64_t count, std::int64_t grain, const Body& body) {
     return;
   }
   FirstError error;
-#pragma omp parallel for schedule(static, 1) num_threads(static_cast<int>(blocks))
+#pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(blocks))
   for (std::int64_t block = 0; block < blocks; ++block)
     error.guard([&] { body(count * block / blocks, count * (block + 1) / blocks); });
   error.rethrow();

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/api/types.h"
 #include "kernels/api/bfloat16.h"
+#include "kernels/api/types.h"
 
 namespace orrery {
 
@@ -29,7 +29,9 @@ void put(const TensorView& view, std::int64_t index, double value) {
 }
 
 /// A double buffer of `count` zeros.
-inline std::vector<double> zeros(std::int64_t count) { return std::vector<double>(static_cast<std::size_t>(count), 0.0); }
+inline std::vector<double> zeros(std::int64_t count) {
+  return std::vector<double>(static_cast<std::size_t>(count), 0.0);
+}
 inline std::size_t idx(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 }  // namespace orrery

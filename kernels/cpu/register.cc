@@ -6,6 +6,7 @@ namespace orrery {
 
 void register_cpu_kernels() {
   static const bool once = [] {
+    limit_simd_from_environment();
     add_grouped_matmul_kernels();
     add_matmul_kernels();
     add_convolution_kernels();

@@ -1,9 +1,9 @@
 // The fast RMS norm of kernels/api/norm.h on Highway. A row depends on itself alone; grad_weight is summed in chunks of
 // rows that the shape fixes.
-#include "kernels/api/norm.h"
-
 #include <cmath>
 #include <vector>
+
+#include "kernels/api/norm.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/rms_norm.cc"
@@ -37,7 +37,8 @@ void forward_rows_of(const RmsNormArgs& args, std::int64_t begin, std::int64_t e
     args.inverse.as<float>()[row] = inverse;
     const Vec factor = set(inverse);
     if (weight)
-      for_vectors(d, [&](std::int64_t, auto get, auto put) HWY_ATTR { put(hn::Mul(hn::Mul(get(x), factor), get(weight)), y); });
+      for_vectors(
+          d, [&](std::int64_t, auto get, auto put) HWY_ATTR { put(hn::Mul(hn::Mul(get(x), factor), get(weight)), y); });
     else
       for_vectors(d, [&](std::int64_t, auto get, auto put) HWY_ATTR { put(hn::Mul(get(x), factor), y); });
   }
@@ -104,7 +105,8 @@ void rms_norm_backward(const RmsNormBackwardArgs& args) {
   std::vector<float> shares(args.grad_weight ? static_cast<std::size_t>(chunks * d) : 0);
   parallel_tasks(chunks, [&](std::int64_t chunk) {
     HWY_DYNAMIC_DISPATCH(backward_rows)
-    (args, chunk * length, std::min(rows, (chunk + 1) * length), args.grad_weight ? shares.data() + chunk * d : nullptr);
+    (args, chunk * length, std::min(rows, (chunk + 1) * length),
+     args.grad_weight ? shares.data() + chunk * d : nullptr);
   });
   if (args.grad_weight) add_rows(shares.data(), chunks, d, args.grad_weight.as<float>());
 }

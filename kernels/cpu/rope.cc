@@ -45,7 +45,8 @@ void rope_rows_of(const RopeArgs& args, std::int64_t begin, std::int64_t end, fl
 }
 
 void rope_rows(const RopeArgs& args, std::int64_t begin, std::int64_t end, float* buffer) {
-  args.x.dtype == DType::bf16 ? rope_rows_of<BFloat16>(args, begin, end, buffer) : rope_rows_of<float>(args, begin, end, buffer);
+  args.x.dtype == DType::bf16 ? rope_rows_of<BFloat16>(args, begin, end, buffer)
+                              : rope_rows_of<float>(args, begin, end, buffer);
 }
 
 // The slots of entry `entry` for channels from c: calls body(kv, gate, bias, grad offset or −1).
@@ -58,7 +59,8 @@ HWY_INLINE void for_slots(const Args& args, std::int64_t b, std::int64_t entry, 
     if (args.overlap && entry == 0 && args.prior_kv)
       for (std::int64_t j = 0; j < rate; ++j) {
         const std::int64_t at = (b * rate + j) * width;
-        body(args.prior_kv.template as<const T>() + at, args.prior_gate.template as<const T>() + at, bias + j * width, at);
+        body(args.prior_kv.template as<const T>() + at, args.prior_gate.template as<const T>() + at, bias + j * width,
+             at);
       }
   }
   const std::int64_t late = args.overlap ? width / 2 : 0;

@@ -55,8 +55,8 @@ std::vector<Slot> slots_of(const Args& args, std::int64_t b, std::int64_t entry,
     if (args.overlap && entry == 0 && args.prior_kv)
       for (std::int64_t j = 0; j < rate; ++j) {
         const std::int64_t i = (b * rate + j) * width + channel;
-        slots.push_back({at<T>(args.prior_gate, i) + at<float>(args.bias, j * width + channel),
-                         at<T>(args.prior_kv, i), -1, 0});
+        slots.push_back(
+            {at<T>(args.prior_gate, i) + at<float>(args.bias, j * width + channel), at<T>(args.prior_kv, i), -1, 0});
       }
   }
   add(entry, args.overlap ? out_width + channel : channel);
@@ -114,9 +114,8 @@ void pool_backward(const CompressPoolBackwardArgs& args) {
 }  // namespace
 
 void add_rope_reference_kernels() {
-  add_kernel<RopeArgs>(Device::cpu, "reference", [](const RopeArgs& args) {
-    with_float_type(args.x.dtype, [&]<class T>() { rope<T>(args); });
-  });
+  add_kernel<RopeArgs>(Device::cpu, "reference",
+                       [](const RopeArgs& args) { with_float_type(args.x.dtype, [&]<class T>() { rope<T>(args); }); });
 }
 
 void add_compress_reference_kernels() {

@@ -25,7 +25,8 @@ namespace {
 HWY_INLINE Vec log1p(Vec y) {
   const Vec z = hn::Div(y, hn::Add(set(2.0f), y)), square = hn::Mul(z, z);
   Vec sum = set(1.0f / 13);
-  for (const float term : {1.0f / 11, 1.0f / 9, 1.0f / 7, 1.0f / 5, 1.0f / 3, 1.0f}) sum = hn::MulAdd(sum, square, set(term));
+  for (const float term : {1.0f / 11, 1.0f / 9, 1.0f / 7, 1.0f / 5, 1.0f / 3, 1.0f})
+    sum = hn::MulAdd(sum, square, set(term));
   return hn::Mul(hn::Add(z, z), sum);
 }
 
@@ -33,18 +34,22 @@ HWY_INLINE Vec softplus(Vec x) { return hn::Add(hn::Max(x, zero()), log1p(exp(hn
 
 void scores_of(const float* logits, std::int64_t experts, RouterScore kind, float* scores) {
   if (kind == RouterScore::sqrt_softplus)
-    return for_vectors(experts, [&](std::int64_t, auto get, auto put) HWY_ATTR { put(hn::Sqrt(softplus(get(logits))), scores); });
+    return for_vectors(
+        experts, [&](std::int64_t, auto get, auto put) HWY_ATTR { put(hn::Sqrt(softplus(get(logits))), scores); });
   if (kind == RouterScore::sigmoid)
     return for_vectors(experts, [&](std::int64_t, auto get, auto put) HWY_ATTR { put(sigmoid(get(logits)), scores); });
   float top = logits[0], total = 0;
   for (std::int64_t e = 1; e < experts; ++e) top = std::max(top, logits[e]);
-  for_vectors(experts, [&](std::int64_t, auto get, auto put) HWY_ATTR { put(exp(hn::Sub(get(logits), set(top))), scores); });
+  for_vectors(experts,
+              [&](std::int64_t, auto get, auto put) HWY_ATTR { put(exp(hn::Sub(get(logits), set(top))), scores); });
   for (std::int64_t e = 0; e < experts; ++e) total += scores[e];
   for (std::int64_t e = 0; e < experts; ++e) scores[e] /= total;
 }
 
-// The `want` best of keys [begin, end) added to a list of `have` in descending order; of equal ones the earlier stays ahead.
-std::int64_t insert_best(const float* keys, std::int64_t begin, std::int64_t end, std::int64_t want, std::int64_t have, std::int32_t* list) {
+// The `want` best of keys [begin, end) added to a list of `have` in descending order; of equal ones the earlier stays
+// ahead.
+std::int64_t insert_best(const float* keys, std::int64_t begin, std::int64_t end, std::int64_t want, std::int64_t have,
+                         std::int32_t* list) {
   for (std::int64_t e = begin; e < end; ++e) {
     if (have == want && !(keys[e] > keys[list[want - 1]])) continue;
     std::int64_t at = have < want ? have++ : want - 1;
@@ -75,7 +80,8 @@ void choose(const RouteArgs& args, const float* biased, float* group_scores, std
 }
 
 void route_tokens(const RouteArgs& args, std::int64_t begin, std::int64_t end, Arena& arena) {
-  const std::int64_t experts = args.logits.shape[1], count = args.ids.shape[1], groups = std::max<std::int64_t>(1, args.options.groups);
+  const std::int64_t experts = args.logits.shape[1], count = args.ids.shape[1],
+                     groups = std::max<std::int64_t>(1, args.options.groups);
   arena.reset(2 * experts + 2 * groups);
   float *own = arena.take(experts), *biased = arena.take(experts), *group_scores = arena.take(groups);
   std::int32_t* kept = arena.take<std::int32_t>(groups);
@@ -86,7 +92,8 @@ void route_tokens(const RouteArgs& args, std::int64_t begin, std::int64_t end, A
     if (args.given) {
       for (std::int64_t j = 0; j < count; ++j) ids[j] = args.given.as<const std::int32_t>()[t * count + j];
     } else {
-      for (std::int64_t e = 0; e < experts; ++e) biased[e] = scores[e] + (args.bias ? args.bias.as<const float>()[e] : 0.0f);
+      for (std::int64_t e = 0; e < experts; ++e)
+        biased[e] = scores[e] + (args.bias ? args.bias.as<const float>()[e] : 0.0f);
       choose(args, biased, group_scores, kept, ids);
     }
     float total = 1e-20f;
@@ -96,7 +103,8 @@ void route_tokens(const RouteArgs& args, std::int64_t begin, std::int64_t end, A
   }
 }
 
-void grad_logits(const float* logits, const float* scores, const float* g, std::int64_t experts, RouterScore kind, float* out) {
+void grad_logits(const float* logits, const float* scores, const float* g, std::int64_t experts, RouterScore kind,
+                 float* out) {
   float mean = 0;
   if (kind == RouterScore::softmax)
     for (std::int64_t e = 0; e < experts; ++e) mean += scores[e] * g[e];
@@ -115,17 +123,20 @@ void route_backward_tokens(const RouteBackwardArgs& args, std::int64_t begin, st
   arena.reset(2 * experts);
   float *scores = arena.take(experts), *g = arena.take(experts);
   for (std::int64_t t = begin; t < end; ++t) {
-    const float *logits = args.logits.as<const float>() + t * experts, *grad_weights = args.grad_weights.as<const float>() + t * count;
+    const float *logits = args.logits.as<const float>() + t * experts,
+                *grad_weights = args.grad_weights.as<const float>() + t * count;
     const std::int32_t* ids = args.ids.as<const std::int32_t>() + t * count;
     scores_of(logits, experts, args.options.score, scores);
-    for (std::int64_t e = 0; e < experts; ++e) g[e] = args.grad_scores ? args.grad_scores.as<const float>()[t * experts + e] : 0.0f;
+    for (std::int64_t e = 0; e < experts; ++e)
+      g[e] = args.grad_scores ? args.grad_scores.as<const float>()[t * experts + e] : 0.0f;
     float total = 1e-20f, dot = 0;
     for (std::int64_t j = 0; j < count; ++j) {
       total += scores[ids[j]];
       dot += grad_weights[j] * scores[ids[j]];
     }
     for (std::int64_t j = 0; j < count; ++j)
-      g[ids[j]] += args.options.scaling * (args.options.normalize ? (grad_weights[j] - dot / total) / total : grad_weights[j]);
+      g[ids[j]] +=
+          args.options.scaling * (args.options.normalize ? (grad_weights[j] - dot / total) / total : grad_weights[j]);
     grad_logits(logits, scores, g, experts, args.options.score, args.grad_logits.as<float>() + t * experts);
   }
 }

@@ -1,5 +1,5 @@
-// Per-target helpers on Highway, included once a target (see hwy/foreach_target.h): loads and stores of f32 and bf16 with
-// tails, exp, sums. Everything is f32 inside. Include it inside the usual foreach_target frame.
+// Per-target helpers on Highway, included once a target (see hwy/foreach_target.h): loads and stores of f32 and bf16
+// with tails, exp, sums. Everything is f32 inside. Include it inside the usual foreach_target frame.
 #if defined(ORRERY_KERNELS_CPU_SIMD_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef ORRERY_KERNELS_CPU_SIMD_INL_H_
 #undef ORRERY_KERNELS_CPU_SIMD_INL_H_
@@ -7,10 +7,11 @@
 #define ORRERY_KERNELS_CPU_SIMD_INL_H_
 #endif
 
+#include <hwy/highway.h>
+
 #include <cstdint>
 #include <cstring>
 
-#include <hwy/highway.h>
 #include "kernels/api/bfloat16.h"
 #include "kernels/api/types.h"
 
@@ -70,10 +71,12 @@ template <class Body>
 HWY_INLINE void for_vectors(std::int64_t count, const Body& body) {
   std::int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes)
-    body(i, [i](const auto* p) HWY_ATTR { return load(p + i); }, [i](Vec v, auto* p) HWY_ATTR { store(v, p + i); });
+    body(
+        i, [i](const auto* p) HWY_ATTR { return load(p + i); }, [i](Vec v, auto* p) HWY_ATTR { store(v, p + i); });
   if (i < count)
-    body(i, [i, count](const auto* p) HWY_ATTR { return load_part(p + i, count - i); },
-         [i, count](Vec v, auto* p) HWY_ATTR { store_part(v, p + i, count - i); });
+    body(
+        i, [i, count](const auto* p) HWY_ATTR { return load_part(p + i, count - i); },
+        [i, count](Vec v, auto* p) HWY_ATTR { store_part(v, p + i, count - i); });
 }
 
 HWY_INLINE float sum_of(Vec v) { return hn::GetLane(hn::SumOfLanes(Floats(), v)); }

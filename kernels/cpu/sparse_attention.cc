@@ -1,16 +1,17 @@
-// The fast forward pass of kernels/api/attention.h: blocks of queries (all heads of a query together, since they share one
-// KV head) against chunks of keys with a running softmax (Milakov & Gimelshein 2018; Dao et al. 2022), in f32 on Highway.
-// A block's result depends on the block alone, so neither on the threads nor on the other sequences.
-#include "kernels/api/attention.h"
-
+// The fast forward pass of kernels/api/attention.h: blocks of queries (all heads of a query together, since they share
+// one KV head) against chunks of keys with a running softmax (Milakov & Gimelshein 2018; Dao et al. 2022), in f32 on
+// Highway. A block's result depends on the block alone, so neither on the threads nor on the other sequences.
 #include <cmath>
 #include <limits>
+
+#include "kernels/api/attention.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/sparse_attention.cc"
 #include <hwy/foreach_target.h>
 // foreach_target.h compiles this file once a target, so it comes before highway.h
 #include <hwy/highway.h>
+
 #include "kernels/api/registry.h"
 #include "kernels/cpu/arena.h"
 #include "kernels/cpu/attention_block-inl.h"
@@ -23,7 +24,8 @@ namespace orrery::HWY_NAMESPACE {
 namespace {
 
 template <class T>
-void widen_panel(const T* from, std::int64_t count, std::int64_t dim, std::int64_t padded, float* to_rows, float* to_panel) {
+void widen_panel(const T* from, std::int64_t count, std::int64_t dim, std::int64_t padded, float* to_rows,
+                 float* to_panel) {
   for (std::int64_t j = 0; j < count; ++j) widen_row(from + j * dim, to_rows + j * padded, dim, padded, 1.0f);
   if (!to_panel) return;
   for (std::int64_t i = 0; i < padded; ++i)
@@ -37,7 +39,8 @@ struct Block {
   std::int32_t* kept;
 };
 
-// Row r's scores for columns [lo, hi) become weights against the running maximum; the other columns of [0, width) become 0.
+// Row r's scores for columns [lo, hi) become weights against the running maximum; the other columns of [0, width)
+// become 0.
 void soften_row(const AttentionPlan& plan, const Block& block, std::int64_t r, std::int64_t lo, std::int64_t hi,
                 std::int64_t width) {
   float* scores = block.scores + r * kScoreStride;
@@ -80,7 +83,8 @@ void attend_dense(const AttentionPlan& plan, const Block& block, bool of_entries
       soften_row(plan, block, r, std::max(range.begin - c, std::int64_t{0}), std::min(range.end, stop) - c, width);
     }
     gemm<true>(count, plan.padded, stop - c, rows<const float>(block.scores, kScoreStride), 1,
-               rows(source.batch_rows(block.b, plan.padded) + c * plan.padded, plan.padded), rows(block.out, plan.padded));
+               rows(source.batch_rows(block.b, plan.padded) + c * plan.padded, plan.padded),
+               rows(block.out, plan.padded));
   }
 }
 
@@ -90,7 +94,8 @@ void attend_picked(const AttentionPlan& plan, const Block& block, std::int64_t t
   if (count == 0) return;
   const float* keys = plan.entries.batch_rows(block.b, plan.padded);
   const std::int64_t width = plan.padded_heads;
-  float *top = block.top + slot * width, *total = block.total + slot * width, *out = block.out + slot * plan.heads * plan.padded;
+  float *top = block.top + slot * width, *total = block.total + slot * width,
+        *out = block.out + slot * plan.heads * plan.padded;
   heads_last(plan, block.q + slot * plan.heads * plan.padded, block.turned, width);
   gemm<false>(count, round_up(plan.heads, kLanes), plan.padded, picked(keys, plan.padded, block.kept), 1,
               rows<const float>(block.turned, width), rows(block.scores, width));
@@ -118,7 +123,6 @@ void attend_picked(const AttentionPlan& plan, const Block& block, std::int64_t t
              picked(keys, plan.padded, block.kept), rows(out, plan.padded));
 }
 
-
 template <class T>
 void finish(const SparseAttentionArgs& args, const AttentionPlan& plan, const Block& block) {
   for (std::int64_t r = 0; r < block.count * plan.heads; ++r) {
@@ -131,22 +135,33 @@ void finish(const SparseAttentionArgs& args, const AttentionPlan& plan, const Bl
 }
 
 template <class T>
-void forward_block_of(const SparseAttentionArgs& args, const AttentionPlan& plan, std::int64_t b, std::int64_t index, Arena& arena) {
+void forward_block_of(const SparseAttentionArgs& args, const AttentionPlan& plan, std::int64_t b, std::int64_t index,
+                      Arena& arena) {
   const std::int64_t most = plan.rows_per_block(), wide = plan.block * plan.padded_heads;
   const std::int64_t scores = std::max(most * kScoreStride, plan.picks * plan.padded_heads);
   arena.reset(2 * most * plan.padded + scores + 2 * wide + plan.padded * plan.padded_heads + plan.picks);
-  Block block{b, index * plan.block, std::min(plan.block, plan.queries - index * plan.block),
-              arena.take(most * plan.padded), arena.take(most * plan.padded), arena.take(scores), arena.take(wide),
-              arena.take(wide), arena.take(plan.padded * plan.padded_heads), arena.take<std::int32_t>(plan.picks)};
+  Block block{b,
+              index * plan.block,
+              std::min(plan.block, plan.queries - index * plan.block),
+              arena.take(most * plan.padded),
+              arena.take(most * plan.padded),
+              arena.take(scores),
+              arena.take(wide),
+              arena.take(wide),
+              arena.take(plan.padded * plan.padded_heads),
+              arena.take<std::int32_t>(plan.picks)};
   const std::int64_t count = block.count * plan.heads, first_row = (b * plan.queries + block.first) * plan.heads;
   for (std::int64_t r = 0; r < count; ++r)
-    widen_row(args.q.as<const T>() + (first_row + r) * plan.dim, block.q + r * plan.padded, plan.dim, plan.padded, plan.shape.scale);
+    widen_row(args.q.as<const T>() + (first_row + r) * plan.dim, block.q + r * plan.padded, plan.dim, plan.padded,
+              plan.shape.scale);
   clear(block.out, count * plan.padded);
   clear(block.turned, plan.padded * plan.padded_heads);
   for (std::int64_t i = 0; i < wide; ++i) {
     const std::int64_t h = i % plan.padded_heads;
     const bool sink = args.sinks && h < plan.heads;
-    block.top[i] = sink ? args.sinks.as<const float>()[h] : h < plan.heads ? -std::numeric_limits<float>::infinity() : 0.0f;
+    block.top[i] = sink             ? args.sinks.as<const float>()[h]
+                   : h < plan.heads ? -std::numeric_limits<float>::infinity()
+                                    : 0.0f;
     block.total[i] = sink && block.top[i] > -std::numeric_limits<float>::infinity() ? 1.0f : 0.0f;
   }
   attend_dense(plan, block, false);
@@ -156,7 +171,8 @@ void forward_block_of(const SparseAttentionArgs& args, const AttentionPlan& plan
   finish<T>(args, plan, block);
 }
 
-void prepare_panel(const TensorView& keys, KeySource source, std::int64_t panel, std::int64_t padded, float* to_rows, float* to_panels) {
+void prepare_panel(const TensorView& keys, KeySource source, std::int64_t panel, std::int64_t padded, float* to_rows,
+                   float* to_panels) {
   const std::int64_t panels = KeySource::panel_count(source.count), b = panel / panels, first = panel % panels * kPanel;
   const std::int64_t dim = keys.shape[2], at = b * source.count + first, count = std::min(kPanel, source.count - first);
   float* out = to_panels ? to_panels + panel * kPanel * padded : nullptr;
@@ -166,7 +182,8 @@ void prepare_panel(const TensorView& keys, KeySource source, std::int64_t panel,
     widen_panel(keys.as<const float>() + at * dim, count, dim, padded, to_rows + at * padded, out);
 }
 
-void forward_block(const SparseAttentionArgs& args, const AttentionPlan& plan, std::int64_t b, std::int64_t index, Arena& arena) {
+void forward_block(const SparseAttentionArgs& args, const AttentionPlan& plan, std::int64_t b, std::int64_t index,
+                   Arena& arena) {
   args.q.dtype == DType::bf16 ? forward_block_of<BFloat16>(args, plan, b, index, arena)
                               : forward_block_of<float>(args, plan, b, index, arena);
 }
@@ -225,9 +242,7 @@ void sparse_attention(const SparseAttentionArgs& args) {
 
 }  // namespace
 
-void add_attention_kernels() {
-  add_kernel<SparseAttentionArgs>(Device::cpu, "simd", sparse_attention);
-}
+void add_attention_kernels() { add_kernel<SparseAttentionArgs>(Device::cpu, "simd", sparse_attention); }
 
 }  // namespace orrery
 #endif  // HWY_ONCE

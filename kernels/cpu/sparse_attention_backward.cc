@@ -1,18 +1,19 @@
-// The fast backward pass of kernels/api/attention.h. The queries are cut into chunks by the shape alone; a chunk walks its
-// blocks in order and gathers the gradients of its keys in f32, and the chunks' shares are added in order. So the result
-// does not depend on the threads, and nothing of size queries × keys is kept.
+// The fast backward pass of kernels/api/attention.h. The queries are cut into chunks by the shape alone; a chunk walks
+// its blocks in order and gathers the gradients of its keys in f32, and the chunks' shares are added in order. So the
+// result does not depend on the threads, and nothing of size queries × keys is kept.
 //   p = exp(s − lse);  δ = out · grad_out;  grad_s = p (grad_out · key − δ);
 //   grad_q = scale Σ grad_s key;  grad_key = Σ (grad_s · scale q + p grad_out);  grad_sink = −Σ exp(sink − lse) δ.
-#include "kernels/api/attention.h"
-
 #include <cmath>
 #include <limits>
+
+#include "kernels/api/attention.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/sparse_attention_backward.cc"
 #include <hwy/foreach_target.h>
 // foreach_target.h compiles this file once a target, so it comes before highway.h
 #include <hwy/highway.h>
+
 #include "kernels/api/registry.h"
 #include "kernels/cpu/arena.h"
 #include "kernels/cpu/attention_backward_plan.h"
@@ -88,7 +89,8 @@ void grad_picked(const AttentionPlan& plan, const GradBlock& block, std::int64_t
   heads_last(plan, q, block.turned, width);
   heads_last(plan, grad_out, block.turned + wide, width);
   const std::int64_t used = round_up(heads, kLanes);
-  gemm<false>(count, used, padded, picked(keys, padded, block.kept), 1, rows<const float>(block.turned, width), rows(scores, width));
+  gemm<false>(count, used, padded, picked(keys, padded, block.kept), 1, rows<const float>(block.turned, width),
+              rows(scores, width));
   gemm<false>(count, used, padded, picked(keys, padded, block.kept), 1, rows<const float>(block.turned + wide, width),
               rows(scores + wide, width));
   for (std::int64_t h = 0; h < heads; h += kLanes) {
@@ -107,13 +109,15 @@ void grad_picked(const AttentionPlan& plan, const GradBlock& block, std::int64_t
   }
   gemm<true>(heads, padded, count, rows<const float>(scores, 1), width, picked(keys, padded, block.kept),
              rows(block.grad_q + slot * heads * padded, padded));
-  gemm<true>(count, padded, heads, rows<const float>(scores, width), 1, rows(q, padded), picked(grads, padded, block.kept));
+  gemm<true>(count, padded, heads, rows<const float>(scores, width), 1, rows(q, padded),
+             picked(grads, padded, block.kept));
   gemm<true>(count, padded, heads, rows<const float>(scores + wide, width), 1, rows(grad_out, padded),
              picked(grads, padded, block.kept));
 }
 
 template <class T>
-void load_block(const SparseAttentionBackwardArgs& args, const AttentionPlan& plan, const GradBlock& block, double* grad_sinks) {
+void load_block(const SparseAttentionBackwardArgs& args, const AttentionPlan& plan, const GradBlock& block,
+                double* grad_sinks) {
   const std::int64_t count = block.count * plan.heads, first_row = (block.b * plan.queries + block.first) * plan.heads;
   for (std::int64_t r = 0; r < count; ++r) {
     const std::int64_t at = (first_row + r) * plan.dim, to = r * plan.padded;
@@ -126,19 +130,32 @@ void load_block(const SparseAttentionBackwardArgs& args, const AttentionPlan& pl
     block.delta[r] = sum_of(sum);
     block.lse[r] = args.lse.as<const float>()[first_row + r];
     if (args.sinks && block.lse[r] > -std::numeric_limits<float>::infinity())
-      grad_sinks[r % plan.heads] -= std::exp(double{args.sinks.as<const float>()[r % plan.heads]} - double{block.lse[r]}) * double{block.delta[r]};
+      grad_sinks[r % plan.heads] -=
+          std::exp(double{args.sinks.as<const float>()[r % plan.heads]} - double{block.lse[r]}) *
+          double{block.delta[r]};
   }
   clear(block.grad_q, count * plan.padded);
 }
 
 template <class T>
-void backward_chunk_of(const SparseAttentionBackwardArgs& args, const AttentionPlan& plan, const GradChunk& chunk, Arena& arena) {
+void backward_chunk_of(const SparseAttentionBackwardArgs& args, const AttentionPlan& plan, const GradChunk& chunk,
+                       Arena& arena) {
   const std::int64_t most = plan.rows_per_block(), floats = most * plan.padded;
   const std::int64_t scores = std::max(most * kScoreStride, 2 * plan.picks * plan.padded_heads);
   const std::int64_t turned = 2 * plan.padded * plan.padded_heads;
   arena.reset(3 * floats + 2 * scores + 2 * most + turned + plan.picks);
-  GradBlock block{chunk.b, 0, 0, arena.take(floats), arena.take(floats), arena.take(floats), arena.take(scores),
-                  arena.take(scores), arena.take(most), arena.take(most), arena.take(turned), arena.take<std::int32_t>(plan.picks)};
+  GradBlock block{chunk.b,
+                  0,
+                  0,
+                  arena.take(floats),
+                  arena.take(floats),
+                  arena.take(floats),
+                  arena.take(scores),
+                  arena.take(scores),
+                  arena.take(most),
+                  arena.take(most),
+                  arena.take(turned),
+                  arena.take<std::int32_t>(plan.picks)};
   clear(block.turned, turned);
   clear(chunk.grad_kv, (chunk.kv.end - chunk.kv.begin) * plan.padded);
   clear(chunk.grad_entries, chunk.entries.end * plan.padded);
@@ -149,21 +166,24 @@ void backward_chunk_of(const SparseAttentionBackwardArgs& args, const AttentionP
     grad_dense(plan, block, false, chunk.grad_kv, chunk.kv.begin);
     if (plan.dense_entries()) grad_dense(plan, block, true, chunk.grad_entries, 0);
     if (plan.indices)
-      for (std::int64_t t = block.first; t < block.first + block.count; ++t) grad_picked(plan, block, t, chunk.grad_entries);
+      for (std::int64_t t = block.first; t < block.first + block.count; ++t)
+        grad_picked(plan, block, t, chunk.grad_entries);
     const std::int64_t first_row = (block.b * plan.queries + block.first) * plan.heads;
     for (std::int64_t r = 0; r < block.count * plan.heads; ++r)
-      narrow_row(block.grad_q + r * plan.padded, args.grad_q.as<T>() + (first_row + r) * plan.dim, plan.dim, plan.shape.scale);
+      narrow_row(block.grad_q + r * plan.padded, args.grad_q.as<T>() + (first_row + r) * plan.dim, plan.dim,
+                 plan.shape.scale);
   }
 }
 
-void backward_chunk(const SparseAttentionBackwardArgs& args, const AttentionPlan& plan, const GradChunk& chunk, Arena& arena) {
+void backward_chunk(const SparseAttentionBackwardArgs& args, const AttentionPlan& plan, const GradChunk& chunk,
+                    Arena& arena) {
   args.q.dtype == DType::bf16 ? backward_chunk_of<BFloat16>(args, plan, chunk, arena)
                               : backward_chunk_of<float>(args, plan, chunk, arena);
 }
 
 // One row of grad_kv or grad_entries: the chunks' shares in order.
-void add_shares(const AttentionPlan& plan, const GradChunk* chunks, std::int64_t count, bool of_entries, std::int64_t key,
-                const TensorView& out, std::int64_t row) {
+void add_shares(const AttentionPlan& plan, const GradChunk* chunks, std::int64_t count, bool of_entries,
+                std::int64_t key, const TensorView& out, std::int64_t row) {
   float sum[kPanel];
   for (std::int64_t i = 0; i < plan.dim; i += kPanel) {
     const std::int64_t n = std::min(kPanel, plan.padded - i);
@@ -171,7 +191,8 @@ void add_shares(const AttentionPlan& plan, const GradChunk* chunks, std::int64_t
     for (std::int64_t c = 0; c < count; ++c) {
       const KeyRange range = of_entries ? chunks[c].entries : chunks[c].kv;
       if (key < range.begin || key >= range.end) continue;
-      const float* share = (of_entries ? chunks[c].grad_entries : chunks[c].grad_kv) + (key - range.begin) * plan.padded + i;
+      const float* share =
+          (of_entries ? chunks[c].grad_entries : chunks[c].grad_kv) + (key - range.begin) * plan.padded + i;
       for (std::int64_t j = 0; j < n; j += kLanes) store(hn::Add(load(sum + j), load(share + j)), sum + j);
     }
     const std::int64_t width = std::min(kPanel, plan.dim - i);
@@ -194,12 +215,14 @@ namespace {
 HWY_EXPORT(backward_chunk);
 HWY_EXPORT(add_shares);
 
-void add_all_shares(const AttentionPlan& plan, const std::vector<GradChunk>& chunks, bool of_entries, const TensorView& out) {
+void add_all_shares(const AttentionPlan& plan, const std::vector<GradChunk>& chunks, bool of_entries,
+                    const TensorView& out) {
   const std::int64_t keys = of_entries ? plan.entries.count : plan.kv.count;
   const std::int64_t a_batch = static_cast<std::int64_t>(chunks.size()) / std::max<std::int64_t>(1, plan.batch);
   parallel_blocks(plan.batch * keys, 128, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row)
-      HWY_DYNAMIC_DISPATCH(add_shares)(plan, chunks.data() + row / keys * a_batch, a_batch, of_entries, row % keys, out, row);
+      HWY_DYNAMIC_DISPATCH(add_shares)
+      (plan, chunks.data() + row / keys * a_batch, a_batch, of_entries, row % keys, out, row);
   });
 }
 

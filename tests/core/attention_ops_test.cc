@@ -1,9 +1,8 @@
 // Gradients of attention, rope, compressors and indexer by finite differences, and their refusals.
-#include "core/ops/attention.h"
-
 #include <cmath>
 
 #include "core/base/random.h"
+#include "core/ops/attention.h"
 #include "tests/support/catch.h"
 #include "tests/support/gradient_check.h"
 
@@ -31,7 +30,8 @@ Tensor some_indices(std::int64_t batch, std::int64_t queries, std::int64_t count
 
 TEST_CASE("gradients of sparse_attention", "[attention][gradient]") {
   const std::int64_t batch = 2, steps = 11, heads = 3, dim = 6, rate = 2;
-  const bool with_entries = GENERATE(false, true), with_indices = GENERATE(false, true), with_sinks = GENERATE(false, true);
+  const bool with_entries = GENERATE(false, true), with_indices = GENERATE(false, true),
+             with_sinks = GENERATE(false, true);
   if (with_indices && !with_entries) return;
   const Tensor indices = with_indices ? some_indices(batch, steps, 3, steps / rate) : Tensor();
   ops::SparseAttentionOptions options;
@@ -43,13 +43,14 @@ TEST_CASE("gradients of sparse_attention", "[attention][gradient]") {
         return std::vector<Tensor>{ops::sparse_attention(in[0], in[1], in[2], indices, in[3], options).out};
       },
       {normal({batch, steps, heads, dim}, 1), normal({batch, steps, dim}, 2),
-       with_entries ? normal({batch, steps / rate, dim}, 3) : Tensor(), with_sinks ? normal({heads}, 4) : Tensor()}, 3);
+       with_entries ? normal({batch, steps / rate, dim}, 3) : Tensor(), with_sinks ? normal({heads}, 4) : Tensor()},
+      3);
 }
 
 TEST_CASE("a later chunk of queries gives the rows of the whole", "[attention]") {
   const std::int64_t steps = 23, heads = 2, dim = 8, rate = 4, window = 5, first = 13;
-  const Tensor q = normal({1, steps, heads, dim}, 1), kv = normal({1, steps, dim}, 2), entries = normal({1, steps / rate, dim}, 3),
-               sinks = normal({heads}, 4);
+  const Tensor q = normal({1, steps, heads, dim}, 1), kv = normal({1, steps, dim}, 2),
+               entries = normal({1, steps / rate, dim}, 3), sinks = normal({heads}, 4);
   ops::SparseAttentionOptions options;
   options.window = window;
   options.rate = rate;
@@ -98,7 +99,8 @@ TEST_CASE("gradients of rope, and its inverse undoes it", "[rope][gradient]") {
   }
   const bool inverse = GENERATE(false, true);
   const Tensor x = normal({2, 5, 3, 7}, 1);
-  check_gradients([&](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::rope(in[0], cos, sin, inverse)}; }, {x});
+  check_gradients(
+      [&](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::rope(in[0], cos, sin, inverse)}; }, {x});
   const auto back = ops::rope(ops::rope(x, cos, sin, inverse), cos, sin, !inverse).to_vector(), start = x.to_vector();
   for (std::size_t i = 0; i < back.size(); ++i) CHECK(back[i] == Approx(start[i]).margin(1e-6));
 }
@@ -120,7 +122,8 @@ TEST_CASE("compress_pool goes on from the window before", "[compress]") {
   const auto part = [&](const Tensor& x, std::int64_t from, std::int64_t count) {
     return x.alias({1, count, width}, x.strides(), from * width);
   };
-  const auto late = ops::compress_pool(part(kv, 8, 8), part(gate, 8, 8), bias, {rate, true}, part(kv, 4, 4), part(gate, 4, 4));
+  const auto late =
+      ops::compress_pool(part(kv, 8, 8), part(gate, 8, 8), bias, {rate, true}, part(kv, 4, 4), part(gate, 4, 4));
   CHECK(late.to_vector() == std::vector<float>(whole.begin() + 2 * width / 2, whole.end()));
 }
 
@@ -129,7 +132,8 @@ TEST_CASE("gradients of index_scores and index_kl", "[indexer][gradient]") {
   const std::int64_t batch = 2, steps = 7, heads = 2, dim = 3, rate = 2, entries = steps / rate;
   const Tensor indices = with_indices ? some_indices(batch, steps, 2, entries) : Tensor();
   // Shifted so that no product comes near ReLU's corner within the step.
-  const Tensor q = normal({batch, steps, heads, dim}, 1), k = normal({batch, entries, dim}, 2), w = normal({batch, steps, heads}, 3);
+  const Tensor q = normal({batch, steps, heads, dim}, 1), k = normal({batch, entries, dim}, 2),
+               w = normal({batch, steps, heads}, 3);
   for (std::int64_t i = 0; i < q.numel(); ++i) q.data<float>()[i] = 1.5f + std::abs(q.data<float>()[i]);
   for (std::int64_t i = 0; i < k.numel(); ++i)
     k.data<float>()[i] = (i / dim % 3 == 0 ? -1.0f : 1.0f) * (0.5f + std::abs(k.data<float>()[i]));
@@ -169,7 +173,8 @@ TEST_CASE("attention operations name what is wrong", "[attention]") {
   ops::SparseAttentionOptions options;
   CHECK_THROWS_WITH(ops::sparse_attention(q, kv, {}, {}, {}, options), ContainsSubstring("window is 0"));
   options.window = 2;
-  CHECK_THROWS_WITH(ops::sparse_attention(q, normal({1, 4, 6}, 2), {}, {}, {}, options), ContainsSubstring("kv is f32 [1, 4, 6]"));
+  CHECK_THROWS_WITH(ops::sparse_attention(q, normal({1, 4, 6}, 2), {}, {}, {}, options),
+                    ContainsSubstring("kv is f32 [1, 4, 6]"));
   CHECK_THROWS_WITH(ops::sparse_attention(q, kv, {}, Tensor::zeros({1, 4, 2}, DType::i32), {}, options),
                     ContainsSubstring("indices without entries"));
   CHECK_THROWS_WITH(ops::rope(q, normal({4, 5}, 1), normal({4, 5}, 1)), ContainsSubstring("10 dims"));

@@ -1,10 +1,9 @@
 // Gradients of routing, grouping, SwiGLU and hyper-connections by finite differences, and what they must obey.
-#include "core/ops/moe.h"
-
 #include <cmath>
 
 #include "core/base/random.h"
 #include "core/ops/hyper_connection.h"
+#include "core/ops/moe.h"
 #include "core/ops/norm.h"
 #include "tests/support/catch.h"
 #include "tests/support/gradient_check.h"
@@ -27,7 +26,8 @@ TEST_CASE("gradients of route", "[moe][gradient]") {
   options.score = score;
   options.normalize = GENERATE(false, true);
   options.scaling = 1.5f;
-  const Tensor given = Tensor::empty({6, 2}, DType::i32);  // fixed ids: a choice that flips within a step has no gradient
+  const Tensor given =
+      Tensor::empty({6, 2}, DType::i32);  // fixed ids: a choice that flips within a step has no gradient
   for (std::int32_t i = 0; i < 6; ++i) {
     given.data<std::int32_t>()[2 * i] = i % 5;
     given.data<std::int32_t>()[2 * i + 1] = (i + 2) % 5;
@@ -86,9 +86,11 @@ TEST_CASE("gradients of moe_gather and moe_combine", "[moe][gradient]") {
   const Tensor ids = Tensor::empty({5, 2}, DType::i32);
   for (std::int32_t i = 0; i < 10; ++i) ids.data<std::int32_t>()[i] = i * 7 % 4;
   const ops::MoePlan plan = ops::moe_plan(ids, 4);
-  check_gradients([&](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::moe_gather(in[0], plan)}; }, {normal({5, 3}, 1)});
-  check_gradients([&](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::moe_combine(in[0], in[1], plan)}; },
-                  {normal({10, 3}, 1), normal({5, 2}, 2)});
+  check_gradients([&](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::moe_gather(in[0], plan)}; },
+                  {normal({5, 3}, 1)});
+  check_gradients(
+      [&](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::moe_combine(in[0], in[1], plan)}; },
+      {normal({10, 3}, 1), normal({5, 2}, 2)});
 }
 
 TEST_CASE("gradients of swiglu, joined and apart", "[moe][gradient]") {
@@ -117,8 +119,9 @@ TEST_CASE("gradients of hc_pre and hc_post", "[mhc][gradient]") {
       },
       {normal({2, 2, n, d}, 1), normal({fn_rows, n * d}, 2, 0.5f), normal({fn_rows}, 3), normal({head ? 1 : 3}, 4)});
   if (head) return;
-  check_gradients([&](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::hc_post(in[0], in[1], in[2], in[3])}; },
-                  {normal({4, n, d}, 1), normal({4, d}, 2), normal({4, n}, 3), normal({4, n, n}, 4)});
+  check_gradients(
+      [&](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::hc_post(in[0], in[1], in[2], in[3])}; },
+      {normal({4, n, d}, 1), normal({4, d}, 2), normal({4, n}, 3), normal({4, n, n}, 4)});
 }
 
 TEST_CASE("comb is doubly stochastic after enough rounds", "[mhc]") {
@@ -146,10 +149,12 @@ TEST_CASE("gradients of rms_norm", "[norm][gradient]") {
 
 TEST_CASE("routing names what is wrong", "[moe]") {
   CHECK_THROWS_WITH(ops::route(normal({2, 4}, 1), {}, {}, 5, {}), ContainsSubstring("top 5 of 4"));
-  CHECK_THROWS_WITH(ops::route(normal({2, 4}, 1), {}, Tensor::full({2, 2}, 7, DType::i32), 2, {}), ContainsSubstring("expert id 7"));
+  CHECK_THROWS_WITH(ops::route(normal({2, 4}, 1), {}, Tensor::full({2, 2}, 7, DType::i32), 2, {}),
+                    ContainsSubstring("expert id 7"));
   RouteOptions options;
   options.groups = 3;
   CHECK_THROWS_WITH(ops::route(normal({2, 4}, 1), {}, {}, 2, options), ContainsSubstring("3 groups"));
-  CHECK_THROWS_WITH(ops::hc_pre(normal({2, 4, 3}, 1), normal({7, 12}, 1), normal({7}, 1), normal({3}, 1), {}), ContainsSubstring("fn is f32 [7, 12]"));
+  CHECK_THROWS_WITH(ops::hc_pre(normal({2, 4, 3}, 1), normal({7, 12}, 1), normal({7}, 1), normal({3}, 1), {}),
+                    ContainsSubstring("fn is f32 [7, 12]"));
   CHECK_THROWS_WITH(ops::swiglu(normal({2, 3}, 1), 1), ContainsSubstring("[2, 3]"));
 }

@@ -1,4 +1,5 @@
-// The fast attention kernels against the plain loops: odd sizes, tails, every kind of key, f32 and bf16, one thread and two.
+// The fast attention kernels against the plain loops: odd sizes, tails, every kind of key, f32 and bf16, one thread and
+// two.
 #include "core/base/random.h"
 #include "core/ops/attention.h"
 #include "tests/support/catch.h"
@@ -26,7 +27,8 @@ Tensor scattered(const Case& c, std::int64_t entries) {
   for (std::int64_t row = 0; row < c.batch * c.steps; ++row)
     for (std::int64_t k = 0; k < std::min(c.picks, entries); ++k)
       if (!random.chance(0.1))
-        indices.data<std::int32_t>()[row * c.picks + k] = static_cast<std::int32_t>((row * 5 + k * (entries > 7 ? 7 : 1)) % entries);
+        indices.data<std::int32_t>()[row * c.picks + k] =
+            static_cast<std::int32_t>((row * 5 + k * (entries > 7 ? 7 : 1)) % entries);
   // Steps of 7 are distinct unless 7 divides the number of entries: then drop what repeats.
   if (entries % 7 == 0 && entries > 7)
     for (std::int64_t row = 0; row < c.batch * c.steps; ++row)
@@ -38,9 +40,10 @@ Tensor scattered(const Case& c, std::int64_t entries) {
 
 TEST_CASE("sparse_attention: fast against reference", "[attention][parity]") {
   const DType dtype = GENERATE(DType::f32, DType::bf16);
-  const Case c = GENERATE(Case{1, 1, 1, 1, 1, 0, 0, false}, Case{2, 37, 3, 7, 5, 4, 0, true}, Case{1, 131, 8, 32, 40, 4, 9, true},
-                          Case{1, 300, 4, 64, 272, 68, 0, true}, Case{2, 65, 5, 17, 64, 1, 33, false},
-                          Case{1, 90, 20, 24, 17, 3, 6, true}, Case{1, 13, 97, 16, 4, 2, 3, false});
+  const Case c =
+      GENERATE(Case{1, 1, 1, 1, 1, 0, 0, false}, Case{2, 37, 3, 7, 5, 4, 0, true}, Case{1, 131, 8, 32, 40, 4, 9, true},
+               Case{1, 300, 4, 64, 272, 68, 0, true}, Case{2, 65, 5, 17, 64, 1, 33, false},
+               Case{1, 90, 20, 24, 17, 3, 6, true}, Case{1, 13, 97, 16, 4, 2, 3, false});
   const std::int64_t entries = c.rate ? c.steps / c.rate : 0;
   INFO(c.steps << " steps, " << c.heads << " heads of " << c.dim << ", window " << c.window << ", rate " << c.rate);
   const Tensor indices = c.picks ? scattered(c, entries) : Tensor();
@@ -54,7 +57,8 @@ TEST_CASE("sparse_attention: fast against reference", "[attention][parity]") {
         return std::vector<Tensor>{result.out, result.lse};
       },
       {normal({c.batch, c.steps, c.heads, c.dim}, 1, dtype), normal({c.batch, c.steps, c.dim}, 2, dtype),
-       entries ? normal({c.batch, entries, c.dim}, 3, dtype) : Tensor(), c.sinks ? normal({c.heads}, 4, DType::f32) : Tensor()},
+       entries ? normal({c.batch, entries, c.dim}, 3, dtype) : Tensor(),
+       c.sinks ? normal({c.heads}, 4, DType::f32) : Tensor()},
       c.dim + c.window + entries + c.heads);
 }
 

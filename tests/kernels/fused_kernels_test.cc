@@ -139,9 +139,11 @@ TEST_CASE("hyper-connections: fast against reference", "[mhc][parity]") {
        normal({head ? 1 : 3}, 4)},
       n * d + fn_rows + 3 * options.iterations * n + tokens);
   if (head) return;
-  check_parity([](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::hc_post(in[0], in[1], in[2], in[3])}; },
-               {normal({tokens, n, d}, 1, dtype), normal({tokens, d}, 2, dtype), normal({tokens, n}, 3), normal({tokens, n, n}, 4)},
-               n + d);
+  check_parity(
+      [](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::hc_post(in[0], in[1], in[2], in[3])}; },
+      {normal({tokens, n, d}, 1, dtype), normal({tokens, d}, 2, dtype), normal({tokens, n}, 3),
+       normal({tokens, n, n}, 4)},
+      n + d);
 }
 
 TEST_CASE("index_top_k: fast against reference", "[indexer][parity]") {
@@ -159,17 +161,22 @@ TEST_CASE("index_top_k: fast against reference", "[indexer][parity]") {
       [&](const std::vector<Tensor>& in) {
         return std::vector<Tensor>{ops::index_top_k(in[0], in[1], in[2], count, {rate, 3})};
       },
-      {whole({2, steps, heads, dim}, 1).to(dtype), whole({2, entries, dim}, 2).to(dtype), whole({2, steps, heads}, 3)}, 1);
+      {whole({2, steps, heads, dim}, 1).to(dtype), whole({2, entries, dim}, 2).to(dtype), whole({2, steps, heads}, 3)},
+      1);
 }
 
 TEST_CASE("index_scores and index_kl: fast against reference", "[indexer][parity]") {
   const DType dtype = GENERATE(DType::f32, DType::bf16);
   const std::int64_t heads = GENERATE(1, 4, 17), dim = GENERATE(5, 32), steps = 190, rate = 4, entries = steps / rate;
   const bool picked = GENERATE(false, true);
-  const Tensor q = normal({2, steps, heads, dim}, 1, dtype), k = normal({2, entries, dim}, 2, dtype), w = normal({2, steps, heads}, 3);
+  const Tensor q = normal({2, steps, heads, dim}, 1, dtype), k = normal({2, entries, dim}, 2, dtype),
+               w = normal({2, steps, heads}, 3);
   const Tensor indices = picked ? ops::index_top_k(q, k, w, 9, {rate, 0}) : Tensor();
-  check_parity([&](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::index_scores(in[0], in[1], in[2], indices, {rate, 0})}; },
-               {q, k, w}, dim + heads + entries);
+  check_parity(
+      [&](const std::vector<Tensor>& in) {
+        return std::vector<Tensor>{ops::index_scores(in[0], in[1], in[2], indices, {rate, 0})};
+      },
+      {q, k, w}, dim + heads + entries);
   const Tensor scores = ops::index_scores(q, k, w, indices, {rate, 0});
   Tensor mass = normal(scores.shape(), 7);
   for (float& v : mass.span<float>()) v = std::max(0.0f, v);
@@ -185,6 +192,9 @@ TEST_CASE("entry_mass: fast against reference", "[indexer][parity]") {
   options.rate = 4;
   options.scale = 0.3f;
   const Tensor lse = Tensor::full({1, steps, heads}, 4.0f);
-  check_parity([&](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::entry_mass(in[0], in[1], {}, lse, options)}; },
-               {normal({1, steps, heads, dim}, 1, dtype), normal({1, steps / 4, dim}, 2, dtype)}, 4 * dim + heads);
+  check_parity(
+      [&](const std::vector<Tensor>& in) {
+        return std::vector<Tensor>{ops::entry_mass(in[0], in[1], {}, lse, options)};
+      },
+      {normal({1, steps, heads, dim}, 1, dtype), normal({1, steps / 4, dim}, 2, dtype)}, 4 * dim + heads);
 }

@@ -16,10 +16,10 @@ namespace orrery::test {
 /// One output or more of an op as a function of its inputs.
 using Function = std::function<std::vector<Tensor>(const std::vector<Tensor>&)>;
 
-/// Checks d/dx Σ seed·f(x) for every f32 element of `inputs` (`stride` > 1: every stride-th). The numerical derivative is
-/// Richardson's (4·D(h) − D(2h)) / 3 of central differences. Its error is at most the rounding of the stored f32 outputs,
-/// u·Σ|seed·f| · (4/3 / h + 1/3 / 2h), u = 2^-22 for two roundings and an f32 kernel's own sums, plus what is left of the
-/// truncation: D(2h) − D(h) measures its h² term, of which Richardson leaves the h⁴ part, taken as a tenth.
+/// Checks d/dx Σ seed·f(x) for every f32 element of `inputs` (`stride` > 1: every stride-th). The numerical derivative
+/// is Richardson's (4·D(h) − D(2h)) / 3 of central differences. Its error is at most the rounding of the stored f32
+/// outputs, u·Σ|seed·f| · (4/3 / h + 1/3 / 2h), u = 2^-22 for two roundings and an f32 kernel's own sums, plus what is
+/// left of the truncation: D(2h) − D(h) measures its h² term, of which Richardson leaves the h⁴ part, taken as a tenth.
 inline void check_gradients(const Function& f, std::vector<Tensor> inputs, int stride = 1, double h = 1.0 / 64) {
   Random random(77);
   std::vector<Tensor> seeds;

@@ -38,7 +38,8 @@ struct Outcome {
 };
 
 /// Runs f forward with the kernels of `choice`, then backward with those of `backward_choice` ("": the preferred ones).
-inline Outcome outcome_of(const Function& f, const std::vector<Tensor>& inputs, const char* choice, const char* backward_choice) {
+inline Outcome outcome_of(const Function& f, const std::vector<Tensor>& inputs, const char* choice,
+                          const char* backward_choice) {
   std::vector<Tensor> leaves;
   for (const Tensor& input : inputs) {
     leaves.push_back(input.defined() ? input.clone() : input);
@@ -52,7 +53,8 @@ inline Outcome outcome_of(const Function& f, const std::vector<Tensor>& inputs, 
   const ForcedKernel forced(backward_choice);
   Random random(99);
   for (const Tensor& output : outcome.outputs)
-    if (output.requires_grad()) backward(output, Tensor::randn(output.shape(), random).to(output.dtype()), /*keep=*/true);
+    if (output.requires_grad())
+      backward(output, Tensor::randn(output.shape(), random).to(output.dtype()), /*keep=*/true);
   for (const Tensor& leaf : leaves)
     if (leaf.defined() && leaf.requires_grad()) outcome.gradients.push_back(leaf.grad());
   return outcome;
@@ -65,7 +67,8 @@ inline void check_tensor(const Tensor& found, const Tensor& expected, std::int64
   const auto want = expected.to_vector(), have = found.to_vector();
   float largest = 0;
   for (const float v : want) largest = std::max(largest, std::isfinite(v) ? std::abs(v) : 0.0f);
-  const double slack = found.dtype() == DType::i32 ? 0 : std::ldexp(4.0 * static_cast<double>(terms) * double{largest}, -24);
+  const double slack =
+      found.dtype() == DType::i32 ? 0 : std::ldexp(4.0 * static_cast<double>(terms) * double{largest}, -24);
   const double unit = found.dtype() == DType::bf16 ? std::ldexp(1.0, -7) : 0;
   std::size_t worst = 0;
   double excess = -1;
@@ -80,8 +83,8 @@ inline void check_tensor(const Tensor& found, const Tensor& expected, std::int64
 }
 
 /// Checks f's outputs and gradients against the references, and bit for bit with one thread against two.
-/// `terms`: length of the longest chain of f32 sums behind a value. Such a chain errs by at most terms · 2^-24 of the sum
-/// of magnitudes, taken as 4 · the largest value of the tensor; bf16 storage adds one unit in its last place, 2^-7.
+/// `terms`: length of the longest chain of f32 sums behind a value. Such a chain errs by at most terms · 2^-24 of the
+/// sum of magnitudes, taken as 4 · the largest value of the tensor; bf16 storage adds one unit in its last place, 2^-7.
 /// The reference's backward pass runs on what the fast forward pass saved: a saved bf16 may differ by one unit.
 inline void check_parity(const Function& f, const std::vector<Tensor>& inputs, std::int64_t terms) {
   const int threads = thread_count();
