@@ -102,7 +102,7 @@ TEST_CASE("route: fast against reference", "[moe][parity]") {
   options.score = GENERATE(RouterScore::sqrt_softplus, RouterScore::sigmoid, RouterScore::softmax);
   options.normalize = GENERATE(false, true);
   options.scaling = 2.5f;
-  const std::int64_t experts = GENERATE(8, 24, 120), count = GENERATE(1, 6), tokens = 150;
+  const std::int64_t experts = GENERATE(8, 24, 120), count = GENERATE(1, 6), tokens = 40;
   const bool grouped = GENERATE(false, true), biased = GENERATE(false, true);
   if (grouped) {
     options.groups = 8;
@@ -124,9 +124,9 @@ TEST_CASE("route: of equal scores the lowest experts win, in the fast kernel too
 
 TEST_CASE("hyper-connections: fast against reference", "[mhc][parity]") {
   const DType dtype = GENERATE(DType::f32, DType::bf16);
-  const std::int64_t n = GENERATE(1, 2, 4, 5), d = GENERATE(1, 9, 48), tokens = GENERATE(1, 67, 600);
+  const std::int64_t n = GENERATE(1, 2, 4, 5), d = GENERATE(1, 9, 48), tokens = GENERATE(1, 67, 530);
   const bool head = GENERATE(false, true);
-  if (tokens == 600 && d == 9) return;
+  if (tokens == 530 && d != 9) return;
   const std::int64_t fn_rows = head ? n : (2 + n) * n;
   ops::HyperConnectionOptions options;
   options.eps = 1e-3f;
@@ -148,7 +148,7 @@ TEST_CASE("hyper-connections: fast against reference", "[mhc][parity]") {
 
 TEST_CASE("index_top_k: fast against reference", "[indexer][parity]") {
   const DType dtype = GENERATE(DType::f32, DType::bf16);
-  const std::int64_t heads = GENERATE(1, 4, 9), dim = GENERATE(3, 32), steps = GENERATE(5, 700), rate = GENERATE(1, 4);
+  const std::int64_t heads = GENERATE(1, 4, 9), dim = GENERATE(3, 32), steps = GENERATE(5, 310), rate = GENERATE(1, 4);
   const std::int64_t count = GENERATE(1, 7, 64), entries = steps / rate;
   if (entries == 0) return;
   // Small whole numbers: sums are exact in any order, so the choice must agree, ties included.
