@@ -285,6 +285,11 @@ void reorder(const dnnl::memory::desc& from, const void* source, const dnnl::mem
   dnnl::reorder(in, out).execute(stream(), in, out);
 }
 
+void gemm_here(const Gemm& product) {
+  const auto plan = gemm_plan(product, false);
+  run_gemm(*plan, product, product.b.data);
+}
+
 void gemm(const Gemm& product) {
   try {
     product.batch > 1 ? batched(product) : split(product);

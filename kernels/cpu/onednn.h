@@ -33,6 +33,10 @@ struct Gemm {
 /// the number of threads. Throws std::runtime_error when oneDNN has no such product.
 void gemm(const Gemm& product);
 
+/// The same with one primitive on the calling thread: for many small products inside of a parallel region. `batch` is 1
+/// and A and B have one dtype.
+void gemm_here(const Gemm& product);
+
 /// Primitives held at the moment, for tests of the bound.
 std::int64_t cached_primitives();
 inline constexpr std::int64_t kMostPrimitives = 2048;

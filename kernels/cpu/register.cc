@@ -13,6 +13,8 @@ void register_cpu_kernels() {
     add_convolution_references();
     add_copy_kernels();
     add_decode_kernels();
+    add_dense_attention_kernels();
+    add_dense_attention_references();
     add_elementwise_kernels();
     add_reduce_kernels();
     add_elementwise_references();
