@@ -92,7 +92,7 @@ struct Decoder::Packed {
 
   ModelConfig config;
   DType dtype;
-  Tensor embed, head;
+  Tensor embed, places, head;
   std::vector<Layer> layers;
   PackedHyper hc_head;
   Floats norm, main_frequencies, compress_frequencies;
@@ -123,6 +123,7 @@ Decoder::Packed::Packed(const Transformer& model, DType weights) : config(model.
   const NoGrad guard;
   const TransformerWeights& w = model.weights();
   embed = pack(w.embed);
+  if (w.places.defined()) places = pack(w.places);
   head = pack(w.lm_head);
   hc_head = pack_hyper(w.hc_head);
   norm = w.norm.to_vector();
@@ -445,7 +446,11 @@ Floats Decoder::Packed::run(DecodeState::Caches& caches, std::span<const std::in
   for (std::int64_t t = 0; t < tokens; ++t) {
     const std::int32_t id = ids[static_cast<std::size_t>(t)];
     ORRERY_CHECK(id >= 0 && id < config.vocab_size, "[decoder] token id ", id, ", expected 0 to ", config.vocab_size - 1);
-    const Floats row = embed.alias({d}, {1}, id * d).to_vector();
+    Floats row = embed.alias({d}, {1}, id * d).to_vector();
+    if (places.defined()) {
+      const Floats place = places.alias({d}, {1}, (caches.length + t) % config.video.group() * d).to_vector();
+      for (std::int64_t i = 0; i < d; ++i) row[static_cast<std::size_t>(i)] += place[static_cast<std::size_t>(i)];
+    }
     for (std::int64_t k = 0; k < n; ++k) std::copy(row.begin(), row.end(), state.begin() + (t * n + k) * d);
   }
   Floats pre, post, comb, out;

@@ -105,7 +105,7 @@ void read_video(const Fields& fields, VideoConfig& video) {
   video.grid_rows = fields.integer("grid_rows", {1, 4096});
   video.grid_columns = fields.integer("grid_columns", {1, 4096});
   video.trained_context = fields.integer("trained_context", {1, 1 << 30});
-  video.rope_3d = fields.boolean_or("rope_3d", false);
+  video.place_embedding = fields.boolean_or("place_embedding", false);
 }
 
 // The plain integer fields: one row each serves reading and writing.
@@ -260,7 +260,7 @@ std::string to_json(const ModelConfig& config) {
                                     {"grid_rows", config.video.grid_rows},
                                     {"grid_columns", config.video.grid_columns},
                                     {"trained_context", config.video.trained_context},
-                                    {"rope_3d", config.video.rope_3d}}));
+                                    {"place_embedding", config.video.place_embedding}}));
   }
   return json.dump(2) + "\n";
 }

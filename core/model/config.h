@@ -36,8 +36,12 @@ struct VideoConfig {
   std::int64_t grid_rows = 0;      ///< code cells a latent frame, top to bottom
   std::int64_t grid_columns = 0;
   std::int64_t trained_context = 0;  ///< tokens; older cache entries are dropped beyond it
-  /// Splits the rotary pairs into (time, row, column) thirds for video tokens.
-  bool rope_3d = false;
+  /// Adds a learned vector for a token's place in its latent frame to its embedding. Rotary positions alone must find the
+  /// same cell of the frame before by its distance, which small heads (head_dim < 128) resolve slowly.
+  bool place_embedding = false;
+
+  /// Tokens of a latent frame: four of header, then the codes.
+  std::int64_t group() const { return 4 + grid_rows * grid_columns; }
 };
 
 struct ModelConfig {
@@ -76,6 +80,9 @@ struct ModelConfig {
   RopeConfig compress_rope{160000, 16, 65536, 32, 1};
   VideoConfig video;
 
+  /// Keys are normed and queries too: their product is at most √head_dim · this. Small heads start with more, so that a
+  /// softmax over a window can be sharp at all (V4's own heads of 512 need 1).
+  float kv_norm_init() const { return head_dim >= 256 ? 1.0f : head_dim >= 64 ? 2.0f : 3.0f; }
   std::int64_t num_hidden_layers() const { return static_cast<std::int64_t>(layer_types.size()); }
   /// Tokens an entry stands for in a layer of this kind; 0 for window-only layers.
   std::int64_t compress_rate(AttentionKind kind) const;

@@ -43,6 +43,14 @@ void check_ids(const Tensor& ids, std::int64_t vocab) {
                  i / ids.dim(1), ", expected 0 to ", vocab - 1);
 }
 
+// A token's place in its latent frame: sequences start at a frame's border.
+Tensor places_of(const Tensor& ids, std::int64_t group) {
+  const Tensor places = Tensor::empty({ids.numel()}, DType::i32);
+  for (std::int64_t i = 0; i < ids.numel(); ++i)
+    places.data<std::int32_t>()[i] = static_cast<std::int32_t>(i % ids.dim(1) % group);
+  return places;
+}
+
 // The next token's ids, for the multi-token-prediction block; the last position repeats itself and is not used.
 Tensor shifted_ids(const Tensor& ids) {
   const Tensor next = Tensor::empty_like(ids);
@@ -96,7 +104,10 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
   check_ids(ids, config_.vocab_size);
   const LayerContext context(config_, options, ids);
   ForwardResult result;
-  Tensor state = expand_streams(ops::embedding(weights_.embed, context.ids, options.compute), config_.hc_mult);
+  Tensor embedded = ops::embedding(weights_.embed, context.ids, options.compute);
+  if (weights_.places.defined())
+    embedded = ops::add(embedded, ops::embedding(weights_.places, places_of(ids, config_.video.group()), options.compute));
+  Tensor state = expand_streams(embedded, config_.hc_mult);
   int indexer_layers = 0;
   for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
     const LayerWeights& layer = weights_.layers[i];
@@ -128,8 +139,8 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
     const auto eps = static_cast<float>(config_.rms_norm_eps);
     const Tensor next = shifted_ids(ids);
     const LayerContext mtp_context(config_, options, next);
-    const Tensor embedded = ops::rms_norm(ops::embedding(weights_.embed, mtp_context.ids, options.compute), mtp.e_norm, eps);
-    const Tensor e = expand_streams(ops::linear(embedded, mtp.e_proj), config_.hc_mult);
+    const Tensor next_embedded = ops::rms_norm(ops::embedding(weights_.embed, mtp_context.ids, options.compute), mtp.e_norm, eps);
+    const Tensor e = expand_streams(ops::linear(next_embedded, mtp.e_proj), config_.hc_mult);
     const Tensor h = ops::linear(ops::rms_norm(state, mtp.h_norm, eps), mtp.h_proj);
     LayerResult out = layer_forward(ops::add(e, h), mtp.layer, mtp_context);
     result.loads.push_back({config_.num_hidden_layers(), MlpKind::moe, std::move(out.load)});

@@ -42,7 +42,7 @@ class Builder {
     weights.q_a_norm = constant(prefix + "q_a_norm.weight", {c.q_lora_rank}, 1);
     weights.q_b_proj = matrix(prefix + "q_b_proj.weight", {c.num_attention_heads * c.head_dim, c.q_lora_rank});
     weights.kv_proj = matrix(prefix + "kv_proj.weight", {c.head_dim, c.hidden_size});
-    weights.kv_norm = constant(prefix + "kv_norm.weight", {c.head_dim}, 1);
+    weights.kv_norm = constant(prefix + "kv_norm.weight", {c.head_dim}, c.kv_norm_init());
     weights.o_a_proj = matrix(prefix + "o_a_proj.weight",
                               {c.o_groups * c.o_lora_rank, c.num_attention_heads * c.head_dim / c.o_groups});
     weights.o_b_proj = matrix(prefix + "o_b_proj.weight", {c.hidden_size, c.o_groups * c.o_lora_rank}, residual_scale());
@@ -134,6 +134,8 @@ TransformerWeights TransformerWeights::create(const ModelConfig& config, Random&
   TransformerWeights weights;
   Builder build(config, random, weights.parameters);
   weights.embed = build.embedding("model.embed_tokens.weight", {config.vocab_size, config.hidden_size});
+  if (config.video.place_embedding)
+    weights.places = build.embedding("model.embed_places.weight", {config.video.group(), config.hidden_size});
   for (std::int64_t i = 0; i < config.num_hidden_layers(); ++i) {
     const auto index = static_cast<std::size_t>(i);
     weights.layers.push_back(build.layer("model.layers." + std::to_string(i) + ".", config.layer_types[index],
