@@ -47,15 +47,26 @@ double meeting_time(const Sides& sides, int frame, Vec normal) {
   return best;
 }
 
+// Another body takes part.
+bool company(const Context& context, const Event& event) {
+  const Path& path = context.paths[static_cast<Size>(event.body)];
+  for (Size j = 0; j < context.paths.size(); ++j) {
+    for (int t = std::max(0, event.frame - 3); static_cast<int>(j) != event.body && t <= std::min(context.frames - 1, event.frame + 3); ++t) {
+      if (touching(path, context.paths[j], t, 3)) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 Verdict test_bounce(const Context& context) {
   Verdict out;
   std::vector<double> restitutions;
   for (const Event& event : context.events) {
-    if (event.jump || !event.on_solid || event.other >= 0) continue;
+    if (event.jump || !event.on_solid || event.other >= 0 || event.frame + 4 > context.frames) continue;
     const Sides sides = sides_of(context, event);
-    if (!sides.ok) continue;
+    if (!sides.ok || company(context, event)) continue;
     // Walls and floors are level or upright in most pictures; else the push is the normal.
     Vec normal = event.push;
     if (std::abs(normal.x) < 0.35) normal = {0, normal.y > 0 ? 1.0 : -1.0};
@@ -68,7 +79,7 @@ Verdict test_bounce(const Context& context) {
     const double e = back / in, error = sigma * std::hypot(1.0, e) / in;
     restitutions.push_back(e);
     const int id = context.paths[static_cast<Size>(event.body)].track->id;
-    out.add(event.frame, event.frame, std::max(0.0, e - 1) / (0.05 + 3 * error), {id},
+    out.add(event.frame, event.frame, std::max(0.0, e - 1) / (0.08 + 3 * error), {id},
             say("body %d bounces back %.2f times as fast as it came", id, e));
   }
   if (!restitutions.empty()) out.measured.push_back({"restitution", median(restitutions), 0.02, ""});
@@ -86,6 +97,14 @@ const Event* event_of(const Context& context, int body, int frame) {
   return best;
 }
 
+// About as long as wide, so that a push through its centre does not turn it.
+bool round_body(const Path& path, int frame) {
+  const int t = std::clamp(frame, 0, path.frames() - 1);
+  const Observation& o = path.track->frames[static_cast<Size>(t)];
+  const double half = (o.xx + o.yy) / 2, spread = std::hypot((o.xx - o.yy) / 2, o.xy);
+  return half + spread < 1.35 * (half - spread) && std::abs(6.2831853 * (o.xx + o.yy) / std::max(1.0, o.area) - 1) < 0.035;
+}
+
 // All bodies that touch `body` or one another around the frame.
 std::vector<Size> cluster_of(const Context& context, Size body, int frame) {
   std::vector<Size> members{body};
@@ -93,8 +112,7 @@ std::vector<Size> cluster_of(const Context& context, Size body, int frame) {
     for (Size j = 0; j < context.paths.size(); ++j) {
       if (std::find(members.begin(), members.end(), j) != members.end()) continue;
       for (int t = std::max(0, frame - 2); t <= std::min(context.frames - 1, frame + 1); ++t) {
-        const double slack = 2.5 + length(context.events.empty() ? Vec{} : Vec{});
-        if (touching(context.paths[members[i]], context.paths[j], t, slack)) {
+        if (touching(context.paths[members[i]], context.paths[j], t, 2.5)) {
           members.push_back(j);
           break;
         }
@@ -112,9 +130,16 @@ Verdict test_momentum(const Context& context) {
   std::vector<char> done(context.events.size(), 0);
   for (Size i = 0; i < context.events.size(); ++i) {
     const Event& event = context.events[i];
-    if (event.jump || event.other < 0 || done[i]) continue;
+    if (event.jump || event.other < 0 || done[i] || event.frame + 3 > context.frames) continue;
     const std::vector<Size> members = cluster_of(context, static_cast<Size>(event.body), event.frame);
     if (members.size() < 2) continue;
+    int pushed = 0;
+    bool judged = true;
+    for (const Size m : members) {
+      pushed += event_of(context, static_cast<int>(m), event.frame) != nullptr;
+      judged = judged && context.paths[m].rigid && !context.paths[m].attached && !context.swings[m] && round_body(context.paths[m], event.frame);
+    }
+    if (!judged || pushed < 2) continue;  // a hand on the scales: rods, water, boxes that turn, or no partner
     Vec sum;
     double total = 0, error = 0;
     bool clear = true;
@@ -143,7 +168,7 @@ Verdict test_momentum(const Context& context) {
     if (!clear || total <= 0) continue;  // a wall or the floor took part
     out.applies = true;
     // Each change counts half: what one gains the other loses.
-    out.add(event.frame, event.frame, length(sum) / (0.14 * total + 3 * error), ids,
+    out.add(event.frame, event.frame, length(sum) / (0.22 * total + 3 * error), ids,
             say("a collision changes the momentum by %.0f%%", 200 * length(sum) / total));
   }
   return out;
@@ -151,16 +176,21 @@ Verdict test_momentum(const Context& context) {
 
 Verdict test_interpenetration(const Context& context) {
   Verdict out;
+  // With a fluid about, what lies still of it may have become part of the background.
+  const double picture = static_cast<double>(context.tracks->width) * context.tracks->height;
+  const bool fluid = std::any_of(context.paths.begin(), context.paths.end(),
+                                 [&](const Path& p) { return !p.rigid && p.track->area > 0.015 * picture; });
   for (Size a = 0; a < context.paths.size(); ++a) {
     const Path& path = context.paths[a];
-    if (!path.moves() || path.count < 4) continue;
+    if (!path.moves() || path.count < 4 || path.attached) continue;
     out.applies = true;
+    const double at_first = context.solids.overlap(path.at[static_cast<Size>(path.track->first())], path.radius * 0.96);
     int begin = -1;
     double worst = 0;
     for (int t = 0; t <= context.frames; ++t) {
       const bool seen = t < context.frames && path.seen[static_cast<Size>(t)];
-      const double deep = seen ? context.solids.overlap(path.at[static_cast<Size>(t)], path.radius * 0.96) : 0;
-      if (deep > 0.08) {
+      const double deep = seen && !fluid && round_body(path, t) ? context.solids.overlap(path.at[static_cast<Size>(t)], path.radius * 0.96) : 0;
+      if (deep > 0.08 + 1.5 * at_first) {
         if (begin < 0) begin = t;
         worst = std::max(worst, deep);
       } else if (begin >= 0) {
@@ -170,10 +200,12 @@ Verdict test_interpenetration(const Context& context) {
     }
     for (Size b = a + 1; b < context.paths.size(); ++b) {
       const Path& other = context.paths[b];
+      if (!other.rigid || other.attached) continue;
       double deepest = 0;
       int frame = -1;
       for (int t = 0; t < context.frames; ++t) {
         if (!path.seen[static_cast<Size>(t)] || !other.seen[static_cast<Size>(t)]) continue;
+        if (!round_body(path, t) || !round_body(other, t)) continue;
         const double depth = path.radius + other.radius - length(path.at[static_cast<Size>(t)] - other.at[static_cast<Size>(t)]);
         const double share = (depth - 0.8) / std::min(path.radius, other.radius);
         if (share > 0.15 && frame < 0) frame = t;
@@ -184,8 +216,5 @@ Verdict test_interpenetration(const Context& context) {
   }
   return out;
 }
-
-// A fluid: one colour whose shape keeps changing. Its visible area must not grow where none comes in from outside.
-Verdict test_volume(const Context&) { return {}; }
 
 }  // namespace orrery::laws

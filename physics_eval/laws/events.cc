@@ -45,7 +45,17 @@ Innovations innovations(const Path& path) {
       const Observation& o = path.track->frames[static_cast<Size>(k)];
       if (o.merged) sigma = std::max(sigma, o.sigma);
     }
+    // Where the motion is fast but smooth the neighbours differ as well.
+    double lively = 0;
+    for (const int k : {t - 3, t - 2, t + 2, t + 3}) {
+      if (k < 1 || k > n - 2 || !out.ok[static_cast<Size>(k)]) continue;
+      lively = std::max(lively, length(second_difference(path, k) - usual));
+    }
+    const double own = length(out.value[static_cast<Size>(t)]);
     out.limit[static_cast<Size>(t)] = std::max(0.3, 7 * 2.45 * sigma);
+    // … but shaking is lively too: then it is no smaller than its neighbours and changes its direction each frame.
+    const Vec next = t + 2 < n && out.ok[static_cast<Size>(t) + 1] ? second_difference(path, t + 1) - usual : Vec{};
+    if (lively > 0.5 * own && dot(next, out.value[static_cast<Size>(t)]) > -0.2 * own * own) out.limit[static_cast<Size>(t)] = 1e9;
   }
   return out;
 }
@@ -82,8 +92,7 @@ void explain(Event& event, const Path& path, std::span<const Path> paths, const 
     if (static_cast<int>(j) == event.body) continue;
     for (int t = event.frame - 2; t <= event.frame + 1; ++t) {
       if (!usable(path, t) || t < 0 || t >= paths[j].frames() || !paths[j].seen[static_cast<Size>(t)]) continue;
-      const Vec apart = paths[j].at[static_cast<Size>(t)] - path.at[static_cast<Size>(t)];
-      const double surface = length(apart) - path.radius - paths[j].radius;
+      const double surface = surface_gap(path, paths[j], t);
       if (surface > reach + 1 || surface > closest) continue;
       closest = surface;
       event.other = static_cast<int>(j);

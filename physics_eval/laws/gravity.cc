@@ -44,7 +44,7 @@ bool still(const Path& path, int first) {
 std::vector<Flight> find_flights(const Context& context, Size body) {
   const Path& path = context.paths[body];
   std::vector<Flight> out;
-  if (!path.moves() || context.swings[body]) return out;
+  if (!path.moves() || path.attached || context.swings[body]) return out;
   const std::vector<char>& free = context.free[body];
   for (int first = 0; first + kWindow <= context.frames; ++first) {
     bool usable = true;
@@ -62,13 +62,40 @@ std::vector<Flight> find_flights(const Context& context, Size body) {
   return out;
 }
 
+double limit(const Flight& flight, Vec usual) { return std::max({5 * flight.sigma, 0.12 * length(usual), 0.025}); }
+
 Vec median_acceleration(const std::vector<Flight>& flights) {
   std::vector<double> x, y;
   for (const Flight& f : flights) x.push_back(f.acceleration.x), y.push_back(f.acceleration.y);
   return {median(std::move(x)), median(std::move(y))};
 }
 
-double limit(const Flight& flight, Vec usual) { return std::max({5 * flight.sigma, 0.12 * length(usual), 0.025}); }
+
+// The acceleration that most flights share: the median of the largest group that agrees within its noise.
+Vec common_acceleration(const std::vector<Flight>& all) {
+  std::vector<Flight> best;
+  for (const Flight& centre : all) {
+    std::vector<Flight> group;
+    for (const Flight& f : all) {
+      if (length(f.acceleration - centre.acceleration) < limit(f, centre.acceleration)) group.push_back(f);
+    }
+    if (group.size() > best.size()) best = std::move(group);
+  }
+  return median_acceleration(best);
+}
+
+// A broken law shows another, steady acceleration; an orbit shows all kinds.
+bool is_plateau(const std::vector<Flight>& flights, Size begin, Size end) {
+  // Leave the stretches that straddle the change out where there are enough others.
+  const Size n = end - begin, skip = n > 2 * kWindow ? kWindow - 1 : n / 3;
+  std::vector<Flight> inner;
+  for (Size k = begin == 0 ? begin : begin + skip; k < (begin == 0 && end < flights.size() ? end - skip : end); ++k) inner.push_back(flights[k]);
+  if (inner.size() < 2) return false;
+  const Vec level = median_acceleration(inner);
+  Size near = 0;
+  for (const Flight& f : inner) near += length(f.acceleration - level) < limit(f, level);
+  return near * 10 >= inner.size() * 7;
+}
 
 // Longest run of flights that deviate from the usual acceleration; the frame at which the change happens.
 void test_constancy(const std::vector<Flight>& flights, Vec usual, const Path& path, Verdict& out) {
@@ -84,7 +111,7 @@ void test_constancy(const std::vector<Flight>& flights, Vec usual, const Path& p
     // A stretch that straddles the change is bent; the middle of the first straddling stretches is where it lies.
     const bool at_start = i == 0 && end < flights.size();
     const int frame = at_start ? flights[end - 1].first + kWindow / 2 : flights[i].first + kWindow / 2;
-    if (sizes.size() >= 3) {
+    if (sizes.size() >= 3 && is_plateau(flights, i, end)) {
       std::sort(sizes.begin(), sizes.end());
       out.add(frame, at_start ? frame : flights[end - 1].first + kWindow, sizes[sizes.size() * 2 / 3], {path.track->id},
               say("body %d falls with another acceleration than before", path.track->id));
@@ -134,7 +161,7 @@ std::vector<std::vector<Flight>> all_flights(const Context& context, std::vector
 Vec find_free_fall(const Context& context) {
   std::vector<Flight> all;
   all_flights(context, all);
-  return all.size() < 3 ? Vec{} : median_acceleration(all);
+  return all.size() < 3 ? Vec{} : common_acceleration(all);
 }
 
 Verdict test_gravity(const Context& context) {
@@ -142,8 +169,11 @@ Verdict test_gravity(const Context& context) {
   std::vector<Flight> all;
   const std::vector<std::vector<Flight>> by_body = all_flights(context, all);
   if (all.size() < 3) return out;
+  const Vec usual = common_acceleration(all);
+  Size near = 0;
+  for (const Flight& f : all) near += length(f.acceleration - usual) < limit(f, usual);
+  if (near * 10 < all.size() * 3) return out;  // no acceleration that things have in common
   out.applies = true;
-  const Vec usual = median_acceleration(all);
   double sigma = 0;
   for (const Flight& f : all) sigma += f.sigma;
   sigma /= static_cast<double>(all.size());

@@ -78,7 +78,7 @@ void test_hanging(const Context& context, Verdict& out) {
   for (Size b = 0; b < context.paths.size(); ++b) {
     const Path& path = context.paths[b];
     const double g = length(context.free_fall);
-    if (!path.moves() || context.swings[b] || g < 0.04) continue;
+    if (!path.moves() || context.swings[b] || path.attached || g < 0.04) continue;
     int still = 0;
     for (int t = 1; t < context.frames; ++t) {
       const Size i = static_cast<Size>(t);
@@ -89,6 +89,71 @@ void test_hanging(const Context& context, Verdict& out) {
         out.add(t - still, t, std::min(3.0, 0.5 * g * still * still / std::max(0.8, 10 * path.noise)), {path.track->id},
                 say("body %d hangs still in the air for %d frames", path.track->id, still));
       }
+    }
+  }
+}
+
+// From one frame on to the end nothing moves at all, though something was moving at speed.
+void test_frozen(const Context& context, Verdict& out) {
+  int last = 0;
+  double speed = 0, faster = 0;
+  for (int t = 1; t < context.frames; ++t) {
+    double most = 0;
+    for (const Path& path : context.paths) {
+      const Size i = static_cast<Size>(t);
+      if (path.seen[i] && path.seen[i - 1] && path.count > 4) most = std::max(most, length(path.at[i] - path.at[i - 1]) - 0.02 - 2 * path.noise);
+    }
+    if (most > 0) last = t, speed = most;
+  }
+  if (last + 5 >= context.frames || last < 3) return;
+  for (const Path& path : context.paths) {
+    const Size i = static_cast<Size>(last);
+    if (path.seen[i] && path.seen[i - 1] && path.seen[i - 2] && path.seen[i + 1] && path.seen[i + 3]) faster = std::max(faster, std::min(length(path.at[i] - path.at[i - 1]), length(path.at[i - 1] - path.at[i - 2])));
+  }
+  out.add(last + 1, context.frames - 1, std::min(3.5, std::min(speed, faster) / 0.2), {}, say("everything stands still from frame %d on", last + 1));
+}
+
+// Shaking: third differences are large most of the time in some stretch, not only where something bumps.
+void test_shaking(const Context& context, Verdict& out) {
+  constexpr int kStretch = 9;
+  for (const Path& path : context.paths) {
+    if (!path.moves()) continue;
+    double most = 0;
+    int frame = -1;
+    for (int first = 0; first + kStretch + 3 <= context.frames; ++first) {
+      std::vector<double> size;
+      for (int t = first; t < first + kStretch; ++t) {
+        const Size i = static_cast<Size>(t);
+        if (!path.clean[i] || !path.clean[i + 1] || !path.clean[i + 2] || !path.clean[i + 3]) continue;
+        size.push_back(length(path.at[i + 3] - path.at[i + 2] * 3 + path.at[i + 1] * 3 - path.at[i]));
+      }
+      if (size.size() < 7) continue;
+      const double here = median(std::move(size)) / std::max(0.03 * context.tracks->height, 4 * std::min(path.noise, 0.4));
+      if (frame < 0 && here > 0.8) frame = first + kStretch / 2;
+      most = std::max(most, here);
+    }
+    if (frame >= 0) out.add(frame, frame + kStretch, most, {path.track->id}, say("body %d is shaken", path.track->id));
+  }
+}
+
+// A body at speed stands still from one frame to the next, with nothing in its way.
+void test_stops(const Context& context, Verdict& out) {
+  for (Size b = 0; b < context.paths.size(); ++b) {
+    const Path& path = context.paths[b];
+    if (!path.moves()) continue;
+    for (int t = 2; t + 6 < context.frames; ++t) {
+      const Size i = static_cast<Size>(t);
+      bool still = path.seen[i] && path.seen[i - 1] && path.seen[i - 2];
+      for (Size k = 1; still && k <= 6; ++k) still = path.seen[i + k] && length(path.at[i + k] - path.at[i]) < 0.1;
+      if (!still) continue;
+      const Vec step = path.at[i] - path.at[i - 1];
+      const double speed = std::min(length(step), length(path.at[i - 1] - path.at[i - 2]));
+      if (speed < 0.2) continue;
+      bool blocked = context.solids.gap(path.at[i], path.radius, step * (1 / length(step)), 2 + speed) < 1.5 + speed;
+      for (Size j = 0; j < context.paths.size(); ++j) blocked = blocked || (j != b && touching(path, context.paths[j], t, 2));
+      if (blocked) continue;
+      out.add(t, t, std::min(3.5, speed / 0.3), {path.track->id}, say("body %d stops dead, nothing in its way", path.track->id));
+      break;
     }
   }
 }
@@ -120,11 +185,15 @@ Verdict test_inertia(const Context& context) {
       continue;
     }
     const bool stops = still_after(path, event.frame);
+    if (path.attached && !stops) continue;  // what holds it can pull
     out.add(event.frame, event.frame, length(event.change) / std::max(stops ? 0.4 : 0.6, (stops ? 10 : 14) * event.sigma), {path.track->id},
             stops ? say("body %d stops dead, nothing touches it", path.track->id)
                   : say("body %d changes its velocity by %.2f px a frame, nothing touches it", path.track->id, length(event.change)));
   }
   test_hanging(context, out);
+  test_frozen(context, out);
+  test_shaking(context, out);
+  test_stops(context, out);
   return out;
 }
 

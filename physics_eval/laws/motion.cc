@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "physics_eval/track/colour.h"
+
 namespace orrery::laws {
 
 namespace {
@@ -77,8 +79,52 @@ Vec Fit::velocity(double frame) const {
   return sum;
 }
 
+namespace {
+
+// The median step of the logarithm of the area from frame to frame.
+bool keeps_area(const Path& path) {
+  std::vector<double> steps;
+  double last = 0;
+  for (int t = 0; t < path.frames(); ++t) {
+    if (!path.clean[static_cast<Size>(t)]) continue;
+    const double here = std::log(std::max(1.0, path.track->frames[static_cast<Size>(t)].area));
+    if (last > 0) steps.push_back(std::abs(here - last));
+    last = here;
+  }
+  if (steps.size() < 3) return false;
+  const auto at = [&](double share) {
+    const auto place = steps.begin() + static_cast<std::ptrdiff_t>(share * static_cast<double>(steps.size() - 1));
+    std::nth_element(steps.begin(), place, steps.end());
+    return *place;
+  };
+  // Few frames tell little: then only what is clearly soft counts as soft.
+  const double usual = (0.015 + 0.12 / std::max(2.0, path.radius)) * (steps.size() < 12 ? 2 : 1);
+  return at(0.5) < usual && at(0.85) < 3 * usual;
+}
+
+bool held_by_line(const Path& path, const std::vector<std::vector<LineRun>>& lines) {
+  int held = 0;
+  for (int t = 0; t < path.frames() && static_cast<Size>(t) < lines.size(); ++t) {
+    if (!path.clean[static_cast<Size>(t)]) continue;
+    const Vec p = path.at[static_cast<Size>(t)];
+    for (const LineRun& run : lines[static_cast<Size>(t)]) {
+      const double dx = p.x - std::clamp(p.x, static_cast<double>(run.x0), static_cast<double>(run.x1)), dy = p.y - run.y - 0.5;
+      if (std::hypot(dx, dy) < path.radius + 2.5) {
+        ++held;
+        break;
+      }
+    }
+  }
+  return held * 10 > path.count * 6;
+}
+
+}  // namespace
+
 std::vector<Path> make_paths(const Tracks& tracks) {
   std::vector<Path> out;
+  Size with_lines = 0;
+  for (const auto& lines : tracks.lines) with_lines += !lines.empty();
+  const bool lined = with_lines * 2 > tracks.lines.size();
   for (const Track& track : tracks.tracks) {
     Path path;
     path.track = &track;
@@ -90,7 +136,18 @@ std::vector<Path> make_paths(const Tracks& tracks) {
       path.count += path.clean.back();
     }
     path.noise = path_noise(path);
+    path.rigid = keeps_area(path);
+    path.attached = held_by_line(path, tracks.lines);
+    if (lined && track.colour_word == "grey") path.rigid = false;  // a thick part of what holds bodies
     out.push_back(std::move(path));
+  }
+  // Drops of a fluid, even where they keep their size for a while.
+  const double picture = static_cast<double>(tracks.width) * tracks.height;
+  for (const Path& fluid : out) {
+    if (fluid.rigid || fluid.track->area < 0.015 * picture) continue;
+    for (Path& drop : out) {
+      if (tracking::colour_distance(drop.track->colour, fluid.track->colour) < 0.15) drop.rigid = false;
+    }
   }
   return out;
 }
@@ -161,6 +218,18 @@ Solids::Solids(const Tracks& tracks, std::span<const Path> paths) : width_(track
       open(n[0], n[1]);
     }
   }
+  open_coloured(picture);
+}
+
+// Water at rest is part of the background and no obstacle: fixed things are grey enough.
+void Solids::open_coloured(const Frame& picture) {
+  for (int y = 0; y < height_; ++y) {
+    for (int x = 0; x < width_; ++x) {
+      const std::uint8_t* p = picture.at(x, y);
+      const tracking::Chroma c = tracking::chroma(p[0], p[1], p[2]);
+      if (c.u * c.u + c.v * c.v > 0.35 * 0.35) solid_[static_cast<Size>(y * width_ + x)] = 0;
+    }
+  }
 }
 
 bool Solids::solid(double x, double y) const {
@@ -190,10 +259,55 @@ double Solids::overlap(Vec centre, double radius) const {
   return static_cast<double>(inside) / total;
 }
 
+namespace {
+
+struct Capsule {
+  Vec a, b;
+  double radius;
+};
+
+Capsule capsule_of(const Path& path, int frame) {
+  const Size t = static_cast<Size>(frame);
+  const Observation& o = path.track->frames[t];
+  const double half = (o.xx + o.yy) / 2, spread = std::hypot((o.xx - o.yy) / 2, o.xy);
+  const double grow = path.rigid ? 3 : 5;
+  const double length_half = std::sqrt(grow * (half + spread)), width_half = std::sqrt(grow * std::max(0.05, half - spread));
+  if (path.rigid && length_half < 1.35 * width_half) return {path.at[t], path.at[t], path.radius};
+  const double angle = 0.5 * std::atan2(2 * o.xy, o.xx - o.yy), reach = length_half - width_half;
+  const Vec along{std::cos(angle) * reach, std::sin(angle) * reach};
+  return {path.at[t] - along, path.at[t] + along, width_half};
+}
+
+double to_segment(Vec p, Vec a, Vec b) {
+  const Vec d = b - a;
+  const double square = dot(d, d), at = square > 0 ? std::clamp(dot(p - a, d) / square, 0.0, 1.0) : 0.0;
+  return length(p - (a + d * at));
+}
+
+double cross(Vec a, Vec b) { return a.x * b.y - a.y * b.x; }
+
+double between(const Capsule& p, const Capsule& q) {
+  const double s1 = cross(p.b - p.a, q.a - p.a), s2 = cross(p.b - p.a, q.b - p.a);
+  const double s3 = cross(q.b - q.a, p.a - q.a), s4 = cross(q.b - q.a, p.b - q.a);
+  if (s1 * s2 < 0 && s3 * s4 < 0) return 0;
+  return std::min({to_segment(p.a, q.a, q.b), to_segment(p.b, q.a, q.b), to_segment(q.a, p.a, p.b), to_segment(q.b, p.a, p.b)});
+}
+
+}  // namespace
+
+double surface_gap(const Path& a, const Path& b, int frame) {
+  const Capsule p = capsule_of(a, frame), q = capsule_of(b, frame);
+  return between(p, q) - p.radius - q.radius;
+}
+
+double surface_gap(Vec point, const Path& b, int frame) {
+  const Capsule q = capsule_of(b, frame);
+  return to_segment(point, q.a, q.b) - q.radius;
+}
+
 bool touching(const Path& a, const Path& b, int frame, double slack) {
   const Size t = static_cast<Size>(frame);
-  if (!a.seen[t] || !b.seen[t]) return false;
-  return length(a.at[t] - b.at[t]) < a.radius + b.radius + slack;
+  return a.seen[t] && b.seen[t] && surface_gap(a, b, frame) < slack;
 }
 
 }  // namespace orrery::laws

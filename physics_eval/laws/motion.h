@@ -43,9 +43,14 @@ struct Path {
   double noise = 0.03;
   /// Frames in which it is `clean`.
   int count = 0;
+  /// Keeps its area from frame to frame but for a few steps; a fluid, a spring or a scrap of picture does not.
+  bool rigid = true;
+  /// Held by a rod, a string or a spring in most frames.
+  bool attached = false;
 
   int frames() const { return static_cast<int>(at.size()); }
-  bool moves() const { return track->moves; }
+  /// A body whose motion the laws are about.
+  bool moves() const { return track->moves && rigid; }
 };
 
 std::vector<Path> make_paths(const Tracks& tracks);
@@ -66,6 +71,8 @@ class Solids {
   double overlap(Vec centre, double radius) const;
 
  private:
+  void open_coloured(const Frame& picture);
+
   int width_, height_;
   std::vector<char> solid_;
 };
@@ -92,7 +99,12 @@ struct Event {
 
 std::vector<Event> find_events(std::span<const Path> paths, const Solids& solids);
 
-/// Bodies whose surfaces are within `slack` pixels of each other in the frame (discs of their areas).
+/// Distance of the surfaces of two bodies in a frame that shows both, pixels; negative where they overlap. A body counts
+/// as a capsule with its second moments: a disc, or a rod with round ends. Something soft counts as its bounding ellipse.
+double surface_gap(const Path& a, const Path& b, int frame);
+/// The same for a point.
+double surface_gap(Vec point, const Path& b, int frame);
+/// Both are seen and their surfaces are within `slack` pixels.
 bool touching(const Path& a, const Path& b, int frame, double slack);
 
 double median(std::vector<double> values);

@@ -106,6 +106,17 @@ Law fit_law(const Motion& m, const std::vector<double>& f, bool constant) {
   return law;
 }
 
+// The law holds in a good part of the clip: else it is another kind of motion.
+bool mostly_explained(const Motion& m, const Law& law, const std::vector<double>& f) {
+  double usual = 0;
+  for (const double v : f) usual += law.force * law.force * v * v;
+  usual = std::sqrt(usual / static_cast<double>(f.size()));
+  const double limit = std::max(3 * m.noise_a, 0.15 * usual);
+  int run = 0, longest = 0;
+  for (const double r : law.residual) run = std::abs(r) < limit ? run + 1 : 0, longest = std::max(longest, run);
+  return longest >= 7;
+}
+
 // Findings where the residual, averaged over five frames, is beyond noise and a share of the usual acceleration.
 void test_residual(const Motion& m, const Law& law, const std::vector<double>& f, int id, Verdict& out) {
   double usual = 0;
@@ -147,8 +158,11 @@ void test_energy(const Motion& m, const std::vector<double>& potential, int id, 
   out.add(frame, frame + 3, rise / depth / 0.16, {id}, say("body %d swings ever higher: energy up by %.0f%%", id, 100 * rise / depth));
 }
 
+// Pushed by something, or one of several that hang together: no simple swing.
 bool eventful(const Context& context, Size body) {
-  int count = 0;
+  int count = 0, held = 0;
+  for (const Path& path : context.paths) held += path.rigid && path.attached;
+  if (held > 1) return true;
   for (const Event& event : context.events) count += event.body == static_cast<int>(body) && (event.on_solid || event.other >= 0);
   return count > 0;
 }
@@ -183,6 +197,7 @@ bool test_pendulum(const Context& context, const Path& path, Verdict& out) {
   double explained = 0, total = 0;
   for (Size i = 0; i < m.a.size(); ++i) total += std::abs(m.a[i]), explained += std::min(std::abs(m.a[i]), std::abs(law.residual[i]));
   if (total < 6 * m.noise_a * static_cast<double>(m.a.size()) || law.force <= 0 || explained > 0.75 * total) return false;
+  if (!mostly_explained(m, law, force)) return false;
   out.applies = true;
   for (const double s : m.s) potential.push_back(-law.force * std::cos(s));
   test_residual(m, law, force, path.track->id, out);
@@ -219,6 +234,7 @@ bool test_spring(const Context& context, const Path& path, Verdict& out) {
     total += std::abs(m.a[i] - mean_a), explained += std::min(std::abs(m.a[i] - mean_a), std::abs(law.residual[i]));
   }
   if (total < 6 * m.noise_a * static_cast<double>(m.a.size()) || law.force <= 0 || explained > 0.6 * total) return false;
+  if (!mostly_explained(m, law, force)) return false;
   out.applies = true;
   for (const double v : m.s) potential.push_back(0.5 * law.force * v * v - law.constant * v);
   test_residual(m, law, force, path.track->id, out);

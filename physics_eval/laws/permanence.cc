@@ -18,7 +18,7 @@ bool could_hide(const Context& context, Size body, Vec place, int frame) {
     if (j == body) continue;
     for (int t = std::max(0, frame - 1); t <= std::min(context.frames - 1, frame + 1); ++t) {
       if (!other.seen[static_cast<Size>(t)]) continue;
-      if (length(other.at[static_cast<Size>(t)] - place) < other.radius + context.paths[body].radius + 2) return true;
+      if (surface_gap(place, other, t) < context.paths[body].radius + 2) return true;
     }
   }
   return false;
@@ -36,6 +36,26 @@ Vec speed_near(const Path& path, int frame, int way) {
 
 // How sure a sighting is one of a body: seen often, and large.
 double weight(const Path& path) { return std::min({1.0, path.count / 5.0, path.track->area / 12}); }
+
+// Another body of its colour comes into or goes out of sight next to it about then: the two were taken for one.
+bool mixed_up(const Context& context, Size body, int frame) {
+  const Path& path = context.paths[body];
+  for (Size j = 0; j < context.paths.size(); ++j) {
+    const Path& other = context.paths[j];
+    if (j == body || tracking::colour_distance(path.track->colour, other.track->colour) > 0.25) continue;
+    for (int t = std::max(1, frame - 2); t <= std::min(context.frames - 1, frame + 2); ++t) {
+      const Size i = static_cast<Size>(t);
+      const bool toggles = other.clean[i] != other.clean[i - 1];
+      const int shown = other.seen[i] ? t : t - 1;
+      const int mine = path.seen[i] ? t : t - 1;
+      if (toggles && other.seen[static_cast<Size>(shown)] && path.seen[static_cast<Size>(mine)] &&
+          surface_gap(path.at[static_cast<Size>(mine)], other, shown) < 2.5 * path.radius + 4) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
 
 void test_ends(const Context& context, Size body, Verdict& out) {
   const Path& path = context.paths[body];
@@ -78,7 +98,7 @@ void test_gaps(const Context& context, Size body, Verdict& out) {
 Verdict test_permanence(const Context& context) {
   Verdict out;
   for (Size b = 0; b < context.paths.size(); ++b) {
-    if (context.paths[b].count < 3) continue;
+    if (context.paths[b].count < 3 || !context.paths[b].rigid) continue;
     out.applies = true;
     test_ends(context, b, out);
     test_gaps(context, b, out);
@@ -87,10 +107,10 @@ Verdict test_permanence(const Context& context) {
   for (const Event& event : context.events) {
     if (!event.jump) continue;
     int jumps = 0;
-    for (const Event& other : context.events) jumps += other.body == event.body && other.jump && std::abs(other.frame - event.frame) < 8;
+    for (const Event& other : context.events) jumps += other.body == event.body && !other.on_solid && other.other < 0 && std::abs(other.frame - event.frame) < 10;
     const Path& path = context.paths[static_cast<Size>(event.body)];
-    if (jumps > 2) continue;
-    out.add(event.frame, event.frame, event.peak / std::max(1.2, 14 * path.noise), {path.track->id},
+    if (jumps > 2 || mixed_up(context, static_cast<Size>(event.body), event.frame)) continue;
+    out.add(event.frame, event.frame, event.peak / std::max(2.5, 14 * path.noise), {path.track->id},
             say("body %d jumps %.1f px", path.track->id, event.peak));
   }
   return out;
@@ -109,7 +129,11 @@ Step largest_step(const std::vector<int>& frame, const std::vector<double>& valu
   std::vector<double> difference;
   for (Size i = 1; i < value.size(); ++i) difference.push_back(std::abs(value[i] - value[i - 1]));
   if (difference.size() < 5) return out;
-  out.noise = median(difference) / 0.954;  // of the difference of two normal values, over √2 · 0.6745
+  const auto high = difference.begin() + static_cast<std::ptrdiff_t>(difference.size() * 85 / 100);
+  const double usual = median(difference);
+  std::nth_element(difference.begin(), high, difference.end());
+  // Of the difference of two normal values: √2 · 0.6745 at the median, √2 · 1.44 at 85% (where half may stand still).
+  out.noise = std::max(usual / 0.954, 0.7 * *high / 2.04);
   for (Size i = 3; i + 3 <= value.size(); ++i) {
     const Size from = i < 5 ? 0 : i - 5, to = std::min(value.size(), i + 5);
     const double before = median({value.begin() + static_cast<std::ptrdiff_t>(from), value.begin() + static_cast<std::ptrdiff_t>(i)});
@@ -144,24 +168,50 @@ double spread(const Observation& o) { return std::log(6.2831853 * (o.xx + o.yy) 
 
 }  // namespace
 
+namespace {
+
+// Among others of its colour from which it is hardly apart: what is counted to which is then a guess.
+bool beside_like(const Context& context, Size body) {
+  int close = 0;
+  for (Size j = 0; j < context.paths.size(); ++j) {
+    if (j == body || tracking::colour_distance(context.paths[body].track->colour, context.paths[j].track->colour) > 0.25) continue;
+    for (int t = 0; t < context.frames; ++t) close += touching(context.paths[body], context.paths[j], t, 3);
+  }
+  return close > 2;
+}
+
+// Bodies that touch share mixed pixels: their outlines are not sure to a tenth of a pixel.
+bool beside(const Context& context, Size body, int frame) {
+  for (Size j = 0; j < context.paths.size(); ++j) {
+    for (int t = std::max(0, frame - 2); j != body && t <= std::min(context.frames - 1, frame + 2); ++t) {
+      if (touching(context.paths[body], context.paths[j], t, 2)) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
 Verdict test_rigidity(const Context& context) {
   Verdict out;
-  for (const Path& path : context.paths) {
-    if (path.count < 8) continue;
+  for (Size b = 0; b < context.paths.size(); ++b) {
+    const Path& path = context.paths[b];
+    if (path.count < 8 || !path.rigid) continue;
     out.applies = true;
     const double pixel = 1 / std::max(2.0, path.radius);  // a tenth of a pixel of the outline
+    const bool alone = !beside_like(context, b);
     const Step area = step_of(path, [](const Observation& o) { return std::log(std::max(1.0, o.area)); });
-    if (area.frame >= 0) {
-      out.add(area.frame, area.frame, std::abs(area.size) / std::max(0.05 + 0.3 * pixel, 7 * area.noise), {path.track->id},
+    if (area.frame >= 0 && alone && !mixed_up(context, b, area.frame)) {
+      out.add(area.frame, area.frame, std::abs(area.size) / std::max(0.1 + 0.5 * pixel, 7 * area.noise), {path.track->id},
               say("body %d changes its area by %+.0f%%", path.track->id, 100 * (std::exp(area.size) - 1)));
     }
     const Step shape = step_of(path, spread);
-    if (shape.frame >= 0) {
+    if (shape.frame >= 0 && alone && !beside(context, b, shape.frame)) {
       out.add(shape.frame, shape.frame, std::abs(shape.size) / std::max(0.008 + 0.035 * pixel, 7 * shape.noise), {path.track->id},
               say("body %d changes its shape (spread %+.0f%%)", path.track->id, 100 * shape.size));
     }
     const Step longer = step_of(path, elongation);
-    if (longer.frame >= 0) {
+    if (longer.frame >= 0 && alone && !beside(context, b, longer.frame)) {
       out.add(longer.frame, longer.frame, std::abs(longer.size) / std::max(0.05 + 0.2 * pixel, 8 * longer.noise), {path.track->id},
               say("body %d changes its shape (length to width %+.0f%%)", path.track->id, 100 * longer.size));
     }
@@ -171,8 +221,9 @@ Verdict test_rigidity(const Context& context) {
 
 Verdict test_colour(const Context& context) {
   Verdict out;
-  for (const Path& path : context.paths) {
-    if (path.count < 8) continue;
+  for (Size b = 0; b < context.paths.size(); ++b) {
+    const Path& path = context.paths[b];
+    if (path.count < 8 || !path.rigid) continue;
     out.applies = true;
     const auto part = [](const Observation& o, int which) {
       const tracking::Chroma c = tracking::chroma(o.colour);
@@ -183,7 +234,7 @@ Verdict test_colour(const Context& context) {
       const Step step = step_of(path, [&](const Observation& o) { return part(o, which); });
       if (step.frame >= 0 && std::abs(step.size) > std::abs(worst.size)) worst = step;
     }
-    if (worst.frame < 0) continue;
+    if (worst.frame < 0 || mixed_up(context, b, worst.frame)) continue;
     out.add(worst.frame, worst.frame, std::abs(worst.size) / std::max(0.1, 7 * worst.noise), {path.track->id},
             say("body %d changes its colour", path.track->id));
   }

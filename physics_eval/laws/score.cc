@@ -44,16 +44,16 @@ struct Row {
 
 // In the order in which an equally severe violation is named.
 constexpr std::array<Row, 11> kLaws{{{"permanence", test_permanence, 1},
-                                     {"rigidity", test_rigidity, 1},
+                                     {"rigidity", test_rigidity, 1.3},
                                      {"colour", test_colour, 1},
                                      {"time", test_time, 1},
+                                     {"inertia", test_inertia, 1.15},
                                      {"interpenetration", test_interpenetration, 1},
                                      {"gravity", test_gravity, 1},
                                      {"oscillation", test_oscillation, 1},
-                                     {"bounce", test_bounce, 1},
-                                     {"momentum", test_momentum, 1},
-                                     {"inertia", test_inertia, 1},
-                                     {"volume", test_volume, 1}}};
+                                     {"bounce", test_bounce, 1.4},
+                                     {"momentum", test_momentum, 1.2},
+                                     {"volume", test_volume, 5.5}}};
 
 double to_score(double severity) { return 1 / (1 + severity * severity * severity * severity); }
 

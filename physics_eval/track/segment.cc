@@ -246,6 +246,20 @@ bool is_greyish(const Region& region, const Frame& frame) {
   return c.u * c.u + c.v * c.v < 0.25 * 0.25;
 }
 
+// What `all` has beyond `kept`, as runs; both in raster order.
+void add_difference(const std::vector<Run>& all, const std::vector<Run>& kept, std::vector<LineRun>& out) {
+  Size k = 0;
+  for (const Run& run : all) {
+    int x = run.x0;
+    while (k < kept.size() && (kept[k].y < run.y || (kept[k].y == run.y && kept[k].x1 <= run.x0))) ++k;
+    for (Size j = k; j < kept.size() && kept[j].y == run.y && kept[j].x0 < run.x1; ++j) {
+      if (kept[j].x0 > x + 1) out.push_back({run.y, x, kept[j].x0});  // a single pixel is the outline's roughness
+      x = kept[j].x1;
+    }
+    if (run.x1 > x + 1) out.push_back({run.y, x, run.x1});
+  }
+}
+
 // Measures the runs. scratch is zero, of the picture's size, and left zero; mask: the frame's foreground (a pixel on its
 // edge is mixed with the background, one on the edge to another body is not).
 Segment measure(std::vector<Run> runs, const Frame& frame, const Background& background,
@@ -403,30 +417,33 @@ std::vector<PaletteColour> find_palette(std::span<const Frame> frames, const Bac
   return palette;
 }
 
-std::vector<Segment> find_segments(const Frame& frame, const Background& background, const std::vector<PaletteColour>& palette,
-                                   double smallest_area, double* foreground) {
+FrameContent find_segments(const Frame& frame, const Background& background, const std::vector<PaletteColour>& palette,
+                           double smallest_area) {
   const int width = frame.width(), height = frame.height();
   const std::vector<std::uint8_t> mask = foreground_mask(frame, background);
   std::vector<std::uint8_t> label = label_pixels(frame, mask, palette);
   absorb_enclosed(label, width, height);
   absorb_enclosed(label, width, height);
-  std::vector<Segment> out;
+  FrameContent out;
   std::vector<std::uint8_t> scratch(mask.size(), 0);
   std::int64_t covered = 0;
   for (const std::uint8_t m : mask) covered += m;
-  if (foreground) *foreground = static_cast<double>(covered) / static_cast<double>(mask.size());
+  out.foreground = static_cast<double>(covered) / static_cast<double>(mask.size());
   for (Region& region : find_regions(label, width, height)) {
     if (region.pixels < smallest_area) continue;
     const int name = region.label;
     std::vector<Run> thick = thick_part(region);
+    if (thick.empty() && is_greyish(region, frame)) {  // a rod, a string, a spring
+      for (const Run& run : region.runs) out.lines.push_back({run.y, run.x0, run.x1});
+      continue;
+    }
     if (!thick.empty()) {
+      add_difference(region.runs, thick, out.lines);
       region.runs = std::move(thick);
-    } else if (is_greyish(region, frame)) {
-      continue;  // a rod, a string, a spring
     }
     Segment segment = measure(std::move(region.runs), frame, background, &mask, scratch);
     segment.label = name;
-    if (segment.area >= smallest_area) out.push_back(std::move(segment));
+    if (segment.area >= smallest_area) out.segments.push_back(std::move(segment));
   }
   return out;
 }

@@ -35,9 +35,18 @@ struct PaletteColour {
 /// The colours of the clip's bodies, most common first (at most 14).
 std::vector<PaletteColour> find_palette(std::span<const Frame> frames, const Background& background);
 
-/// Segments of one frame, at least `smallest_area` large. `foreground`: share of the picture that differs.
-std::vector<Segment> find_segments(const Frame& frame, const Background& background, const std::vector<PaletteColour>& palette,
-                                   double smallest_area, double* foreground);
+/// What is in one frame.
+struct FrameContent {
+  std::vector<Segment> segments;
+  /// Rods, strings and springs.
+  std::vector<LineRun> lines;
+  /// Share of the picture that differs from the background.
+  double foreground = 0;
+};
+
+/// Segments of one frame, at least `smallest_area` large.
+FrameContent find_segments(const Frame& frame, const Background& background, const std::vector<PaletteColour>& palette,
+                           double smallest_area);
 
 /// Splits a segment among bodies of known centre and radius (power diagram), nearest power wins; one segment a body,
 /// empty (area 0) where none of the pixels fell to it.

@@ -98,10 +98,14 @@ Tracks track(std::span<const Frame> frames, double fps, const TrackOptions& opti
   const std::vector<tracking::PaletteColour> palette = tracking::find_palette(frames, background);
   std::vector<std::vector<tracking::Segment>> segments(frames.size());
   out.foreground.resize(frames.size());
+  out.lines.resize(frames.size());
   parallel_for(static_cast<std::int64_t>(frames.size()), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t) {
       const Size i = static_cast<Size>(t);
-      segments[i] = tracking::find_segments(frames[i], background, palette, options.smallest_area, &out.foreground[i]);
+      tracking::FrameContent content = tracking::find_segments(frames[i], background, palette, options.smallest_area);
+      segments[i] = std::move(content.segments);
+      out.lines[i] = std::move(content.lines);
+      out.foreground[i] = content.foreground;
     }
   });
   out.reason = why_not(out);

@@ -70,6 +70,11 @@ struct TrackOptions {
   double smallest_area = 6;
 };
 
+/// Pixels [x0, x1) of row y that belong to a rod, a string or a spring.
+struct LineRun {
+  int y, x0, x1;
+};
+
 /// What was tracked, or the reason why nothing could be.
 struct Tracks {
   int width = 0, height = 0;
@@ -79,6 +84,8 @@ struct Tracks {
   Frame background;
   /// Standard deviation of the background's pixels, grey levels a channel.
   double noise = 0;
+  /// Thin moving things that are no bodies, a frame.
+  std::vector<std::vector<LineRun>> lines;
   /// Share of the picture's pixels that differ from the background, a frame.
   std::vector<double> foreground;
   /// Empty, or why the clip cannot be tracked ("the whole picture changes: a moving camera or a cut").
