@@ -25,6 +25,10 @@ struct CommonOptions {
 
 void add_info(CLI::App& app, CommonOptions& common);
 void add_data(CLI::App& app, CommonOptions& common);
+void add_encode(CLI::App& app, CommonOptions& common);
+void add_decode(CLI::App& app, CommonOptions& common);
+void add_generate(CLI::App& app, CommonOptions& common);
+void add_replay(CLI::App& app, CommonOptions& common);
 void add_simulate(CLI::App& app, CommonOptions& common);
 void add_score(CLI::App& app, CommonOptions& common);
 void add_train(CLI::App& app, CommonOptions& common);

@@ -36,6 +36,10 @@ int main(int argc, char** argv) {
   app.add_flag("-q,--quiet", common.quiet, "No progress");
   app.add_flag("-v,--verbose", common.verbose, "Log what happens");
   app.parse_complete_callback([&common] { apply(common); });
+  add_generate(app, common);
+  add_replay(app, common);
+  add_encode(app, common);
+  add_decode(app, common);
   add_info(app, common);
   add_data(app, common);
   add_simulate(app, common);

@@ -1,0 +1,94 @@
+#include "apps/pipeline/rollout.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/base/error.h"
+
+namespace orrery::pipeline {
+
+namespace {
+
+// Latent frames that stay when the context is full.
+std::int64_t kept_latents(std::int64_t room) { return std::max<std::int64_t>(1, room / 2); }
+
+}  // namespace
+
+Rollout::Rollout(const LoadedModel& model, const RolloutOptions& options)
+    : model_(&model), sampler_(options.sampling, options.seed), cfg_scale_(options.cfg_scale) {
+  ORRERY_CHECK(std::isfinite(cfg_scale_) && cfg_scale_ >= 0 && cfg_scale_ <= 100, "cfg-scale is ", cfg_scale_, ", expected 0 to 100");
+  std::vector<std::int32_t> text;
+  if (!options.prompt.empty() || !options.allow_empty) text = model.encode_prompt(options.prompt);
+  streams_.push_back({model.layout().prompt(text), model.decoder().start()});
+  if (cfg_scale_ != 1) streams_.push_back({model.layout().prompt({}), model.decoder().start()});
+}
+
+std::int64_t Rollout::context_groups() const {
+  return static_cast<std::int64_t>(streams_[0].prompt.size() + groups_.size()) / model_->layout().group();
+}
+
+// Starts the sequence anew when one more latent frame would not fit.
+void Rollout::make_room() {
+  const std::int64_t group = model_->layout().group();
+  const std::int64_t room = model_->context_groups() - static_cast<std::int64_t>(streams_[0].prompt.size()) / group;
+  if (static_cast<std::int64_t>(groups_.size()) / group < room) return;
+  groups_.erase(groups_.begin(), groups_.end() - static_cast<std::ptrdiff_t>(kept_latents(room) * group));
+  for (Stream& stream : streams_) {
+    stream.state = model_->decoder().start();
+    stream.fed = 0;
+  }
+}
+
+// Feeds what each stream has not seen and returns the logits of the next token.
+std::vector<float> Rollout::logits() {
+  std::vector<float> result;
+  for (Stream& stream : streams_) {
+    std::vector<std::int32_t> ids;
+    const std::size_t prompt = stream.prompt.size();
+    if (stream.fed < prompt) ids.assign(stream.prompt.begin() + static_cast<std::ptrdiff_t>(stream.fed), stream.prompt.end());
+    const std::size_t seen = stream.fed > prompt ? stream.fed - prompt : 0;
+    ids.insert(ids.end(), groups_.begin() + static_cast<std::ptrdiff_t>(seen), groups_.end());
+    std::vector<float> part = model_->decoder().append(stream.state, ids);
+    stream.fed += ids.size();
+    tokens_ += static_cast<std::int64_t>(ids.size());
+    if (result.empty()) {
+      result = std::move(part);
+    } else {
+      const auto scale = static_cast<float>(cfg_scale_);
+      for (std::size_t i = 0; i < result.size(); ++i) result[i] = part[i] + scale * (result[i] - part[i]);
+    }
+  }
+  return result;
+}
+
+std::vector<std::int32_t> Rollout::next(const Action& action) {
+  const SequenceLayout& layout = model_->layout();
+  const VideoVocabulary& vocabulary = layout.vocabulary();
+  const auto header = vocabulary.frame_header(action);
+  make_room();
+  groups_.insert(groups_.end(), header.begin(), header.end());
+  for (std::int64_t k = 0; k < layout.cells(); ++k) {
+    // The position in the whole clip, which starting anew does not change.
+    const std::int64_t position = latents_ * layout.group() + VideoVocabulary::kHeader + k;
+    groups_.push_back(sampler_.sample(logits(), vocabulary.first_code(), vocabulary.size(), static_cast<std::uint64_t>(position)));
+  }
+  ++latents_;
+  return layout.codes_of(std::span(groups_).last(static_cast<std::size_t>(layout.cells())));
+}
+
+void Rollout::give(std::span<const std::int32_t> codes, const Action& action) {
+  const std::vector<std::int32_t> group = model_->layout().group_tokens(action, codes);
+  make_room();
+  groups_.insert(groups_.end(), group.begin(), group.end());
+  ++latents_;
+}
+
+std::int64_t planned_tokens(const LoadedModel& model, std::int64_t prompt_tokens, std::int64_t latents) {
+  const std::int64_t group = model.layout().group();
+  const std::int64_t room = model.context_groups() - prompt_tokens / group, kept = kept_latents(room);
+  const std::int64_t anew = latents > room ? (latents - room + room - kept - 1) / (room - kept) : 0;
+  // A latent frame's last code goes in with the next frame's header, so it is spared before each new start and at the end.
+  return prompt_tokens + latents * group - 1 + anew * (prompt_tokens + kept * group - 1);
+}
+
+}  // namespace orrery::pipeline

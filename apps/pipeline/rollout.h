@@ -1,0 +1,67 @@
+// Latent frames one after the other from a prompt, under a person's actions: the model's side of generation and of live play.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "apps/pipeline/loaded_model.h"
+#include "core/generate/sampler.h"
+
+namespace orrery::pipeline {
+
+struct RolloutOptions {
+  std::string prompt;
+  std::uint64_t seed = 42;
+  SamplingOptions sampling;
+  /// Classifier-free guidance (Ho and Salimans 2022): logits move away from those without a prompt by this factor; 1: off.
+  double cfg_scale = 1.0;
+  /// An empty prompt is allowed: a world of the model's own choice.
+  bool allow_empty = false;
+};
+
+/// One world. The codes of a latent frame depend on model, prompt, seed, sampling and what came before, and on nothing else.
+/// Memory does not grow: when the trained context is full, the sequence starts anew with the prompt and the later half of the
+/// latent frames. A copy is a fork of the world. One thread at a time; the model must outlive it.
+class Rollout {
+ public:
+  /// Throws InputError for a prompt that the model cannot take, or options out of range.
+  Rollout(const LoadedModel& model, const RolloutOptions& options);
+
+  /// The next latent frame, with what a person does at its begin: codes in row-major order of the cells. The first one is one
+  /// video frame, each later one the codec's time_factor frames.
+  std::vector<std::int32_t> next(const Action& action = {});
+  /// Takes a latent frame as it is given (from a picture or a video) instead of drawing it.
+  void give(std::span<const std::int32_t> codes, const Action& action = {});
+
+  /// Latent frames so far, drawn and given.
+  std::int64_t latents() const { return latents_; }
+  /// Tokens that went through the model, with and without the prompt together.
+  std::int64_t tokens() const { return tokens_; }
+  /// Groups in the context now, prompt included; at most the trained ones.
+  std::int64_t context_groups() const;
+
+ private:
+  // One sequence through the model: with the prompt or, for guidance, without.
+  struct Stream {
+    std::vector<std::int32_t> prompt;
+    DecodeState state;
+    std::size_t fed = 0;  ///< of prompt and groups
+  };
+  void make_room();
+  std::vector<float> logits();
+
+  const LoadedModel* model_;
+  Sampler sampler_;
+  double cfg_scale_;
+  std::vector<Stream> streams_;
+  std::vector<std::int32_t> groups_;  ///< tokens of the latent frames in the context
+  std::int64_t latents_ = 0, tokens_ = 0;
+};
+
+/// Tokens that go through the model for so many drawn latent frames, without guidance: prompt, groups, and what starting anew repeats.
+std::int64_t planned_tokens(const LoadedModel& model, std::int64_t prompt_tokens, std::int64_t latents);
+
+}  // namespace orrery::pipeline
