@@ -1,8 +1,10 @@
 #include "apps/pipeline/train_codec.h"
 
 #include "apps/pipeline/codec_source.h"
+#include "core/base/log.h"
 #include "core/base/random.h"
 #include "core/io/fields.h"
+#include "core/io/parameters_file.h"
 #include "core/io/toml.h"
 #include "core/train/trainer.h"
 
@@ -39,6 +41,10 @@ void train_codec(const TrainOptions& options) {
 
   Random random(source.seed, 0x636F646563);
   LatentCodec codec(config, random);
+  if (!options.init.empty()) {
+    const std::int64_t taken = load_matching(options.init + "/codec.safetensors", codec.parameters());
+    log_info("started from " + std::to_string(taken) + " tensors of " + options.init);
+  }
   codec.compute = bf16 ? DType::bf16 : DType::f32;
   CodecTraining training(codec);
   Trainer trainer(training, std::make_shared<CodecSource>(source), train, options.out);

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "apps/pipeline/sequence_source.h"
+#include "core/base/log.h"
 #include "core/base/random.h"
 #include "core/io/fields.h"
 #include "core/io/toml.h"
@@ -96,6 +97,10 @@ void train_model(const TrainOptions& options) {
 
   Random random(source.seed, 0x6D6F64656C);
   Transformer model(config, random);
+  if (!options.init.empty()) {
+    const std::int64_t taken = load_matching(options.init + "/model.safetensors", model.parameters());
+    log_info("started from " + std::to_string(taken) + " tensors of " + options.init);
+  }
   LanguageTraining training(model, language);
   Trainer trainer(training, std::make_shared<SequenceSource>(source, codec, tokenizer, layout), train, options.out);
   SequenceSourceOptions held_out = source;

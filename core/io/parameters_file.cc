@@ -156,6 +156,19 @@ void save_parameters(const std::string& path, const ParameterList& parameters, S
   save_tensors(path, tensors, metadata);
 }
 
+std::int64_t load_matching(const std::string& path, const ParameterList& parameters) {
+  const auto file = std::make_shared<const Safetensors>(Safetensors::open(path));
+  const TensorFile tensors(file);
+  std::int64_t count = 0;
+  for (const Parameter& item : parameters.all()) {
+    const SafetensorsEntry* entry = file->find(item.name);
+    if (!entry || Shape(entry->shape.begin(), entry->shape.end()) != item.value.shape()) continue;
+    tensors.load_into(item.name, item.value);
+    ++count;
+  }
+  return count;
+}
+
 void load_parameters(const std::string& path, const ParameterList& parameters) {
   const TensorFile file = open_tensors(path);
   std::set<std::string> known;

@@ -47,6 +47,9 @@ enum class StoredAs { f32, bf16, int8 };
 void save_parameters(const std::string& path, const ParameterList& parameters, StoredAs stored,
                      const std::map<std::string, std::string>& metadata = {});
 
+/// Reads those parameters that the file has with the same name and shape; returns how many. For starting from another run.
+std::int64_t load_matching(const std::string& path, const ParameterList& parameters);
+
 /// Reads every parameter. Missing and unknown tensors are all named in one InputError.
 void load_parameters(const std::string& path, const ParameterList& parameters);
 

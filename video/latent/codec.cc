@@ -21,13 +21,13 @@ Tensor he_matrix(Random& random, Shape shape, std::int64_t fan_in, double gain =
 }
 
 std::vector<CodecBlock> make_blocks(ParameterList& list, const std::string& prefix, std::int64_t count, std::int64_t width,
-                                    Random& random) {
+                                    std::int64_t kernel, Random& random) {
   std::vector<CodecBlock> blocks;
   for (std::int64_t i = 0; i < count; ++i) {
     const std::string name = prefix + std::to_string(i) + ".";
     CodecBlock block;
     block.norm = Tensor::full({width}, 1);
-    block.conv = he_matrix(random, {width, 9 * width}, 9 * width);
+    block.conv = he_matrix(random, {width, kernel * kernel * width}, kernel * kernel * width);
     block.conv_bias = Tensor::zeros({width});
     block.project = he_matrix(random, {width, width}, width, 0.3);
     block.project_bias = Tensor::zeros({width});
@@ -81,21 +81,23 @@ LatentCodec::LatentCodec(CodecConfig config, Random& random) : config_(std::move
     parameters_.add(name, weight, ParameterKind::vector);
   };
   linear("encoder.patch", patch_, patch_bias_, c.width, pixels);
-  encoder_ = make_blocks(parameters_, "encoder.blocks.", c.encoder_blocks, c.width, random);
+  encoder_ = make_blocks(parameters_, "encoder.blocks.", c.encoder_blocks, c.width, c.encoder_kernel, random);
   norm("encoder.norm", encoder_norm_, c.width);
   linear("encoder.to_latent", to_latent_, to_latent_bias_, dims, c.width);
   linear("decoder.from_latent", from_latent_, from_latent_bias_, c.width, dims * (1 + c.history));
-  decoder_ = make_blocks(parameters_, "decoder.blocks.", c.decoder_blocks, c.width, random);
+  decoder_ = make_blocks(parameters_, "decoder.blocks.", c.decoder_blocks, c.width, 3, random);
   norm("decoder.norm", decoder_norm_, c.width);
   linear("decoder.refine", refine_, refine_bias_, 4 * c.fine_width, c.width);
-  fine_ = make_blocks(parameters_, "decoder.fine.", c.fine_blocks, c.fine_width, random);
+  fine_ = make_blocks(parameters_, "decoder.fine.", c.fine_blocks, c.fine_width, 3, random);
   norm("decoder.fine_norm", fine_norm_, c.fine_width);
   linear("decoder.to_pixels", to_pixels_, to_pixels_bias_, fine_pixels, c.fine_width);
 }
 
 Tensor LatentCodec::trunk(Tensor x, const std::vector<CodecBlock>& blocks) const {
   for (const CodecBlock& block : blocks) {
-    const Tensor inner = ops::linear(unfold3x3(ops::rms_norm(x, block.norm)), block.conv, block.conv_bias, Activation::gelu);
+    const Tensor normed = ops::rms_norm(x, block.norm);
+    const bool wide = block.conv.dim(1) != x.dim(3);
+    const Tensor inner = ops::linear(wide ? unfold3x3(normed) : normed, block.conv, block.conv_bias, Activation::gelu);
     x = ops::add(x, ops::linear(inner, block.project, block.project_bias));
   }
   return x;

@@ -22,6 +22,9 @@ struct CodecConfig {
   std::int64_t width = 192;        ///< channels at the code grid
   std::int64_t fine_width = 96;    ///< channels of the decoder's last blocks, at twice the grid
   std::int64_t encoder_blocks = 4;
+  /// 1: a code depends on its own cell alone, so what stands still keeps its codes exactly (half of all codes changed from
+  /// frame to frame with 3, and a transformer cannot predict that); 3: on its neighbours too.
+  std::int64_t encoder_kernel = 1;
   std::int64_t decoder_blocks = 4;
   std::int64_t fine_blocks = 2;
   std::int64_t history = 2;        ///< earlier latent frames that the decoder sees
@@ -40,7 +43,7 @@ std::int64_t latent_frames(const CodecConfig& config, std::int64_t frames);
 /// Frames that `latents` latent frames decode to: 1 + (latents − 1) · time_factor.
 std::int64_t decoded_frames(const CodecConfig& config, std::int64_t latents);
 
-/// A residual block: x + project(gelu(conv3×3(norm(x)))).
+/// A residual block: x + project(gelu(conv(norm(x)))), the convolution 3×3 or 1×1.
 struct CodecBlock {
   Tensor norm, conv, conv_bias, project, project_bias;
 };
