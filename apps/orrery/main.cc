@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
   add_replay(app, common);
   add_encode(app, common);
   add_decode(app, common);
+  add_convert(app, common);
   add_info(app, common);
   add_data(app, common);
   add_simulate(app, common);
