@@ -53,8 +53,11 @@ std::string numbered(const std::string& path, std::uint64_t seed) {
   const fs::path file(path);
   const std::string name = file.filename().string();
   const std::size_t percent = name.find('%');
-  if (percent != std::string::npos) return (file.parent_path() / (name.substr(0, percent) + std::to_string(seed) + "-" + name.substr(percent))).string();
-  return (file.parent_path() / (file.stem().string() + "-" + std::to_string(seed) + file.extension().string())).string();
+  if (percent != std::string::npos)
+    return (file.parent_path() / (name.substr(0, percent) + std::to_string(seed) + "-" + name.substr(percent)))
+        .string();
+  return (file.parent_path() / (file.stem().string() + "-" + std::to_string(seed) + file.extension().string()))
+      .string();
 }
 
 std::string output_path(const Options& options, std::uint64_t seed) {
@@ -62,20 +65,25 @@ std::string output_path(const Options& options, std::uint64_t seed) {
   return options.count == 1 ? options.output : numbered(options.output, seed);
 }
 
-std::string preview_path(const std::string& output) { return fs::path(sidecar_path(output)).replace_extension(".png").string(); }
+std::string preview_path(const std::string& output) {
+  return fs::path(sidecar_path(output)).replace_extension(".png").string();
+}
 
 // What can be said before the model is read.
 void check_arguments(const Options& options, std::uint64_t seed) {
   pipeline::check_prompt(options.prompt);
-  ORRERY_CHECK(std::isfinite(options.seconds) && options.seconds > 0, "--seconds is ", options.seconds, ", expected more than 0");
+  ORRERY_CHECK(std::isfinite(options.seconds) && options.seconds > 0, "--seconds is ", options.seconds,
+               ", expected more than 0");
   ORRERY_CHECK(options.fps >= 0, "--fps is ", options.fps, ", expected more than 0");
   ORRERY_CHECK(options.count >= 1 && options.count <= 10000, "-n is ", options.count, ", expected 1 to 10000");
-  ORRERY_CHECK(options.init_image.empty() || options.init_video.empty(), "--init-img and --init-video contradict each other");
+  ORRERY_CHECK(options.init_image.empty() || options.init_video.empty(),
+               "--init-img and --init-video contradict each other");
   options.sampling.validate();
   for (int i = 0; i < options.count; ++i) {
     const std::string path = output_path(options, seed + static_cast<std::uint64_t>(i));
     pipeline::check_output(path, options.force);
-    ORRERY_CHECK(!options.preview || options.force || !fs::exists(preview_path(path)), preview_path(path), " exists; --force replaces it");
+    ORRERY_CHECK(!options.preview || options.force || !fs::exists(preview_path(path)), preview_path(path),
+                 " exists; --force replaces it");
   }
 }
 
@@ -89,8 +97,10 @@ pipeline::ClipSpec make_spec(const pipeline::LoadedModel& model, const Options& 
   spec.cfg_scale = options.cfg_scale;
   spec.actions = worlds::parse_actions(options.actions);
   spec.validate(model);
-  if (!options.init_image.empty()) spec.given = pipeline::encode_start(model, options.init_image, true, options.seconds);
-  if (!options.init_video.empty()) spec.given = pipeline::encode_start(model, options.init_video, false, options.seconds);
+  if (!options.init_image.empty())
+    spec.given = pipeline::encode_start(model, options.init_image, true, options.seconds);
+  if (!options.init_video.empty())
+    spec.given = pipeline::encode_start(model, options.init_video, false, options.seconds);
   spec.validate(model);
   return spec;
 }
@@ -103,7 +113,8 @@ void warn_unknown(const std::vector<std::string>& words) {
 }
 
 // How much work it is, from a latent frame made for the purpose.
-void print_plan(const pipeline::LoadedModel& model, const pipeline::ClipSpec& spec, const Options& options, int width, int height, bool json) {
+void print_plan(const pipeline::LoadedModel& model, const pipeline::ClipSpec& spec, const Options& options, int width,
+                int height, bool json) {
   pipeline::ClipSpec probe = spec;
   probe.given.clear(), probe.actions.clear();
   constexpr int kProbe = 3;  // latent frames
@@ -122,16 +133,25 @@ void print_plan(const pipeline::LoadedModel& model, const pipeline::ClipSpec& sp
   if (json) {
     Json words = Json::array();
     for (const std::string& word : model.words().unknown_words(spec.prompt)) words.push_back(word);
-    const Json plan = Json::object({{"clips", options.count}, {"frames", spec.frames()}, {"fps", spec.fps}, {"width", width}, {"height", height}, {"tokens", tokens},
-                                    {"context_tokens", model.config().video.trained_context}, {"cache_mb", context},
-                                    {"wall_s", a_latent * static_cast<double>(latents) * options.count}, {"model", model.name()}, {"unknown_words", words}});
+    const Json plan = Json::object({{"clips", options.count},
+                                    {"frames", spec.frames()},
+                                    {"fps", spec.fps},
+                                    {"width", width},
+                                    {"height", height},
+                                    {"tokens", tokens},
+                                    {"context_tokens", model.config().video.trained_context},
+                                    {"cache_mb", context},
+                                    {"wall_s", a_latent * static_cast<double>(latents) * options.count},
+                                    {"model", model.name()},
+                                    {"unknown_words", words}});
     std::printf("%s\n", Json::object({{"plan", plan}}).dump().c_str());
     return;
   }
-  std::printf("%d clip%s of %lld frames at %g frames a second, %dx%d, by %s\n", options.count, options.count == 1 ? "" : "s",
-              static_cast<long long>(spec.frames()), spec.fps, width, height, model.name().c_str());
-  std::printf("%lld tokens a clip, at most %lld in the context, %.1f MB of caches, about %s\n", static_cast<long long>(tokens),
-              static_cast<long long>(model.config().video.trained_context), context,
+  std::printf("%d clip%s of %lld frames at %g frames a second, %dx%d, by %s\n", options.count,
+              options.count == 1 ? "" : "s", static_cast<long long>(spec.frames()), spec.fps, width, height,
+              model.name().c_str());
+  std::printf("%lld tokens a clip, at most %lld in the context, %.1f MB of caches, about %s\n",
+              static_cast<long long>(tokens), static_cast<long long>(model.config().video.trained_context), context,
               format_duration(a_latent * static_cast<double>(latents) * options.count).c_str());
 }
 
@@ -175,21 +195,24 @@ void generate(const Options& options, CommonOptions& common) {
     spec.seed = seed + static_cast<std::uint64_t>(i);
     Progress bar("generate", "frames", spec.frames());
     progress.update = [&bar](std::int64_t frames) { bar.update(frames); };
-    const pipeline::ClipReport report = pipeline::generate_clip(model, spec, {output_path(options, spec.seed), width, height}, progress);
+    const pipeline::ClipReport report =
+        pipeline::generate_clip(model, spec, {output_path(options, spec.seed), width, height}, progress);
     if (report.stopped) {
       common.exit_code = 1;
       if (report.frames == 0) {
         std::fprintf(stderr, "orrery: stopped before the first frame of %s\n", report.file.c_str());
         break;
       }
-      std::fprintf(stderr, "orrery: stopped after %.2f s of %.2f s; %s holds what was done\n", report.seconds, spec.seconds, report.file.c_str());
+      std::fprintf(stderr, "orrery: stopped after %.2f s of %.2f s; %s holds what was done\n", report.seconds,
+                   spec.seconds, report.file.c_str());
     }
     Json clip = pipeline::to_json(report, spec, model);
     if (options.score) clip.set("score", physics_of(report.file));
     if (options.preview) write_preview(report.file);
     if (!common.json) {
-      std::printf("%s: %.4g s, %dx%d, seed %llu, in %s\n", report.file.c_str(), report.seconds, report.width, report.height,
-                  static_cast<unsigned long long>(spec.seed), format_duration(report.wall_seconds).c_str());
+      std::printf("%s: %.4g s, %dx%d, seed %llu, in %s\n", report.file.c_str(), report.seconds, report.width,
+                  report.height, static_cast<unsigned long long>(spec.seed),
+                  format_duration(report.wall_seconds).c_str());
       if (options.score) std::printf("physics score %s\n", clip.find("score")->dump().c_str());
     }
     clips.push_back(std::move(clip));
@@ -216,8 +239,13 @@ void replay(const std::string& path, CommonOptions& common) {
   const pipeline::ReplayReport report = pipeline::replay_clip(model, path, pattern, progress);
   if (!report.identical) common.exit_code = 1;
   if (common.json) {
-    std::printf("%s\n", Json::object({{"file", path}, {"identical", report.identical}, {"same_tokens", report.same_codes}, {"frames", report.frames},
-                                      {"differs_from", report.differs_from < 0 ? Json() : Json(report.differs_from)}, {"psnr", report.psnr}, {"answer", report.answer}})
+    std::printf("%s\n", Json::object({{"file", path},
+                                      {"identical", report.identical},
+                                      {"same_tokens", report.same_codes},
+                                      {"frames", report.frames},
+                                      {"differs_from", report.differs_from < 0 ? Json() : Json(report.differs_from)},
+                                      {"psnr", report.psnr},
+                                      {"answer", report.answer}})
                             .dump()
                             .c_str());
   } else {
@@ -231,15 +259,23 @@ void add_generate(CLI::App& app, CommonOptions& common) {
   CLI::App* command = app.add_subcommand("generate", "A video from a sentence");
   auto options = std::make_shared<Options>();
   command->add_option("prompt", options->prompt, "What is to be seen")->required();
-  command->add_option("-o,--output", options->output, "File to write: .mp4 .mkv .webm .gif, or frames_%04d.png (default: from prompt and seed)");
+  command->add_option("-o,--output", options->output,
+                      "File to write: .mp4 .mkv .webm .gif, or frames_%04d.png (default: from prompt and seed)");
   command->add_option("--seconds", options->seconds, "Length")->capture_default_str();
   command->add_option("--fps", options->fps, "Frames a second, at most the model's (default: the model's, 24)");
   command->add_option("-n,--count", options->count, "Clips, with this seed and the next ones")->capture_default_str();
-  command->add_option("--temperature", options->sampling.temperature, "0: always the most likely token")->capture_default_str();
-  command->add_option("--top-k", options->sampling.top_k, "Only the k most likely tokens (0: no limit)")->capture_default_str();
-  command->add_option("--top-p", options->sampling.top_p, "Only the most likely tokens up to this probability")->capture_default_str();
-  command->add_option("--min-p", options->sampling.min_p, "Only tokens with this share of the most likely one's probability")->capture_default_str();
-  command->add_option("--cfg-scale", options->cfg_scale, "Classifier-free guidance (1: off; otherwise twice the work)")->capture_default_str();
+  command->add_option("--temperature", options->sampling.temperature, "0: always the most likely token")
+      ->capture_default_str();
+  command->add_option("--top-k", options->sampling.top_k, "Only the k most likely tokens (0: no limit)")
+      ->capture_default_str();
+  command->add_option("--top-p", options->sampling.top_p, "Only the most likely tokens up to this probability")
+      ->capture_default_str();
+  command
+      ->add_option("--min-p", options->sampling.min_p,
+                   "Only tokens with this share of the most likely one's probability")
+      ->capture_default_str();
+  command->add_option("--cfg-scale", options->cfg_scale, "Classifier-free guidance (1: off; otherwise twice the work)")
+      ->capture_default_str();
   command->add_option("-W,--width", options->width, "Pixels across (default 512)");
   command->add_option("-H,--height", options->height, "Pixels down (default 512)");
   command->add_flag("--native", options->native, "Write the model's own pixels");

@@ -41,7 +41,8 @@ std::vector<std::string> gather(const std::vector<std::string>& inputs, std::vec
     }
     std::vector<std::string> inside;
     for (const auto& entry : fs::directory_iterator(input)) {
-      if (entry.is_regular_file() && has_video_extension(entry.path().string())) inside.push_back(entry.path().string());
+      if (entry.is_regular_file() && has_video_extension(entry.path().string()))
+        inside.push_back(entry.path().string());
     }
     std::sort(inside.begin(), inside.end());
     if (inside.empty()) left_out.push_back({input, "the folder has no videos"});
@@ -104,7 +105,8 @@ void add_frames(CLI::App& score, CommonOptions& common) {
     if (common.json) {
       print_json(frames_json(scores));
     } else {
-      std::printf("PSNR %.2f dB, SSIM %.4f over %zu frames\n", scores.mean.psnr, scores.mean.ssim, scores.frames.size());
+      std::printf("PSNR %.2f dB, SSIM %.4f over %zu frames\n", scores.mean.psnr, scores.mean.ssim,
+                  scores.frames.size());
     }
   });
 }

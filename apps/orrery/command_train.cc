@@ -12,13 +12,16 @@ namespace orrery::cli {
 
 namespace {
 
-CLI::App* add_kind(CLI::App& train, const std::string& name, const std::string& help, std::shared_ptr<pipeline::TrainOptions> options,
-                   void (*run)(const pipeline::TrainOptions&)) {
+CLI::App* add_kind(CLI::App& train, const std::string& name, const std::string& help,
+                   std::shared_ptr<pipeline::TrainOptions> options, void (*run)(const pipeline::TrainOptions&)) {
   CLI::App* command = train.add_subcommand(name, help);
   command->add_option("config", options->config, "TOML configuration")->required();
-  command->add_option("-o,--out", options->out, "Training folder (default: next to the configuration, its name + \".run\")");
+  command->add_option("-o,--out", options->out,
+                      "Training folder (default: next to the configuration, its name + \".run\")");
   command->add_option("--init", options->init, "Folder whose weights start the run (fresh optimiser moments)");
-  command->add_option("--max-seconds", options->max_seconds, "Stop with a checkpoint after this time (0: train all steps)")->capture_default_str();
+  command
+      ->add_option("--max-seconds", options->max_seconds, "Stop with a checkpoint after this time (0: train all steps)")
+      ->capture_default_str();
   command->callback([options, run] {
     if (options->out.empty()) options->out = options->config + ".run";
     options->stop = stop_on_interrupt();

@@ -28,7 +28,9 @@ int main(int argc, char** argv) {
   app.fallthrough();
   app.set_version_flag("--version", "orrery 0.1.0");
   CommonOptions common;
-  app.add_option("--device", common.device, "auto, cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}))->capture_default_str();
+  app.add_option("--device", common.device, "auto, cpu or cuda")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->capture_default_str();
   app.add_option("--threads", common.threads, "Threads to use (0: all cores)")->capture_default_str();
   app.add_option("-s,--seed", common.seed, "Seed; below 0: random, and printed")->capture_default_str();
   app.add_option("-m,--model", common.model, "Model folder (default: the shipped model)");

@@ -47,7 +47,8 @@ void print_lines(const Json& clip, const VideoInfo& info) {
   std::printf("size       %dx%d%s\n", info.width, info.height,
               info.rotation != 0 ? (", rotated by " + std::to_string(info.rotation) + " degrees").c_str() : "");
   if (info.fps > 0) {
-    std::printf("length     %lld frames, %.6g fps, %.4g s\n", static_cast<long long>(info.frames), info.fps, info.seconds);
+    std::printf("length     %lld frames, %.6g fps, %.4g s\n", static_cast<long long>(info.frames), info.fps,
+                info.seconds);
   } else {
     std::printf("length     a still\n");
   }
@@ -55,7 +56,8 @@ void print_lines(const Json& clip, const VideoInfo& info) {
   if (metadata.is_null()) {
     std::printf("provenance none\n");
   } else {
-    std::printf("provenance %s\n", metadata.is_string() ? metadata.get<std::string>().c_str() : metadata.dump(2).c_str());
+    std::printf("provenance %s\n",
+                metadata.is_string() ? metadata.get<std::string>().c_str() : metadata.dump(2).c_str());
   }
 }
 

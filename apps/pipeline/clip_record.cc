@@ -21,7 +21,10 @@ namespace {
 constexpr const char* kTool = "orrery generate";
 
 Json action_json(const worlds::TimedAction& timed) {
-  return Json::object({{"frame", timed.frame}, {"push", worlds::push_name(timed.action.push)}, {"u", timed.action.u}, {"v", timed.action.v}});
+  return Json::object({{"frame", timed.frame},
+                       {"push", worlds::push_name(timed.action.push)},
+                       {"u", timed.action.u},
+                       {"v", timed.action.v}});
 }
 
 worlds::TimedAction read_action(const Fields& fields) {
@@ -44,7 +47,8 @@ std::string instruction_set() {
   if (__builtin_cpu_supports("avx2")) name = "avx2";
   if (__builtin_cpu_supports("avx512f")) name = "avx512";
 #endif
-  if (const char* limit = std::getenv("ONEDNN_MAX_CPU_ISA"); limit != nullptr) name += std::string(" limited to ") + limit;
+  if (const char* limit = std::getenv("ONEDNN_MAX_CPU_ISA"); limit != nullptr)
+    name += std::string(" limited to ") + limit;
   return name;
 }
 
@@ -53,8 +57,11 @@ Json to_record(const LoadedModel& model, const ClipSpec& spec, const ClipReport&
   record.set("seed", spec.seed);
   record.set("seconds", spec.seconds);
   record.set("fps", spec.fps);
-  record.set("sampling", Json::object({{"temperature", spec.sampling.temperature}, {"top_k", spec.sampling.top_k}, {"top_p", spec.sampling.top_p},
-                                       {"min_p", spec.sampling.min_p}, {"cfg_scale", spec.cfg_scale}}));
+  record.set("sampling", Json::object({{"temperature", spec.sampling.temperature},
+                                       {"top_k", spec.sampling.top_k},
+                                       {"top_p", spec.sampling.top_p},
+                                       {"min_p", spec.sampling.min_p},
+                                       {"cfg_scale", spec.cfg_scale}}));
   Json actions = Json::array();
   for (const worlds::TimedAction& timed : spec.actions) actions.push_back(action_json(timed));
   record.set("actions", std::move(actions));
@@ -80,7 +87,8 @@ ClipSpec spec_of_record(const Json& record, const std::string& source) {
   ORRERY_CHECK(record.is_object() && record.find("tool") != nullptr && *record.find("tool") == Json(kTool), source,
                " was not made by orrery generate: its record cannot be replayed");
   const Fields fields(record, source + ": record");
-  ORRERY_CHECK(fields.integer("schema") == 1, source, ": the record's schema is ", fields.integer("schema"), ", expected 1");
+  ORRERY_CHECK(fields.integer("schema") == 1, source, ": the record's schema is ", fields.integer("schema"),
+               ", expected 1");
   ClipSpec spec;
   spec.prompt = fields.text("prompt");
   spec.seed = static_cast<std::uint64_t>(fields.integer("seed", {0, std::numeric_limits<std::int64_t>::max()}));
@@ -93,14 +101,19 @@ ClipSpec spec_of_record(const Json& record, const std::string& source) {
   spec.sampling.min_p = sampling.number("min_p");
   spec.cfg_scale = sampling.number("cfg_scale");
   for (const Fields& action : fields.objects("actions")) spec.actions.push_back(read_action(action));
-  for (const std::int64_t code : fields.integers("given", {0, 1 << 24})) spec.given.push_back(static_cast<std::int32_t>(code));
+  for (const std::int64_t code : fields.integers("given", {0, 1 << 24}))
+    spec.given.push_back(static_cast<std::int32_t>(code));
   return spec;
 }
 
 Json to_json(const ClipReport& report, const ClipSpec& spec, const LoadedModel& model) {
   Json words = Json::array();
   for (const std::string& word : report.unknown_words) words.push_back(word);
-  Json json = Json::object({{"file", report.file}, {"frames", report.frames}, {"fps", report.fps}, {"width", report.width}, {"height", report.height}});
+  Json json = Json::object({{"file", report.file},
+                            {"frames", report.frames},
+                            {"fps", report.fps},
+                            {"width", report.width},
+                            {"height", report.height}});
   json.set("seconds", report.seconds);
   json.set("tokens", report.tokens);
   json.set("seed", spec.seed);
@@ -128,10 +141,12 @@ std::string default_name(const std::string& prompt, std::uint64_t seed) {
 }
 
 void check_output(const std::string& path, bool force) {
-  ORRERY_CHECK(can_write_video(path), "cannot write ", path, ": expected a name ending in .mp4, .mov, .m4v, .mkv, .webm, .gif or .png");
+  ORRERY_CHECK(can_write_video(path), "cannot write ", path,
+               ": expected a name ending in .mp4, .mov, .m4v, .mkv, .webm, .gif or .png");
   const fs::path folder = fs::path(path).parent_path().empty() ? fs::path(".") : fs::path(path).parent_path();
   ORRERY_CHECK(fs::is_directory(folder), "cannot write ", path, ": there is no folder ", folder.string());
-  ORRERY_CHECK(access(folder.c_str(), W_OK) == 0, "cannot write ", path, ": the folder ", folder.string(), " is not writable");
+  ORRERY_CHECK(access(folder.c_str(), W_OK) == 0, "cannot write ", path, ": the folder ", folder.string(),
+               " is not writable");
   ORRERY_CHECK(!fs::is_directory(path), "cannot write ", path, ": it is a folder");
   for (const std::string& file : {path, sidecar_path(path)})
     ORRERY_CHECK(force || !fs::exists(file), file, " exists; --force replaces it");
@@ -147,9 +162,10 @@ void output_size(const LoadedModel& model, bool native, int& width, int& height)
   if (width == 0 && height == 0) (shape >= 1 ? width : height) = 512;
   if (width == 0) width = static_cast<int>(std::lround(height * shape));
   if (height == 0) height = static_cast<int>(std::lround(width / shape));
-  ORRERY_CHECK(width >= 16 && height >= 16 && width <= 4096 && height <= 4096, "the size is ", width, "x", height, ", expected 16 to 4096 pixels a side");
-  ORRERY_CHECK(std::abs(width - height * shape) <= 1 || std::abs(height - width / shape) <= 1, "the size is ", width, "x", height,
-               ", expected the shape of the model's ", model.width(), "x", model.height());
+  ORRERY_CHECK(width >= 16 && height >= 16 && width <= 4096 && height <= 4096, "the size is ", width, "x", height,
+               ", expected 16 to 4096 pixels a side");
+  ORRERY_CHECK(std::abs(width - height * shape) <= 1 || std::abs(height - width / shape) <= 1, "the size is ", width,
+               "x", height, ", expected the shape of the model's ", model.width(), "x", model.height());
 }
 
 }  // namespace orrery::pipeline

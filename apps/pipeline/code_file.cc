@@ -47,7 +47,8 @@ class RoundTrip {
 
 double bits(const LatentCodec& codec, const CodeReport& report) {
   const double codes = static_cast<double>(report.latents * report.rows * report.columns);
-  return codes * std::log2(static_cast<double>(codec.config().codes())) / (static_cast<double>(report.frames) * report.width * report.height);
+  return codes * std::log2(static_cast<double>(codec.config().codes())) /
+         (static_cast<double>(report.frames) * report.width * report.height);
 }
 
 Frame sized(const Frame& frame, int width, int height) {
@@ -57,8 +58,8 @@ Frame sized(const Frame& frame, int width, int height) {
 
 }  // namespace
 
-CodeReport encode_video(const LatentCodec& codec, const std::string& video, const std::string& path, int width, int height, double fps,
-                        const std::function<void(std::int64_t)>& progress) {
+CodeReport encode_video(const LatentCodec& codec, const std::string& video, const std::string& path, int width,
+                        int height, double fps, const std::function<void(std::int64_t)>& progress) {
   ReadOptions read;
   read.fps = fps;
   VideoReader reader(video, read);
@@ -67,8 +68,8 @@ CodeReport encode_video(const LatentCodec& codec, const std::string& video, cons
   report.width = width > 0 ? width : reader.info().width;
   report.height = height > 0 ? height : reader.info().height;
   report.fps = fps > 0 ? fps : reader.info().fps > 0 ? reader.info().fps : 24;
-  ORRERY_CHECK(report.width % cell == 0 && report.height % cell == 0, video, " is ", report.width, "x", report.height, ", expected sides that divide by ", cell,
-               "; -W and -H scale it");
+  ORRERY_CHECK(report.width % cell == 0 && report.height % cell == 0, video, " is ", report.width, "x", report.height,
+               ", expected sides that divide by ", cell, "; -W and -H scale it");
   report.rows = report.height / cell, report.columns = report.width / cell;
   StreamingEncoder encoder(codec);
   RoundTrip round_trip(codec, report.rows, report.columns);
@@ -90,21 +91,24 @@ CodeReport encode_video(const LatentCodec& codec, const std::string& video, cons
   take(encoder.finish());
   round_trip.report(report);
   report.bits_per_pixel = bits(codec, report);
-  const Json header = Json::object({{"frames", report.frames}, {"fps", report.fps}, {"codec", Json::parse(to_json(codec.config()), "codec")}});
-  save_tensors(path, {{"codes", Tensor::from(codes, {report.latents, report.rows, report.columns})}}, {{kKey, header.dump()}});
+  const Json header = Json::object(
+      {{"frames", report.frames}, {"fps", report.fps}, {"codec", Json::parse(to_json(codec.config()), "codec")}});
+  save_tensors(path, {{"codes", Tensor::from(codes, {report.latents, report.rows, report.columns})}},
+               {{kKey, header.dump()}});
   return report;
 }
 
-CodeReport decode_video(const LatentCodec& codec, const std::string& path, const std::string& video, int width, int height,
-                        const std::function<void(std::int64_t)>& progress) {
+CodeReport decode_video(const LatentCodec& codec, const std::string& path, const std::string& video, int width,
+                        int height, const std::function<void(std::int64_t)>& progress) {
   const Safetensors file = Safetensors::open(path);
   const SafetensorsEntry& entry = file.at("codes");
-  ORRERY_CHECK(entry.dtype == FileDType::I32 && entry.shape.size() == 3 && entry.numel() > 0, path, ": codes is ", entry.describe(),
-               ", expected I32 [latent frames, rows, columns]");
+  ORRERY_CHECK(entry.dtype == FileDType::I32 && entry.shape.size() == 3 && entry.numel() > 0, path, ": codes is ",
+               entry.describe(), ", expected I32 [latent frames, rows, columns]");
   ORRERY_CHECK(file.metadata().count(kKey) > 0, path, " was not written by orrery encode");
   const Json header = Json::parse(file.metadata().at(kKey), path + ": " + kKey);
   const Fields fields(header, path + ": " + kKey);
-  ORRERY_CHECK(fields.raw("codec") == Json::parse(to_json(codec.config()), "codec"), path, " was written by another codec: ", fields.raw("codec").dump());
+  ORRERY_CHECK(fields.raw("codec") == Json::parse(to_json(codec.config()), "codec"), path,
+               " was written by another codec: ", fields.raw("codec").dump());
   CodeReport report;
   report.latents = entry.shape[0], report.rows = entry.shape[1], report.columns = entry.shape[2];
   report.fps = fields.number("fps", {0.001, 1000});
@@ -115,7 +119,8 @@ CodeReport decode_video(const LatentCodec& codec, const std::string& path, const
   std::vector<std::int32_t> codes(static_cast<std::size_t>(entry.numel()));
   std::memcpy(codes.data(), entry.data.data(), entry.data.size());
   for (const std::int32_t code : codes)
-    ORRERY_CHECK(code >= 0 && code < codec.config().codes(), path, ": a code is ", code, ", expected 0 to ", codec.config().codes() - 1);
+    ORRERY_CHECK(code >= 0 && code < codec.config().codes(), path, ": a code is ", code, ", expected 0 to ",
+                 codec.config().codes() - 1);
   WriteOptions write;
   write.fps = report.fps;
   FrameSink sink(video, width > 0 ? width : report.width, height > 0 ? height : report.height, write);

@@ -9,9 +9,9 @@ namespace orrery::pipeline {
 
 struct CodecSourceOptions {
   std::uint64_t seed = 1;
-  std::int64_t windows = 8;         ///< a batch
-  std::int64_t latents = 5;         ///< latent frames a window; the first one is a single frame
-  int size = 64;                    ///< pixels a side
+  std::int64_t windows = 8;  ///< a batch
+  std::int64_t latents = 5;  ///< latent frames a window; the first one is a single frame
+  int size = 64;             ///< pixels a side
   double fps = 24;
   int longest = 240;                ///< windows start in the first so many frames of a clip
   double action_share = 0.2;        ///< of clips with a push in the window

@@ -24,8 +24,15 @@ namespace fs = std::filesystem;
 
 Json recipe(const MakeDataOptions& options) {
   const worlds::SampleOptions& sample = options.sample;
-  Json json = Json::object({{"schema", 1}, {"seed", options.seed}, {"count", options.count}, {"format", options.format}, {"width", sample.width},
-                            {"height", sample.height}, {"fps", sample.fps}, {"frames", sample.frames}, {"scenes", sample.scenes}});
+  Json json = Json::object({{"schema", 1},
+                            {"seed", options.seed},
+                            {"count", options.count},
+                            {"format", options.format},
+                            {"width", sample.width},
+                            {"height", sample.height},
+                            {"fps", sample.fps},
+                            {"frames", sample.frames},
+                            {"scenes", sample.scenes}});
   json.set("split", sample.split == worlds::Split::in_distribution ? "in" : "out");
   json.set("action_share", sample.action_share);
   json.set("action_stride", sample.action_stride);
@@ -47,7 +54,8 @@ void settle_recipe(const MakeDataOptions& options) {
     const Json* found = have.find(member.key);
     // Read back, so that numbers compare as they are written.
     const std::string mine = member.value.dump(), theirs = found == nullptr ? "nothing" : found->dump();
-    ORRERY_CHECK(mine == theirs, path.string(), ": this set was made with ", member.key, " ", theirs, ", not ", mine, "; use another folder");
+    ORRERY_CHECK(mine == theirs, path.string(), ": this set was made with ", member.key, " ", theirs, ", not ", mine,
+                 "; use another folder");
   }
 }
 
@@ -57,12 +65,20 @@ Json clip_line(const MakeDataOptions& options, std::uint64_t index, const worlds
   for (std::size_t frame = 0; frame < sample.actions.size(); ++frame) {
     const worlds::Action& action = sample.actions[frame];
     if (action.push == worlds::Push::none) continue;
-    actions.push_back(Json::object({{"frame", frame}, {"action", worlds::push_name(action.push)}, {"u", action.u}, {"v", action.v}}));
+    actions.push_back(
+        Json::object({{"frame", frame}, {"action", worlds::push_name(action.push)}, {"u", action.u}, {"v", action.v}}));
   }
   for (const auto& [name, value] : sample.annotations.parameters) parameters.set(name, value);
-  Json line = Json::object({{"file", stem + "." + options.format}, {"annotations", stem + ".json"}, {"caption", sample.caption}, {"scene", sample.scene},
-                            {"seed", sample.annotations.seed}, {"index", index}, {"frames", sample.actions.size()}, {"fps", options.sample.fps},
-                            {"width", options.sample.width}, {"height", options.sample.height}});
+  Json line = Json::object({{"file", stem + "." + options.format},
+                            {"annotations", stem + ".json"},
+                            {"caption", sample.caption},
+                            {"scene", sample.scene},
+                            {"seed", sample.annotations.seed},
+                            {"index", index},
+                            {"frames", sample.actions.size()},
+                            {"fps", options.sample.fps},
+                            {"width", options.sample.width},
+                            {"height", options.sample.height}});
   line.set("parameters", std::move(parameters));
   line.set("actions", std::move(actions));
   return line;
@@ -139,7 +155,8 @@ std::map<std::string, std::string> read_captions(const fs::path& path) {
 
 // One line of text, trimmed.
 std::string one_line(std::string text) {
-  std::replace_if(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
   const auto first = text.find_first_not_of(' ');
   return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(' ') - first + 1);
 }
@@ -148,15 +165,23 @@ std::string one_line(std::string text) {
 Json import_one(const fs::path& folder, const std::string& name, const std::map<std::string, std::string>& captions) {
   const auto listed = captions.find(name);
   const fs::path text = fs::path(folder / name).replace_extension(".txt");
-  const std::string caption = one_line(listed != captions.end() ? listed->second : (fs::exists(text) ? read_file(text) : ""));
-  ORRERY_CHECK(!caption.empty(), name, " has no caption: expected it in ", text.filename().string(), " or captions.jsonl");
+  const std::string caption =
+      one_line(listed != captions.end() ? listed->second : (fs::exists(text) ? read_file(text) : ""));
+  ORRERY_CHECK(!caption.empty(), name, " has no caption: expected it in ", text.filename().string(),
+               " or captions.jsonl");
   VideoReader reader((folder / name).string());
   Frame frame;
   std::int64_t frames = 0;
   while (reader.next(frame)) ++frames;
-  Json line = Json::object({{"file", name}, {"caption", caption}, {"frames", frames}, {"fps", reader.info().fps}, {"width", reader.info().width}, {"height", reader.info().height}});
+  Json line = Json::object({{"file", name},
+                            {"caption", caption},
+                            {"frames", frames},
+                            {"fps", reader.info().fps},
+                            {"width", reader.info().width},
+                            {"height", reader.info().height}});
   const fs::path truth = fs::path(folder / name).replace_extension(".json");
-  if (fs::exists(truth) && Json::read(truth).find("metres_per_pixel") != nullptr) line.set("annotations", fs::relative(truth, folder).generic_string());
+  if (fs::exists(truth) && Json::read(truth).find("metres_per_pixel") != nullptr)
+    line.set("annotations", fs::relative(truth, folder).generic_string());
   return line;
 }
 
@@ -164,14 +189,17 @@ Json import_one(const fs::path& folder, const std::string& name, const std::map<
 
 std::string clip_stem(std::uint64_t index) {
   char text[64];
-  std::snprintf(text, sizeof text, "clips/%03llu/%06llu", static_cast<unsigned long long>(index / 1000), static_cast<unsigned long long>(index));
+  std::snprintf(text, sizeof text, "clips/%03llu/%06llu", static_cast<unsigned long long>(index / 1000),
+                static_cast<unsigned long long>(index));
   return text;
 }
 
 DataReport make_data_set(const MakeDataOptions& options) {
   ORRERY_CHECK(options.count >= 1, "a data set of ", options.count, " clips, expected at least 1");
-  ORRERY_CHECK(options.shards >= 1 && options.shard < options.shards, "shard ", options.shard, " of ", options.shards, ", expected 0…n-1 of n");
-  ORRERY_CHECK(options.format == "mp4" || options.format == "mkv", "format '", options.format, "', expected mp4 or mkv");
+  ORRERY_CHECK(options.shards >= 1 && options.shard < options.shards, "shard ", options.shard, " of ", options.shards,
+               ", expected 0…n-1 of n");
+  ORRERY_CHECK(options.format == "mp4" || options.format == "mkv", "format '", options.format,
+               "', expected mp4 or mkv");
   std::error_code failed;
   fs::create_directories(options.folder, failed);
   ORRERY_CHECK(!failed, options.folder, " cannot be made: ", failed.message());
@@ -202,7 +230,8 @@ DataReport import_data_set(const std::string& folder) {
   ORRERY_CHECK(fs::is_directory(folder), folder, " is no folder, expected one with videos in it");
   std::vector<std::string> names;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.is_regular_file() && has_video_extension(entry.path().string())) names.push_back(fs::relative(entry.path(), folder).generic_string());
+    if (entry.is_regular_file() && has_video_extension(entry.path().string()))
+      names.push_back(fs::relative(entry.path(), folder).generic_string());
   }
   ORRERY_CHECK(!names.empty(), folder, " has no videos in it");
   std::sort(names.begin(), names.end());
@@ -219,7 +248,8 @@ DataReport import_data_set(const std::string& folder) {
     }
     progress.update(static_cast<std::int64_t>(i + 1));
   }
-  ORRERY_CHECK(report.made > 0, folder, ": none of ", names.size(), " videos can be taken; the first: ", report.refused[0].second);
+  ORRERY_CHECK(report.made > 0, folder, ": none of ", names.size(),
+               " videos can be taken; the first: ", report.refused[0].second);
   write_file(fs::path(folder) / "clips.jsonl", lines);
   return report;
 }

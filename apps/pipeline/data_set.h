@@ -30,14 +30,15 @@ struct DataReport {
   std::vector<std::pair<std::string, std::string>> refused;
 };
 
-/// Makes what is missing. A clip is there when its ground truth is (written last, whole), so that a run that was cut off
-/// goes on and ends with the same bytes, whatever the threads or shards; clips.jsonl appears when all are there.
+/// Makes what is missing. A clip is there when its ground truth is (written last, whole), so that a run that was cut
+/// off goes on and ends with the same bytes, whatever the threads or shards; clips.jsonl appears when all are there.
 /// Throws InputError when the folder holds a set made otherwise.
 DataReport make_data_set(const MakeDataOptions& options);
 
-/// Writes `folder`/clips.jsonl over the videos that are in it, in order of their names: the caption of a video is the text
-/// file beside it (clip.mp4 → clip.txt) or its line in captions.jsonl ({"file", "caption"}). Files are left where they are;
-/// those that cannot be read, or have no caption, are refused with a reason. Throws InputError when none can be taken.
+/// Writes `folder`/clips.jsonl over the videos that are in it, in order of their names: the caption of a video is the
+/// text file beside it (clip.mp4 → clip.txt) or its line in captions.jsonl ({"file", "caption"}). Files are left where
+/// they are; those that cannot be read, or have no caption, are refused with a reason. Throws InputError when none can
+/// be taken.
 DataReport import_data_set(const std::string& folder);
 
 /// "clips/000/000042".

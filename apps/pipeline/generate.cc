@@ -31,8 +31,8 @@ std::vector<Action> latent_actions(const LoadedModel& model, const ClipSpec& spe
     const std::int64_t latent = 1 + (timed.frame - 1) / step;
     ORRERY_CHECK(latent < latents, "an action is at frame ", timed.frame, ", but the clip ends before it");
     Action& action = actions[static_cast<std::size_t>(latent)];
-    ORRERY_CHECK(action.kind == ActionKind::none, "two actions fall on frames ", (latent - 1) * step + 1, " to ", latent * step,
-                 ", expected at most one every ", step, " frames");
+    ORRERY_CHECK(action.kind == ActionKind::none, "two actions fall on frames ", (latent - 1) * step + 1, " to ",
+                 latent * step, ", expected at most one every ", step, " frames");
     action.kind = static_cast<ActionKind>(timed.action.push);
     action.row = std::min(static_cast<std::int32_t>(timed.action.v * sizes.rows), sizes.rows - 1);
     action.column = std::min(static_cast<std::int32_t>(timed.action.u * sizes.columns), sizes.columns - 1);
@@ -44,8 +44,8 @@ std::int64_t total_latents(const LoadedModel& model, const ClipSpec& spec) {
   return latent_frames(model.codec().config(), source_frame(spec.frames() - 1, spec.fps, model.fps()) + 1);
 }
 
-// The products of a small model's step take microseconds each: threads that meet after each cost more than they bring, and the
-// other core has the codec and the encoder. Results do not depend on it.
+// The products of a small model's step take microseconds each: threads that meet after each cost more than they bring,
+// and the other core has the codec and the encoder. Results do not depend on it.
 class RolloutThreads {
  public:
   explicit RolloutThreads(const ModelConfig& config) : before_(thread_count()) {
@@ -91,32 +91,39 @@ class FramePicker {
 std::int64_t ClipSpec::frames() const { return std::max<std::int64_t>(1, std::llround(seconds * fps)); }
 
 void ClipSpec::validate(const LoadedModel& model) const {
-  ORRERY_CHECK(std::isfinite(seconds) && seconds > 0 && seconds <= 86400, "--seconds is ", seconds, ", expected more than 0, at most 86400");
-  ORRERY_CHECK(std::isfinite(fps) && fps > 0 && fps <= model.fps(), "--fps is ", fps, ", expected more than 0, at most the model's ", model.fps());
+  ORRERY_CHECK(std::isfinite(seconds) && seconds > 0 && seconds <= 86400, "--seconds is ", seconds,
+               ", expected more than 0, at most 86400");
+  ORRERY_CHECK(std::isfinite(fps) && fps > 0 && fps <= model.fps(), "--fps is ", fps,
+               ", expected more than 0, at most the model's ", model.fps());
   sampling.validate();
-  ORRERY_CHECK(seed <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()), "the seed is ", seed, ", expected less than 2^63");
+  ORRERY_CHECK(seed <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()), "the seed is ", seed,
+               ", expected less than 2^63");
   RolloutOptions options;
   options.prompt = prompt, options.cfg_scale = cfg_scale, options.sampling = sampling;
   const Rollout checked(model, options);  // prompt and scale
   const std::int64_t latents = total_latents(model, *this), cells = model.layout().cells();
   latent_actions(model, *this, latents);
   const auto begun = static_cast<std::int64_t>(given.size()) / cells;
-  ORRERY_CHECK(static_cast<std::int64_t>(given.size()) == begun * cells, "the clip's begin has ", given.size(), " codes, expected a multiple of ", cells);
-  ORRERY_CHECK(begun < latents || latents == 1, "the video to continue leaves nothing to generate in ", seconds, " s; --seconds counts it too");
+  ORRERY_CHECK(static_cast<std::int64_t>(given.size()) == begun * cells, "the clip's begin has ", given.size(),
+               " codes, expected a multiple of ", cells);
+  ORRERY_CHECK(begun < latents || latents == 1, "the video to continue leaves nothing to generate in ", seconds,
+               " s; --seconds counts it too");
 }
 
 RolloutTotals for_each_frame(const LoadedModel& model, const ClipSpec& spec, const ClipProgress& progress,
                              const std::function<void(const Frame&)>& frame) {
   const RolloutThreads threads(model.config());
   RolloutOptions options;
-  options.prompt = spec.prompt, options.seed = spec.seed, options.sampling = spec.sampling, options.cfg_scale = spec.cfg_scale;
+  options.prompt = spec.prompt, options.seed = spec.seed, options.sampling = spec.sampling,
+  options.cfg_scale = spec.cfg_scale;
   Rollout rollout(model, options);
   const std::int64_t latents = total_latents(model, spec), cells = model.layout().cells();
   const std::vector<Action> actions = latent_actions(model, spec, latents);
   RolloutTotals totals;
   FramePicker picker(model, spec, frame);
   constexpr std::size_t kQueued = 8;  // latent frames
-  Worker<std::vector<std::int32_t>> worker(kQueued, [&picker](const std::vector<std::int32_t>& codes) { picker.push(codes); });
+  Worker<std::vector<std::int32_t>> worker(kQueued,
+                                           [&picker](const std::vector<std::int32_t>& codes) { picker.push(codes); });
   Sha256 hash;
   for (std::int64_t latent = 0; latent < latents && !(progress.stop != nullptr && *progress.stop); ++latent) {
     const Action& action = actions[static_cast<std::size_t>(latent)];
@@ -130,7 +137,8 @@ RolloutTotals for_each_frame(const LoadedModel& model, const ClipSpec& spec, con
     for (const std::int32_t code : codes) hash.update(std::to_string(code) + " ");
     worker.push(std::move(codes));
     const std::int64_t sources = decoded_frames(model.codec().config(), latent + 1);
-    while (totals.frames < spec.frames() && source_frame(totals.frames, spec.fps, model.fps()) < sources) ++totals.frames;
+    while (totals.frames < spec.frames() && source_frame(totals.frames, spec.fps, model.fps()) < sources)
+      ++totals.frames;
     if (progress.update) progress.update(totals.frames);
   }
   worker.finish();
@@ -139,7 +147,8 @@ RolloutTotals for_each_frame(const LoadedModel& model, const ClipSpec& spec, con
   return totals;
 }
 
-ClipReport generate_clip(const LoadedModel& model, const ClipSpec& spec, const ClipOutput& output, const ClipProgress& progress) {
+ClipReport generate_clip(const LoadedModel& model, const ClipSpec& spec, const ClipOutput& output,
+                         const ClipProgress& progress) {
   spec.validate(model);
   ClipReport report;
   report.file = output.path, report.fps = spec.fps;
@@ -168,7 +177,8 @@ ClipReport generate_clip(const LoadedModel& model, const ClipSpec& spec, const C
   return report;
 }
 
-std::vector<std::int32_t> encode_start(const LoadedModel& model, const std::string& path, bool picture, double longest_seconds) {
+std::vector<std::int32_t> encode_start(const LoadedModel& model, const std::string& path, bool picture,
+                                       double longest_seconds) {
   const std::int64_t step = model.codec().config().time_factor;
   const auto fit = [&model](const Frame& frame) {
     // The largest centred part of the model's shape.
@@ -192,10 +202,12 @@ std::vector<std::int32_t> encode_start(const LoadedModel& model, const std::stri
   std::vector<Frame> frames;
   Frame frame;
   while (reader.next(frame)) {
-    ORRERY_CHECK(static_cast<std::int64_t>(frames.size()) < longest, path, " is longer than the ", longest_seconds, " s to write; --seconds counts it too");
+    ORRERY_CHECK(static_cast<std::int64_t>(frames.size()) < longest, path, " is longer than the ", longest_seconds,
+                 " s to write; --seconds counts it too");
     frames.push_back(fit(frame));
   }
-  frames.resize(1 + (frames.size() - 1) / static_cast<std::size_t>(step) * static_cast<std::size_t>(step));  // whole latent frames
+  frames.resize(1 + (frames.size() - 1) / static_cast<std::size_t>(step) *
+                        static_cast<std::size_t>(step));  // whole latent frames
   return encode_clip(model.codec(), frames);
 }
 

@@ -63,22 +63,24 @@ struct ClipProgress {
   const std::atomic<bool>* stop = nullptr;
 };
 
-/// The codes of a picture or of a video's begin, fitted to the model's size (centre cut out) and rate: whole latent frames.
-/// Throws InputError when it cannot be read.
-std::vector<std::int32_t> encode_start(const LoadedModel& model, const std::string& path, bool picture, double longest_seconds);
+/// The codes of a picture or of a video's begin, fitted to the model's size (centre cut out) and rate: whole latent
+/// frames. Throws InputError when it cannot be read.
+std::vector<std::int32_t> encode_start(const LoadedModel& model, const std::string& path, bool picture,
+                                       double longest_seconds);
 
 struct RolloutTotals {
   std::int64_t frames = 0, tokens = 0;
   std::string codes_sha256;
 };
-/// The frames of a clip at the model's size and the file's rate, in order. `frame` is called from another thread, on which the
-/// codec works while the model goes on.
+/// The frames of a clip at the model's size and the file's rate, in order. `frame` is called from another thread, on
+/// which the codec works while the model goes on.
 RolloutTotals for_each_frame(const LoadedModel& model, const ClipSpec& spec, const ClipProgress& progress,
                              const std::function<void(const Frame&)>& frame);
 
-/// Makes one clip. Encoding overlaps decoding. Stopped early, it keeps what is done. Throws InputError before any work for
-/// what is wrong with the arguments; on failure nothing is left behind.
-ClipReport generate_clip(const LoadedModel& model, const ClipSpec& spec, const ClipOutput& output, const ClipProgress& progress = {});
+/// Makes one clip. Encoding overlaps decoding. Stopped early, it keeps what is done. Throws InputError before any work
+/// for what is wrong with the arguments; on failure nothing is left behind.
+ClipReport generate_clip(const LoadedModel& model, const ClipSpec& spec, const ClipOutput& output,
+                         const ClipProgress& progress = {});
 
 /// The record in a clip's metadata, and back.
 Json to_record(const LoadedModel& model, const ClipSpec& spec, const ClipReport& report);
@@ -90,11 +92,11 @@ Json to_json(const ClipReport& report, const ClipSpec& spec, const LoadedModel& 
 
 /// "a-red-ball-bounces-42.mp4".
 std::string default_name(const std::string& prompt, std::uint64_t seed);
-/// Throws InputError when `path` cannot be written: unknown extension, folder missing or not writable, file there already
-/// (unless `force`).
+/// Throws InputError when `path` cannot be written: unknown extension, folder missing or not writable, file there
+/// already (unless `force`).
 void check_output(const std::string& path, bool force);
-/// The frames' size in the file: 0 stands for what keeps the shape; both 0: 512 pixels on the longer side. Throws InputError for
-/// sizes that do not have the model's shape.
+/// The frames' size in the file: 0 stands for what keeps the shape; both 0: 512 pixels on the longer side. Throws
+/// InputError for sizes that do not have the model's shape.
 void output_size(const LoadedModel& model, bool native, int& width, int& height);
 
 /// The instruction set that codec and decoder run on, for records: "avx512", "avx2" or "baseline".

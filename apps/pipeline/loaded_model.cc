@@ -15,18 +15,21 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kFiles[] = {"config.json", "model.safetensors", "tokenizer.json", "words.txt", "codec.json", "codec.safetensors"};
+constexpr const char* kFiles[] = {"config.json", "model.safetensors", "tokenizer.json",
+                                  "words.txt",   "codec.json",        "codec.safetensors"};
 constexpr const char* kShipped = "orrery-64";
 
 // Checked before the first file is read, so that a wrong folder is one clear line.
 std::string checked(const std::string& folder) {
   ORRERY_CHECK(fs::is_directory(folder), "model folder ", folder, " is not there");
-  for (const char* name : kFiles) ORRERY_CHECK(fs::is_regular_file(fs::path(folder) / name), folder, " is no model folder: ", name, " is missing");
+  for (const char* name : kFiles)
+    ORRERY_CHECK(fs::is_regular_file(fs::path(folder) / name), folder, " is no model folder: ", name, " is missing");
   return folder;
 }
 
 std::string weights_hash(const fs::path& folder) {
-  return sha256_hex(sha256_file_hex((folder / "model.safetensors").string()) + sha256_file_hex((folder / "codec.safetensors").string()));
+  return sha256_hex(sha256_file_hex((folder / "model.safetensors").string()) +
+                    sha256_file_hex((folder / "codec.safetensors").string()));
 }
 
 double read_fps(const fs::path& folder) {
@@ -34,7 +37,8 @@ double read_fps(const fs::path& folder) {
   const Json* video = config.find("video");
   const Json* fps = video != nullptr ? video->find("fps") : nullptr;
   const double value = fps != nullptr ? fps->as_number() : 24;
-  ORRERY_CHECK(value >= 1 && value <= 1000, (folder / "config.json").string(), ": video.fps is ", value, ", expected 1 to 1000");
+  ORRERY_CHECK(value >= 1 && value <= 1000, (folder / "config.json").string(), ": video.fps is ", value,
+               ", expected 1 to 1000");
   return value;
 }
 
@@ -56,16 +60,20 @@ LoadedModel::LoadedModel(const std::string& folder)
       decoder_(load_model(folder)),
       fps_(read_fps(folder)) {
   const VideoVocabulary& vocabulary = layout_.vocabulary();
-  ORRERY_CHECK(vocabulary.sizes().codes == codec_.config().codes(), folder, ": the tokenizer has ", vocabulary.sizes().codes,
-               " codes and the codec ", codec_.config().codes(), ", expected the same");
+  ORRERY_CHECK(vocabulary.sizes().codes == codec_.config().codes(), folder, ": the tokenizer has ",
+               vocabulary.sizes().codes, " codes and the codec ", codec_.config().codes(), ", expected the same");
   ORRERY_CHECK(vocabulary.size() <= config().vocab_size, folder, ": the tokenizer has ", vocabulary.size(),
                " ids, expected at most the model's ", config().vocab_size);
   ORRERY_CHECK(context_groups() >= 3, folder, ": trained_context is ", config().video.trained_context,
                " tokens, expected at least 3 groups of ", layout_.group());
 }
 
-int LoadedModel::width() const { return static_cast<int>(layout_.vocabulary().sizes().columns * codec_.config().space_factor); }
-int LoadedModel::height() const { return static_cast<int>(layout_.vocabulary().sizes().rows * codec_.config().space_factor); }
+int LoadedModel::width() const {
+  return static_cast<int>(layout_.vocabulary().sizes().columns * codec_.config().space_factor);
+}
+int LoadedModel::height() const {
+  return static_cast<int>(layout_.vocabulary().sizes().rows * codec_.config().space_factor);
+}
 
 std::int64_t LoadedModel::context_groups() const { return config().video.trained_context / layout_.group(); }
 std::int64_t LoadedModel::prompt_groups() const { return std::clamp<std::int64_t>(context_groups() / 4, 1, 4); }
@@ -77,13 +85,15 @@ std::vector<std::int32_t> LoadedModel::encode_prompt(const std::string& prompt) 
   options.special_as_text = true;
   std::vector<std::int32_t> ids = tokenizer_.encode(prompt, options);
   const auto most = static_cast<std::size_t>(prompt_groups() * layout_.group() - 2);  // <bos> and <video>
-  ORRERY_CHECK(ids.size() <= most, "the prompt is ", words_of(prompt).size(), " words (", ids.size(), " tokens), expected at most ", most, " tokens");
+  ORRERY_CHECK(ids.size() <= most, "the prompt is ", words_of(prompt).size(), " words (", ids.size(),
+               " tokens), expected at most ", most, " tokens");
   return ids;
 }
 
 std::string find_model(const std::string& given) {
   if (!given.empty()) return given;
-  if (const char* environment = std::getenv("ORRERY_MODEL"); environment != nullptr && *environment != '\0') return environment;
+  if (const char* environment = std::getenv("ORRERY_MODEL"); environment != nullptr && *environment != '\0')
+    return environment;
   std::vector<fs::path> places{fs::path(ORRERY_SOURCE_DIR) / "models" / kShipped};
   std::error_code error;
   const fs::path self = fs::read_symlink("/proc/self/exe", error);
@@ -101,10 +111,13 @@ void check_prompt(const std::string& prompt) {
   ORRERY_CHECK(bad == std::string::npos, "the prompt is not valid UTF-8 at byte ", bad);
   for (std::size_t i = 0; i < prompt.size(); ++i) {
     const auto byte = static_cast<unsigned char>(prompt[i]);
-    const bool c1 = byte == 0xC2 && static_cast<unsigned char>(prompt[i + 1]) < 0xA0;  // U+0080 to U+009F; valid UTF-8 has a next byte
-    ORRERY_CHECK(byte >= 0x20 && byte != 0x7F && !c1, "the prompt has a control character at byte ", i, ", expected one line of text");
+    const bool c1 = byte == 0xC2 &&
+                    static_cast<unsigned char>(prompt[i + 1]) < 0xA0;  // U+0080 to U+009F; valid UTF-8 has a next byte
+    ORRERY_CHECK(byte >= 0x20 && byte != 0x7F && !c1, "the prompt has a control character at byte ", i,
+                 ", expected one line of text");
   }
-  ORRERY_CHECK(!words_of(prompt).empty(), "the prompt is empty, expected words such as \"a red ball bounces on the floor\"");
+  ORRERY_CHECK(!words_of(prompt).empty(),
+               "the prompt is empty, expected words such as \"a red ball bounces on the floor\"");
 }
 
 }  // namespace orrery::pipeline

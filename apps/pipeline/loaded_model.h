@@ -16,8 +16,8 @@ namespace orrery::pipeline {
 /// Safe to read from several threads. Rollouts point into it: it stays where it is.
 class LoadedModel {
  public:
-  /// Reads config.json, model.safetensors, tokenizer.json, words.txt, codec.json and codec.safetensors. Throws InputError when a
-  /// file is missing or broken, or when they do not fit each other.
+  /// Reads config.json, model.safetensors, tokenizer.json, words.txt, codec.json and codec.safetensors. Throws
+  /// InputError when a file is missing or broken, or when they do not fit each other.
   explicit LoadedModel(const std::string& folder);
   LoadedModel(const LoadedModel&) = delete;
   LoadedModel& operator=(const LoadedModel&) = delete;
@@ -45,7 +45,8 @@ class LoadedModel {
   /// Groups that a prompt may take of these.
   std::int64_t prompt_groups() const;
 
-  /// The prompt's text as ids. Throws InputError for text that is empty, has control characters, is not valid UTF-8 or too long.
+  /// The prompt's text as ids. Throws InputError for text that is empty, has control characters, is not valid UTF-8 or
+  /// too long.
   std::vector<std::int32_t> encode_prompt(const std::string& prompt) const;
 
  private:
@@ -58,8 +59,8 @@ class LoadedModel {
   double fps_ = 24;
 };
 
-/// The folder to use: `given` (from -m), else the environment's ORRERY_MODEL, else the shipped model in the source tree or beside
-/// the installed program. Throws InputError that lists where it looked.
+/// The folder to use: `given` (from -m), else the environment's ORRERY_MODEL, else the shipped model in the source tree
+/// or beside the installed program. Throws InputError that lists where it looked.
 std::string find_model(const std::string& given);
 
 /// Throws InputError for a prompt that no model can take: empty, control characters, not valid UTF-8.

@@ -58,17 +58,20 @@ Json read_record(const std::string& path) {
   ORRERY_CHECK(!text.empty(), path, " has no record of how it was made, neither inside nor beside it");
   Json record = Json::parse(text, path + ": metadata");
   // MKV and WebM hold their copy from before the first frame; what was known only afterwards is in the sidecar.
-  if (record.find("frames_sha256") == nullptr && fs::exists(sidecar_path(path))) record = Json::read(sidecar_path(path));
+  if (record.find("frames_sha256") == nullptr && fs::exists(sidecar_path(path)))
+    record = Json::read(sidecar_path(path));
   return record;
 }
 
-ReplayReport replay_clip(const LoadedModel& model, const std::string& path, const std::string& scratch, const ClipProgress& progress) {
+ReplayReport replay_clip(const LoadedModel& model, const std::string& path, const std::string& scratch,
+                         const ClipProgress& progress) {
   const Json record = read_record(path);
   ClipSpec spec = spec_of_record(record, path);
   const Fields fields(record, path + ": record");
   const std::string wanted = fields.object("model").text("sha256");
-  ORRERY_CHECK(wanted == model.sha256(), path, " was made by the model ", fields.object("model").text("name"), " with weights ", wanted.substr(0, 12),
-               "; those of ", model.folder(), " are ", model.sha256().substr(0, 12), "; -m names another folder");
+  ORRERY_CHECK(wanted == model.sha256(), path, " was made by the model ", fields.object("model").text("name"),
+               " with weights ", wanted.substr(0, 12), "; those of ", model.folder(), " are ",
+               model.sha256().substr(0, 12), "; -m names another folder");
   const std::int64_t frames = fields.integer("frames", {1, std::int64_t{1} << 40});
   if (fields.boolean("stopped")) spec.seconds = static_cast<double>(frames) / spec.fps;
   ClipOutput output;
@@ -82,7 +85,8 @@ ReplayReport replay_clip(const LoadedModel& model, const std::string& path, cons
     return report;
   }
   const std::string hashes = fields.text("frame_hashes");
-  const auto first = std::mismatch(hashes.begin(), hashes.end(), made.frame_hashes.begin(), made.frame_hashes.end()).first;
+  const auto first =
+      std::mismatch(hashes.begin(), hashes.end(), made.frame_hashes.begin(), made.frame_hashes.end()).first;
   const bool same_frames = made.frames_sha256 == fields.text("frames_sha256");
   report.same_codes = made.codes_sha256 == fields.text("codes_sha256");
   const Differences files = compare_files(path, output.path);
@@ -93,7 +97,8 @@ ReplayReport replay_clip(const LoadedModel& model, const std::string& path, cons
   if (report.identical) {
     report.answer = "identical";
   } else if (same_frames) {
-    report.answer = from + ": the file's pictures are not those that its record makes (PSNR " + rounded(report.psnr) + " dB)";
+    report.answer =
+        from + ": the file's pictures are not those that its record makes (PSNR " + rounded(report.psnr) + " dB)";
   } else if (report.same_codes) {
     report.answer = from + ": same tokens, PSNR " + rounded(report.psnr) + " dB";
   } else {

@@ -18,8 +18,10 @@ struct ReplayReport {
 /// The record of a clip: from its metadata, completed by its sidecar. Throws InputError when there is none.
 Json read_record(const std::string& path);
 
-/// Makes the clip again and compares three things: the codes, the model's frames, and the file's pictures, which are encoded again
-/// in the same way (into `scratch`, a folder). Throws InputError when the model's weights are not the record's.
-ReplayReport replay_clip(const LoadedModel& model, const std::string& path, const std::string& scratch, const ClipProgress& progress = {});
+/// Makes the clip again and compares three things: the codes, the model's frames, and the file's pictures, which are
+/// encoded again in the same way (into `scratch`, a folder). Throws InputError when the model's weights are not the
+/// record's.
+ReplayReport replay_clip(const LoadedModel& model, const std::string& path, const std::string& scratch,
+                         const ClipProgress& progress = {});
 
 }  // namespace orrery::pipeline

@@ -16,7 +16,8 @@ std::int64_t kept_latents(std::int64_t room) { return std::max<std::int64_t>(1, 
 
 Rollout::Rollout(const LoadedModel& model, const RolloutOptions& options)
     : model_(&model), sampler_(options.sampling, options.seed), cfg_scale_(options.cfg_scale) {
-  ORRERY_CHECK(std::isfinite(cfg_scale_) && cfg_scale_ >= 0 && cfg_scale_ <= 100, "cfg-scale is ", cfg_scale_, ", expected 0 to 100");
+  ORRERY_CHECK(std::isfinite(cfg_scale_) && cfg_scale_ >= 0 && cfg_scale_ <= 100, "cfg-scale is ", cfg_scale_,
+               ", expected 0 to 100");
   std::vector<std::int32_t> text;
   if (!options.prompt.empty() || !options.allow_empty) text = model.encode_prompt(options.prompt);
   streams_.push_back({model.layout().prompt(text), model.decoder().start()});
@@ -45,7 +46,8 @@ std::vector<float> Rollout::logits() {
   for (Stream& stream : streams_) {
     std::vector<std::int32_t> ids;
     const std::size_t prompt = stream.prompt.size();
-    if (stream.fed < prompt) ids.assign(stream.prompt.begin() + static_cast<std::ptrdiff_t>(stream.fed), stream.prompt.end());
+    if (stream.fed < prompt)
+      ids.assign(stream.prompt.begin() + static_cast<std::ptrdiff_t>(stream.fed), stream.prompt.end());
     const std::size_t seen = stream.fed > prompt ? stream.fed - prompt : 0;
     ids.insert(ids.end(), groups_.begin() + static_cast<std::ptrdiff_t>(seen), groups_.end());
     std::vector<float> part = model_->decoder().append(stream.state, ids);
@@ -70,7 +72,8 @@ std::vector<std::int32_t> Rollout::next(const Action& action) {
   for (std::int64_t k = 0; k < layout.cells(); ++k) {
     // The position in the whole clip, which starting anew does not change.
     const std::int64_t position = latents_ * layout.group() + VideoVocabulary::kHeader + k;
-    groups_.push_back(sampler_.sample(logits(), vocabulary.first_code(), vocabulary.size(), static_cast<std::uint64_t>(position)));
+    groups_.push_back(
+        sampler_.sample(logits(), vocabulary.first_code(), vocabulary.size(), static_cast<std::uint64_t>(position)));
   }
   ++latents_;
   return layout.codes_of(std::span(groups_).last(static_cast<std::size_t>(layout.cells())));
@@ -87,7 +90,8 @@ std::int64_t planned_tokens(const LoadedModel& model, std::int64_t prompt_tokens
   const std::int64_t group = model.layout().group();
   const std::int64_t room = model.context_groups() - prompt_tokens / group, kept = kept_latents(room);
   const std::int64_t anew = latents > room ? (latents - room + room - kept - 1) / (room - kept) : 0;
-  // A latent frame's last code goes in with the next frame's header, so it is spared before each new start and at the end.
+  // A latent frame's last code goes in with the next frame's header, so it is spared before each new start and at the
+  // end.
   return prompt_tokens + latents * group - 1 + anew * (prompt_tokens + kept * group - 1);
 }
 

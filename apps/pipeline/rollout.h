@@ -1,4 +1,5 @@
-// Latent frames one after the other from a prompt, under a person's actions: the model's side of generation and of live play.
+// Latent frames one after the other from a prompt, under a person's actions: the model's side of generation and of live
+// play.
 #pragma once
 
 #include <cstdint>
@@ -16,22 +17,23 @@ struct RolloutOptions {
   std::string prompt;
   std::uint64_t seed = 42;
   SamplingOptions sampling;
-  /// Classifier-free guidance (Ho and Salimans 2022): logits move away from those without a prompt by this factor; 1: off.
+  /// Classifier-free guidance (Ho and Salimans 2022): logits move away from those without a prompt by this factor; 1:
+  /// off.
   double cfg_scale = 1.0;
   /// An empty prompt is allowed: a world of the model's own choice.
   bool allow_empty = false;
 };
 
-/// One world. The codes of a latent frame depend on model, prompt, seed, sampling and what came before, and on nothing else.
-/// Memory does not grow: when the trained context is full, the sequence starts anew with the prompt and the later half of the
-/// latent frames. A copy is a fork of the world. One thread at a time; the model must outlive it.
+/// One world. The codes of a latent frame depend on model, prompt, seed, sampling and what came before, and on nothing
+/// else. Memory does not grow: when the trained context is full, the sequence starts anew with the prompt and the later
+/// half of the latent frames. A copy is a fork of the world. One thread at a time; the model must outlive it.
 class Rollout {
  public:
   /// Throws InputError for a prompt that the model cannot take, or options out of range.
   Rollout(const LoadedModel& model, const RolloutOptions& options);
 
-  /// The next latent frame, with what a person does at its begin: codes in row-major order of the cells. The first one is one
-  /// video frame, each later one the codec's time_factor frames.
+  /// The next latent frame, with what a person does at its begin: codes in row-major order of the cells. The first one
+  /// is one video frame, each later one the codec's time_factor frames.
   std::vector<std::int32_t> next(const Action& action = {});
   /// Takes a latent frame as it is given (from a picture or a video) instead of drawing it.
   void give(std::span<const std::int32_t> codes, const Action& action = {});
@@ -61,7 +63,8 @@ class Rollout {
   std::int64_t latents_ = 0, tokens_ = 0;
 };
 
-/// Tokens that go through the model for so many drawn latent frames, without guidance: prompt, groups, and what starting anew repeats.
+/// Tokens that go through the model for so many drawn latent frames, without guidance: prompt, groups, and what
+/// starting anew repeats.
 std::int64_t planned_tokens(const LoadedModel& model, std::int64_t prompt_tokens, std::int64_t latents);
 
 }  // namespace orrery::pipeline

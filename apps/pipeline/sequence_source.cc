@@ -45,7 +45,8 @@ Action draw_action(const worlds::World& world, const SequenceLayout& layout, Ran
   if (seen.empty()) return action;
   const auto& body = *seen[random.below(seen.size())];
   const auto& sizes = layout.vocabulary().sizes();
-  const double side = world.spec().height * world.metres_per_pixel(), wide = world.spec().width * world.metres_per_pixel();
+  const double side = world.spec().height * world.metres_per_pixel(),
+               wide = world.spec().width * world.metres_per_pixel();
   action.kind = static_cast<ActionKind>(1 + random.below(4));
   action.column = std::clamp(static_cast<std::int32_t>(body.position.x / wide * sizes.columns), 0, sizes.columns - 1);
   action.row = std::clamp(static_cast<std::int32_t>((1 - body.position.y / side) * sizes.rows), 0, sizes.rows - 1);
@@ -53,14 +54,18 @@ Action draw_action(const worlds::World& world, const SequenceLayout& layout, Ran
 }
 
 worlds::Action world_action(const Action& action, const VideoVocabularySizes& sizes) {
-  return {static_cast<worlds::Push>(action.kind), (action.column + 0.5) / sizes.columns, (action.row + 0.5) / sizes.rows};
+  return {static_cast<worlds::Push>(action.kind), (action.column + 0.5) / sizes.columns,
+          (action.row + 0.5) / sizes.rows};
 }
 
-Drawn draw(const SequenceSourceOptions& options, const SequenceLayout& layout, std::int64_t time_factor, std::uint64_t clip, Random& random) {
+Drawn draw(const SequenceSourceOptions& options, const SequenceLayout& layout, std::int64_t time_factor,
+           std::uint64_t clip, Random& random) {
   worlds::World world(worlds::sample_spec(options.seed, clip, sample_options(options)));
   Drawn drawn;
   drawn.caption = world.caption(random.next_u64());
-  const int start = random.chance(options.from_start) ? 0 : static_cast<int>(random.below(static_cast<std::uint64_t>(options.longest)));
+  const int start = random.chance(options.from_start)
+                        ? 0
+                        : static_cast<int>(random.below(static_cast<std::uint64_t>(options.longest)));
   for (int f = 0; f < start; ++f) world.step();
   const bool acting = random.chance(options.action_share);
   drawn.frames.push_back(world.draw());
@@ -90,7 +95,8 @@ SequenceSource::Sequence SequenceSource::make(std::uint64_t clip) const {
   const VideoVocabulary& vocabulary = layout_.vocabulary();
 
   Sequence sequence;
-  for (const std::int32_t id : layout_.prompt(silent || describes ? std::vector<std::int32_t>() : text)) sequence.put(id, 0);
+  for (const std::int32_t id : layout_.prompt(silent || describes ? std::vector<std::int32_t>() : text))
+    sequence.put(id, 0);
   const double corrupted = random.uniform(0, options_.corruption);
   const auto cells = static_cast<std::size_t>(layout_.cells());
   for (std::int64_t latent = 0; latent < options_.latents; ++latent) {
@@ -105,7 +111,9 @@ SequenceSource::Sequence SequenceSource::make(std::uint64_t clip) const {
       const bool still = latent > 0 && codes[static_cast<std::size_t>(latent - 1) * cells + cell] == now[cell];
       sequence.put(group[k], still ? static_cast<float>(options_.still_weight) : 1.0f);
       // Some inputs are wrong, as they will be in a rollout; the targets stay right.
-      if (random.chance(corrupted)) sequence.ids.back() = vocabulary.code(static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(vocabulary.sizes().codes))));
+      if (random.chance(corrupted))
+        sequence.ids.back() = vocabulary.code(
+            static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(vocabulary.sizes().codes))));
     }
   }
   if (describes) {
@@ -131,7 +139,8 @@ SequenceSource::Sequence SequenceSource::make(std::uint64_t clip) const {
 
 Batch SequenceSource::batch(std::uint64_t index) const {
   const std::int64_t count = options_.sequences, size = length();
-  Batch batch{{Tensor::empty({count, size}, DType::i32), Tensor::empty({count, size}, DType::i32), Tensor::empty({count, size})}};
+  Batch batch{{Tensor::empty({count, size}, DType::i32), Tensor::empty({count, size}, DType::i32),
+               Tensor::empty({count, size})}};
   for (std::int64_t s = 0; s < count; ++s) {
     const Sequence sequence = make(index * static_cast<std::uint64_t>(count) + static_cast<std::uint64_t>(s));
     std::copy(sequence.ids.begin(), sequence.ids.end(), batch.tensors[0].data<std::int32_t>() + s * size);
@@ -146,7 +155,8 @@ Tokenizer train_caption_tokenizer(const SequenceSourceOptions& options, std::int
   std::int64_t at = 0;
   const auto next = [&](std::string& text) {
     if (at >= captions) return false;
-    text = worlds::World(worlds::sample_spec(options.seed, static_cast<std::uint64_t>(at), sample_options(options))).caption();
+    text = worlds::World(worlds::sample_spec(options.seed, static_cast<std::uint64_t>(at), sample_options(options)))
+               .caption();
     ++at;
     return true;
   };

@@ -13,25 +13,29 @@ namespace orrery::pipeline {
 
 struct SequenceSourceOptions {
   std::uint64_t seed = 1;
-  std::int64_t sequences = 4;          ///< a batch
-  std::int64_t latents = 24;           ///< latent frames a sequence
+  std::int64_t sequences = 4;  ///< a batch
+  std::int64_t latents = 24;   ///< latent frames a sequence
   int size = 64;
   double fps = 24;
-  int longest = 240;                   ///< a sequence starts within so many frames of its clip
-  double from_start = 0.5;             ///< share of sequences that start at their clip's first frame
-  double action_share = 0.15;          ///< of clips with pushes
-  double caption_dropout = 0.1;        ///< of sequences without words (for guidance)
-  double describe_share = 0.1;         ///< of sequences with the video first and the words after
-  double corruption = 0.05;            ///< largest share of past codes replaced, drawn per sequence
-  double still_weight = 0.2;           ///< weight of a code that equals the one before it in its cell
-  std::vector<std::string> scenes;     ///< empty: all
+  int longest = 240;                ///< a sequence starts within so many frames of its clip
+  double from_start = 0.5;          ///< share of sequences that start at their clip's first frame
+  double action_share = 0.15;       ///< of clips with pushes
+  double caption_dropout = 0.1;     ///< of sequences without words (for guidance)
+  double describe_share = 0.1;      ///< of sequences with the video first and the words after
+  double corruption = 0.05;         ///< largest share of past codes replaced, drawn per sequence
+  double still_weight = 0.2;        ///< weight of a code that equals the one before it in its cell
+  std::vector<std::string> scenes;  ///< empty: all
   worlds::Split split = worlds::Split::in_distribution;
 };
 
 class SequenceSource : public BatchSource {
  public:
-  SequenceSource(SequenceSourceOptions options, std::shared_ptr<const LatentCodec> codec, Tokenizer tokenizer, SequenceLayout layout)
-      : options_(std::move(options)), codec_(std::move(codec)), tokenizer_(std::move(tokenizer)), layout_(std::move(layout)) {}
+  SequenceSource(SequenceSourceOptions options, std::shared_ptr<const LatentCodec> codec, Tokenizer tokenizer,
+                 SequenceLayout layout)
+      : options_(std::move(options)),
+        codec_(std::move(codec)),
+        tokenizer_(std::move(tokenizer)),
+        layout_(std::move(layout)) {}
   /// tensors: ids, targets, weights (core/train/language_training.h).
   Batch batch(std::uint64_t index) const override;
   /// Tokens a sequence.
@@ -47,8 +51,8 @@ class SequenceSource : public BatchSource {
   SequenceLayout layout_;
 };
 
-/// A tokenizer for captions (byte-level BPE, `size` text ids) with the video block behind it, trained on `captions` captions
-/// of the given scenes.
+/// A tokenizer for captions (byte-level BPE, `size` text ids) with the video block behind it, trained on `captions`
+/// captions of the given scenes.
 Tokenizer train_caption_tokenizer(const SequenceSourceOptions& options, std::int64_t size, std::int64_t captions,
                                   const VideoVocabularySizes& sizes);
 

@@ -7,10 +7,10 @@
 namespace orrery::pipeline {
 
 struct TrainOptions {
-  std::string config;        ///< TOML file
-  std::string out;           ///< training folder; resumed when it holds a state
-  std::string init;          ///< folder whose weights start the run, where names and shapes fit; moments start fresh
-  double max_seconds = 0;    ///< 0: as many steps as the configuration says
+  std::string config;      ///< TOML file
+  std::string out;         ///< training folder; resumed when it holds a state
+  std::string init;        ///< folder whose weights start the run, where names and shapes fit; moments start fresh
+  double max_seconds = 0;  ///< 0: as many steps as the configuration says
   const std::atomic<bool>* stop = nullptr;
 };
 

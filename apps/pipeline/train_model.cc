@@ -46,21 +46,24 @@ LanguageTrainingConfig read_language(const Fields& train) {
 }
 
 // Tokenizer and words come with the folder once they are made: a resumed run keeps them.
-Tokenizer prepare_folder(const TrainOptions& options, const SequenceSourceOptions& source, const std::string& codec_folder,
-                         const LatentCodec& codec, std::int64_t text_tokens) {
+Tokenizer prepare_folder(const TrainOptions& options, const SequenceSourceOptions& source,
+                         const std::string& codec_folder, const LatentCodec& codec, std::int64_t text_tokens) {
   const std::filesystem::path out(options.out);
   std::filesystem::create_directories(out);
   for (const char* name : {"codec.json", "codec.safetensors"})
-    std::filesystem::copy_file(std::filesystem::path(codec_folder) / name, out / name, std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::copy_file(std::filesystem::path(codec_folder) / name, out / name,
+                               std::filesystem::copy_options::overwrite_existing);
   KnownWords words;
   worlds::SampleOptions sample;
   sample.scenes = source.scenes;
   constexpr std::uint64_t kCaptions = 20000;
-  for (std::uint64_t i = 0; i < kCaptions; ++i) words.add(worlds::World(worlds::sample_spec(source.seed, i, sample)).caption());
+  for (std::uint64_t i = 0; i < kCaptions; ++i)
+    words.add(worlds::World(worlds::sample_spec(source.seed, i, sample)).caption());
   words.write(out / "words.txt");
   if (std::filesystem::exists(out / "tokenizer.json")) return Tokenizer::read(out);
   const auto cells = static_cast<std::int32_t>(source.size / codec.config().space_factor);
-  const Tokenizer tokenizer = train_caption_tokenizer(source, text_tokens, kCaptions, {cells, cells, static_cast<std::int32_t>(codec.config().codes())});
+  const Tokenizer tokenizer = train_caption_tokenizer(
+      source, text_tokens, kCaptions, {cells, cells, static_cast<std::int32_t>(codec.config().codes())});
   tokenizer.write(out / "tokenizer.json");
   return tokenizer;
 }

@@ -5,8 +5,8 @@
 
 namespace orrery::pipeline {
 
-/// The configuration names the codec's folder. `out` becomes a model folder (config.json, weights, tokenizer.json, words.txt,
-/// codec) beside the state to go on from.
+/// The configuration names the codec's folder. `out` becomes a model folder (config.json, weights, tokenizer.json,
+/// words.txt, codec) beside the state to go on from.
 void train_model(const TrainOptions& options);
 
 }  // namespace orrery::pipeline

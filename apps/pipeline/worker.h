@@ -16,9 +16,10 @@ namespace orrery::pipeline {
 template <class T>
 class Worker {
  public:
-  /// Calls work(item) for each pushed item in order, from one thread whose own parallel loops have one thread: the other cores
-  /// belong to whoever pushes.
-  Worker(std::size_t capacity, std::function<void(T)> work) : capacity_(capacity), work_(std::move(work)), thread_([this] { run(); }) {}
+  /// Calls work(item) for each pushed item in order, from one thread whose own parallel loops have one thread: the
+  /// other cores belong to whoever pushes.
+  Worker(std::size_t capacity, std::function<void(T)> work)
+      : capacity_(capacity), work_(std::move(work)), thread_([this] { run(); }) {}
   /// Without finish() what is still queued is dropped.
   ~Worker() {
     {

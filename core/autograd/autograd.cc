@@ -119,8 +119,8 @@ class Walk {
 
 Tensor seed_of(const Tensor& loss, const Tensor& seed) {
   if (seed.defined()) {
-    ORRERY_CHECK(seed.shape() == loss.shape(), "[backward] seed of shape ", to_string(seed.shape()), " for a loss of shape ",
-                 to_string(loss.shape()));
+    ORRERY_CHECK(seed.shape() == loss.shape(), "[backward] seed of shape ", to_string(seed.shape()),
+                 " for a loss of shape ", to_string(loss.shape()));
     return seed;
   }
   ORRERY_CHECK(loss.numel() == 1, "[backward] the loss has shape ", to_string(loss.shape()), ", expected one element");

@@ -38,16 +38,17 @@ std::string concat(const Parts&... parts) {
 
 }  // namespace orrery
 
-/// Throws orrery::InputError unless `condition` holds: ORRERY_CHECK(k > 0, "[top_k] k is ", k, ", expected at least 1").
-#define ORRERY_CHECK(condition, ...)                                                               \
-  do {                                                                                             \
-    if (!(condition)) [[unlikely]]                                                                 \
+/// Throws orrery::InputError unless `condition` holds: ORRERY_CHECK(k > 0, "[top_k] k is ", k, ", expected at least
+/// 1").
+#define ORRERY_CHECK(condition, ...)                                                                \
+  do {                                                                                              \
+    if (!(condition)) [[unlikely]]                                                                  \
       ::orrery::detail::throw_check(::orrery::detail::concat(__VA_ARGS__), ::orrery::Blame::input); \
   } while (false)
 
 /// Like ORRERY_CHECK for what only a fault of ours or of the system can break.
-#define ORRERY_ASSERT(condition, ...)                                                             \
-  do {                                                                                            \
-    if (!(condition)) [[unlikely]]                                                                \
+#define ORRERY_ASSERT(condition, ...)                                                              \
+  do {                                                                                             \
+    if (!(condition)) [[unlikely]]                                                                 \
       ::orrery::detail::throw_check(::orrery::detail::concat(__VA_ARGS__), ::orrery::Blame::ours); \
   } while (false)

@@ -1,10 +1,10 @@
 #include "core/base/parallel.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <exception>
 #include <mutex>
-
-#include <omp.h>
 
 namespace orrery {
 
@@ -22,7 +22,7 @@ void parallel_for(std::int64_t count, std::int64_t grain, const std::function<vo
   }
   std::exception_ptr first_error;
   std::mutex error_mutex;
-#pragma omp parallel for schedule(static, 1) num_threads(static_cast<int>(blocks))
+#pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(blocks))
   for (std::int64_t block = 0; block < blocks; ++block) {
     try {
       body(count * block / blocks, count * (block + 1) / blocks);

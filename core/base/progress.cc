@@ -63,9 +63,11 @@ void Progress::draw(const std::string& note) {
   if (total_ > 0) {
     if (terminal_) {
       const int filled = static_cast<int>(std::min<std::int64_t>(done_, total_) * 24 / total_);
-      line += "[" + std::string(static_cast<size_t>(filled), '#') + std::string(static_cast<size_t>(24 - filled), '.') + "] ";
+      line += "[" + std::string(static_cast<size_t>(filled), '#') + std::string(static_cast<size_t>(24 - filled), '.') +
+              "] ";
     }
-    std::snprintf(text, sizeof text, "%lld/%lld %s", static_cast<long long>(done_), static_cast<long long>(total_), unit_.c_str());
+    std::snprintf(text, sizeof text, "%lld/%lld %s", static_cast<long long>(done_), static_cast<long long>(total_),
+                  unit_.c_str());
   } else {
     std::snprintf(text, sizeof text, "%lld %s", static_cast<long long>(done_), unit_.c_str());
   }

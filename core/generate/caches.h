@@ -10,9 +10,9 @@ namespace orrery {
 
 /// Compressed entries and the window that is still open.
 struct CompressorCache {
-  std::vector<float> entries;             ///< [count, dim], normed and rotated
+  std::vector<float> entries;  ///< [count, dim], normed and rotated
   std::int64_t count = 0;
-  std::vector<float> open_kv, open_gate;  ///< [tokens in the open window, channels]
+  std::vector<float> open_kv, open_gate;    ///< [tokens in the open window, channels]
   std::vector<float> prior_kv, prior_gate;  ///< CSA: the closed window before, [rate, channels]
 };
 
@@ -37,8 +37,8 @@ struct DecodeState::Caches {
     for (const LayerCache& layer : layers) {
       floats += layer.window.capacity();
       for (const CompressorCache* cache : {&layer.compressor, &layer.indexer})
-        floats += cache->entries.capacity() + cache->open_kv.capacity() + cache->open_gate.capacity() + cache->prior_kv.capacity() +
-                  cache->prior_gate.capacity();
+        floats += cache->entries.capacity() + cache->open_kv.capacity() + cache->open_gate.capacity() +
+                  cache->prior_kv.capacity() + cache->prior_gate.capacity();
     }
     return static_cast<std::int64_t>(floats * sizeof(float));
   }

@@ -1,5 +1,5 @@
-// The layers of core/model, token by token. A chunk goes through a layer together (weights are read once), but no value of
-// a token depends on which others are in its chunk.
+// The layers of core/model, token by token. A chunk goes through a layer together (weights are read once), but no value
+// of a token depends on which others are in its chunk.
 #include "core/generate/decoder.h"
 
 #include <algorithm>
@@ -100,12 +100,15 @@ struct Decoder::Packed {
   Packed(const Transformer& model, DType weights);
   Tensor pack(const Tensor& w) const { return ops::cast(w.detach(), dtype); }
 
-  void attention(const Layer& layer, LayerCache& cache, const Floats& h, std::int64_t first, std::int64_t tokens, Floats& out) const;
-  void compress(const PackedCompressor& compressor, CompressorCache& cache, const Floats& h, std::int64_t tokens, std::int64_t rate,
-                bool overlap) const;
-  std::vector<std::int32_t> choose_entries(const float* q, const float* w, const CompressorCache& keys, std::int64_t visible) const;
+  void attention(const Layer& layer, LayerCache& cache, const Floats& h, std::int64_t first, std::int64_t tokens,
+                 Floats& out) const;
+  void compress(const PackedCompressor& compressor, CompressorCache& cache, const Floats& h, std::int64_t tokens,
+                std::int64_t rate, bool overlap) const;
+  std::vector<std::int32_t> choose_entries(const float* q, const float* w, const CompressorCache& keys,
+                                           std::int64_t visible) const;
   void experts(const Layer& layer, const Floats& h, std::span<const std::int32_t> ids, Floats& out) const;
-  Floats hyper_pre(const PackedHyper& hyper, const Floats& state, std::int64_t tokens, Floats& pre, Floats* post, Floats* comb) const;
+  Floats hyper_pre(const PackedHyper& hyper, const Floats& state, std::int64_t tokens, Floats& pre, Floats* post,
+                   Floats* comb) const;
   void hyper_post(Floats& state, const Floats& f, const Floats& post, const Floats& comb, std::int64_t tokens) const;
   Floats run(DecodeState::Caches& caches, std::span<const std::int32_t> ids) const;
 };
@@ -130,7 +133,8 @@ Decoder::Packed::Packed(const Transformer& model, DType weights) : config(model.
   main_frequencies = rope_frequencies(config.main_rope, config.qk_rope_head_dim);
   compress_frequencies = rope_frequencies(config.compress_rope, config.qk_rope_head_dim);
   const auto pack_compressor = [this](const CompressorWeights& c) {
-    return PackedCompressor{pack(c.kv_proj), pack(c.gate_proj), c.position_bias.to_vector(), c.kv_norm.to_vector(), c.kv_proj.dim(0)};
+    return PackedCompressor{pack(c.kv_proj), pack(c.gate_proj), c.position_bias.to_vector(), c.kv_norm.to_vector(),
+                            c.kv_proj.dim(0)};
   };
   for (const LayerWeights& from : w.layers) {
     Layer layer;
@@ -159,7 +163,8 @@ Decoder::Packed::Packed(const Transformer& model, DType weights) : config(model.
     const MoeWeights& m = from.moe;
     layer.gate = m.gate.detach();  // routing in f32, as in training
     if (m.bias.defined()) layer.router_bias = m.bias.to_vector();
-    if (m.tid2eid.defined()) layer.tid2eid.assign(m.tid2eid.data<std::int32_t>(), m.tid2eid.data<std::int32_t>() + m.tid2eid.numel());
+    if (m.tid2eid.defined())
+      layer.tid2eid.assign(m.tid2eid.data<std::int32_t>(), m.tid2eid.data<std::int32_t>() + m.tid2eid.numel());
     const std::int64_t inner = config.moe_intermediate_size, hidden = config.hidden_size;
     for (std::int64_t e = 0; e < config.n_routed_experts; ++e) {
       layer.gate_up.push_back(pack(m.gate_up_proj.alias({2 * inner, hidden}, {hidden, 1}, e * 2 * inner * hidden)));
@@ -172,8 +177,8 @@ Decoder::Packed::Packed(const Transformer& model, DType weights) : config(model.
 }
 
 // h = Σ_m pre_m · x_m for every token; with post and comb the whole mHC, without them the head's form.
-Floats Decoder::Packed::hyper_pre(const PackedHyper& hyper, const Floats& state, std::int64_t tokens, Floats& pre, Floats* post,
-                                  Floats* comb) const {
+Floats Decoder::Packed::hyper_pre(const PackedHyper& hyper, const Floats& state, std::int64_t tokens, Floats& pre,
+                                  Floats* post, Floats* comb) const {
   const std::int64_t n = config.hc_mult, d = config.hidden_size, width = hyper.fn.dim(0);
   const auto eps = static_cast<float>(config.hc_eps);
   const Floats mix = product(state, hyper.fn, tokens);
@@ -194,7 +199,8 @@ Floats Decoder::Packed::hyper_pre(const PackedHyper& hyper, const Floats& state,
     }
     if (!post) continue;
     for (std::int64_t i = 0; i < n; ++i)
-      (*post)[static_cast<std::size_t>(t * n + i)] = 2 * sigmoid(m[n + i] * inverse * hyper.scale[1] + hyper.base[static_cast<std::size_t>(n + i)]);
+      (*post)[static_cast<std::size_t>(t * n + i)] =
+          2 * sigmoid(m[n + i] * inverse * hyper.scale[1] + hyper.base[static_cast<std::size_t>(n + i)]);
     float* c = comb->data() + t * n * n;
     for (std::int64_t r = 0; r < n; ++r) {
       float top = -INFINITY, sum = 0;
@@ -222,14 +228,16 @@ Floats Decoder::Packed::hyper_pre(const PackedHyper& hyper, const Floats& state,
   return h;
 }
 
-void Decoder::Packed::hyper_post(Floats& state, const Floats& f, const Floats& post, const Floats& comb, std::int64_t tokens) const {
+void Decoder::Packed::hyper_post(Floats& state, const Floats& f, const Floats& post, const Floats& comb,
+                                 std::int64_t tokens) const {
   const std::int64_t n = config.hc_mult, d = config.hidden_size;
   Floats next(static_cast<std::size_t>(n * d));
   for (std::int64_t t = 0; t < tokens; ++t) {
     float* x = state.data() + t * n * d;
     for (std::int64_t k = 0; k < n; ++k) {
       const float gain = post[static_cast<std::size_t>(t * n + k)];
-      for (std::int64_t i = 0; i < d; ++i) next[static_cast<std::size_t>(k * d + i)] = gain * f[static_cast<std::size_t>(t * d + i)];
+      for (std::int64_t i = 0; i < d; ++i)
+        next[static_cast<std::size_t>(k * d + i)] = gain * f[static_cast<std::size_t>(t * d + i)];
       for (std::int64_t m = 0; m < n; ++m) {
         const float share = comb[static_cast<std::size_t>((t * n + m) * n + k)];
         for (std::int64_t i = 0; i < d; ++i) next[static_cast<std::size_t>(k * d + i)] += share * x[m * d + i];
@@ -240,8 +248,8 @@ void Decoder::Packed::hyper_post(Floats& state, const Floats& f, const Floats& p
 }
 
 // Adds the chunk's tokens to the open window; closed windows become entries.
-void Decoder::Packed::compress(const PackedCompressor& compressor, CompressorCache& cache, const Floats& h, std::int64_t tokens,
-                               std::int64_t rate, bool overlap) const {
+void Decoder::Packed::compress(const PackedCompressor& compressor, CompressorCache& cache, const Floats& h,
+                               std::int64_t tokens, std::int64_t rate, bool overlap) const {
   const std::int64_t channels = compressor.channels, dim = overlap ? channels / 2 : channels;
   const Floats kv = product(h, compressor.kv, tokens), gate = product(h, compressor.gate, tokens);
   for (std::int64_t t = 0; t < tokens; ++t) {
@@ -255,7 +263,8 @@ void Decoder::Packed::compress(const PackedCompressor& compressor, CompressorCac
       const auto visit = [&](auto&& use) {
         if (overlap && !cache.prior_kv.empty())
           for (std::int64_t j = 0; j < rate; ++j)
-            use(cache.prior_gate[static_cast<std::size_t>(j * channels + c)] + compressor.bias[static_cast<std::size_t>(j * channels + c)],
+            use(cache.prior_gate[static_cast<std::size_t>(j * channels + c)] +
+                    compressor.bias[static_cast<std::size_t>(j * channels + c)],
                 cache.prior_kv[static_cast<std::size_t>(j * channels + c)]);
         for (std::int64_t j = 0; j < rate; ++j) {
           const auto at = static_cast<std::size_t>(j * channels + current + c);
@@ -293,7 +302,8 @@ std::vector<std::int32_t> Decoder::Packed::choose_entries(const float* q, const 
     float score = 0;
     for (std::int64_t head_index = 0; head_index < heads; ++head_index) {
       float dot = 0;
-      for (std::int64_t i = 0; i < dim; ++i) dot += q[head_index * dim + i] * keys.entries[static_cast<std::size_t>(e * dim + i)];
+      for (std::int64_t i = 0; i < dim; ++i)
+        dot += q[head_index * dim + i] * keys.entries[static_cast<std::size_t>(e * dim + i)];
       score += w[head_index] * scale * std::max(dot, 0.0f);
     }
     scores.emplace_back(-score, static_cast<std::int32_t>(e));
@@ -306,8 +316,8 @@ std::vector<std::int32_t> Decoder::Packed::choose_entries(const float* q, const 
   return chosen;
 }
 
-void Decoder::Packed::attention(const Layer& layer, LayerCache& cache, const Floats& h, std::int64_t first, std::int64_t tokens,
-                                Floats& out) const {
+void Decoder::Packed::attention(const Layer& layer, LayerCache& cache, const Floats& h, std::int64_t first,
+                                std::int64_t tokens, Floats& out) const {
   const std::int64_t heads = config.num_attention_heads, dim = config.head_dim;
   const bool sliding = layer.kind == AttentionKind::sliding, csa = layer.kind == AttentionKind::csa;
   const Floats& frequencies = sliding ? main_frequencies : compress_frequencies;
@@ -317,11 +327,13 @@ void Decoder::Packed::attention(const Layer& layer, LayerCache& cache, const Flo
   rms_norm_rows(q.data(), tokens * heads, dim, nullptr, config.rms_norm_eps);
   rms_norm_rows(kv.data(), tokens, dim, layer.kv_norm.data(), config.rms_norm_eps);
   for (std::int64_t t = 0; t < tokens; ++t) {
-    for (std::int64_t head_index = 0; head_index < heads; ++head_index) rotate(q.data() + (t * heads + head_index) * dim, dim, frequencies, first + t, false);
+    for (std::int64_t head_index = 0; head_index < heads; ++head_index)
+      rotate(q.data() + (t * heads + head_index) * dim, dim, frequencies, first + t, false);
     rotate(kv.data() + t * dim, dim, frequencies, first + t, false);
   }
   cache.keep_window(config.sliding_window, dim);
-  const std::int64_t base = first - static_cast<std::int64_t>(cache.window.size()) / dim;  // position of the cache's first row
+  const std::int64_t base =
+      first - static_cast<std::int64_t>(cache.window.size()) / dim;  // position of the cache's first row
   cache.window.insert(cache.window.end(), kv.begin(), kv.end());
 
   const std::int64_t rate = config.compress_rate(layer.kind);
@@ -333,7 +345,8 @@ void Decoder::Packed::attention(const Layer& layer, LayerCache& cache, const Flo
     index_w = product(h, layer.index_weights, tokens);
     for (std::int64_t t = 0; t < tokens; ++t)
       for (std::int64_t head_index = 0; head_index < config.index_n_heads; ++head_index)
-        rotate(index_q.data() + (t * config.index_n_heads + head_index) * config.index_head_dim, config.index_head_dim, compress_frequencies, first + t, false);
+        rotate(index_q.data() + (t * config.index_n_heads + head_index) * config.index_head_dim, config.index_head_dim,
+               compress_frequencies, first + t, false);
   }
 
   Floats mixed(static_cast<std::size_t>(tokens * heads * dim));
@@ -343,7 +356,8 @@ void Decoder::Packed::attention(const Layer& layer, LayerCache& cache, const Flo
     for (std::int64_t t = begin; t < end; ++t) {
       rows.clear();
       const std::int64_t position = first + t;
-      for (std::int64_t p = std::max(base, position - config.sliding_window + 1); p <= position; ++p) rows.push_back(cache.window.data() + (p - base) * dim);
+      for (std::int64_t p = std::max(base, position - config.sliding_window + 1); p <= position; ++p)
+        rows.push_back(cache.window.data() + (p - base) * dim);
       const std::int64_t visible = sliding ? 0 : (position + 1) / rate;
       if (csa) {
         for (const std::int32_t e : choose_entries(index_q.data() + t * config.index_n_heads * config.index_head_dim,
@@ -364,23 +378,28 @@ void Decoder::Packed::attention(const Layer& layer, LayerCache& cache, const Flo
       args.dim = dim;
       args.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(dim)));
       ops::run(args);
-      for (std::int64_t head_index = 0; head_index < heads; ++head_index) rotate(args.out + head_index * dim, dim, frequencies, position, true);
+      for (std::int64_t head_index = 0; head_index < heads; ++head_index)
+        rotate(args.out + head_index * dim, dim, frequencies, position, true);
     }
   });
 
   const std::int64_t groups = config.o_groups, width = heads * dim / groups, rank = config.o_lora_rank;
   Floats low(static_cast<std::size_t>(tokens * groups * rank)), part(static_cast<std::size_t>(tokens * width));
   for (std::int64_t g = 0; g < groups; ++g) {
-    for (std::int64_t t = 0; t < tokens; ++t) std::copy_n(mixed.data() + t * heads * dim + g * width, width, part.data() + t * width);
+    for (std::int64_t t = 0; t < tokens; ++t)
+      std::copy_n(mixed.data() + t * heads * dim + g * width, width, part.data() + t * width);
     const Floats narrow = product(part, layer.o_a[static_cast<std::size_t>(g)], tokens);
-    for (std::int64_t t = 0; t < tokens; ++t) std::copy_n(narrow.data() + t * rank, rank, low.data() + (t * groups + g) * rank);
+    for (std::int64_t t = 0; t < tokens; ++t)
+      std::copy_n(narrow.data() + t * rank, rank, low.data() + (t * groups + g) * rank);
   }
   out = product(low, layer.o_b, tokens);
 }
 
-void Decoder::Packed::experts(const Layer& layer, const Floats& h, std::span<const std::int32_t> ids, Floats& out) const {
+void Decoder::Packed::experts(const Layer& layer, const Floats& h, std::span<const std::int32_t> ids,
+                              Floats& out) const {
   const auto tokens = static_cast<std::int64_t>(ids.size());
-  const std::int64_t count = config.n_routed_experts, k = config.num_experts_per_tok, d = config.hidden_size, inner = config.moe_intermediate_size;
+  const std::int64_t count = config.n_routed_experts, k = config.num_experts_per_tok, d = config.hidden_size,
+                     inner = config.moe_intermediate_size;
   const auto limit = static_cast<float>(config.swiglu_limit);
   const Floats logits = product(h, layer.gate, tokens);
   struct Slot {
@@ -396,11 +415,13 @@ void Decoder::Packed::experts(const Layer& layer, const Floats& h, std::span<con
     }
     std::vector<std::int32_t> chosen(static_cast<std::size_t>(count));
     if (layer.mlp == MlpKind::hash_moe) {
-      chosen.assign(layer.tid2eid.begin() + ids[static_cast<std::size_t>(t)] * k, layer.tid2eid.begin() + (ids[static_cast<std::size_t>(t)] + 1) * k);
+      chosen.assign(layer.tid2eid.begin() + ids[static_cast<std::size_t>(t)] * k,
+                    layer.tid2eid.begin() + (ids[static_cast<std::size_t>(t)] + 1) * k);
     } else {
       std::iota(chosen.begin(), chosen.end(), 0);
       std::stable_sort(chosen.begin(), chosen.end(), [&](std::int32_t a, std::int32_t b) {
-        return scores[static_cast<std::size_t>(a)] + layer.router_bias[static_cast<std::size_t>(a)] > scores[static_cast<std::size_t>(b)] + layer.router_bias[static_cast<std::size_t>(b)];
+        return scores[static_cast<std::size_t>(a)] + layer.router_bias[static_cast<std::size_t>(a)] >
+               scores[static_cast<std::size_t>(b)] + layer.router_bias[static_cast<std::size_t>(b)];
       });
       chosen.resize(static_cast<std::size_t>(k));
     }
@@ -408,7 +429,8 @@ void Decoder::Packed::experts(const Layer& layer, const Floats& h, std::span<con
     for (const std::int32_t e : chosen) sum += scores[static_cast<std::size_t>(e)];
     for (std::int64_t j = 0; j < k; ++j) {
       const std::int32_t e = chosen[static_cast<std::size_t>(j)];
-      slots[static_cast<std::size_t>(e)].push_back({t, j, scores[static_cast<std::size_t>(e)] / sum * static_cast<float>(config.routed_scaling_factor)});
+      slots[static_cast<std::size_t>(e)].push_back(
+          {t, j, scores[static_cast<std::size_t>(e)] / sum * static_cast<float>(config.routed_scaling_factor)});
     }
     slots[static_cast<std::size_t>(count)].push_back({t, k, 1.0f});
   }
@@ -418,7 +440,8 @@ void Decoder::Packed::experts(const Layer& layer, const Floats& h, std::span<con
     if (slots[e].empty()) continue;
     const auto rows = static_cast<std::int64_t>(slots[e].size());
     Floats x(static_cast<std::size_t>(rows * d)), activated(static_cast<std::size_t>(rows * inner));
-    for (std::int64_t r = 0; r < rows; ++r) std::copy_n(h.data() + slots[e][static_cast<std::size_t>(r)].token * d, d, x.data() + r * d);
+    for (std::int64_t r = 0; r < rows; ++r)
+      std::copy_n(h.data() + slots[e][static_cast<std::size_t>(r)].token * d, d, x.data() + r * d);
     const Floats gate_up = product(x, layer.gate_up[e], rows);
     for (std::int64_t r = 0; r < rows; ++r)
       for (std::int64_t i = 0; i < inner; ++i) {
@@ -429,13 +452,16 @@ void Decoder::Packed::experts(const Layer& layer, const Floats& h, std::span<con
     const Floats y = product(activated, layer.down[e], rows);
     for (std::int64_t r = 0; r < rows; ++r) {
       const Slot& slot = slots[e][static_cast<std::size_t>(r)];
-      for (std::int64_t i = 0; i < d; ++i) parts[static_cast<std::size_t>((slot.token * (k + 1) + slot.rank) * d + i)] = slot.weight * y[static_cast<std::size_t>(r * d + i)];
+      for (std::int64_t i = 0; i < d; ++i)
+        parts[static_cast<std::size_t>((slot.token * (k + 1) + slot.rank) * d + i)] =
+            slot.weight * y[static_cast<std::size_t>(r * d + i)];
     }
   }
   out.assign(static_cast<std::size_t>(tokens * d), 0.0f);
   for (std::int64_t t = 0; t < tokens; ++t)
     for (std::int64_t j = 0; j <= k; ++j)
-      for (std::int64_t i = 0; i < d; ++i) out[static_cast<std::size_t>(t * d + i)] += parts[static_cast<std::size_t>((t * (k + 1) + j) * d + i)];
+      for (std::int64_t i = 0; i < d; ++i)
+        out[static_cast<std::size_t>(t * d + i)] += parts[static_cast<std::size_t>((t * (k + 1) + j) * d + i)];
 }
 
 // The normed hidden state after each token.
@@ -445,7 +471,8 @@ Floats Decoder::Packed::run(DecodeState::Caches& caches, std::span<const std::in
   Floats state(static_cast<std::size_t>(tokens * n * d));
   for (std::int64_t t = 0; t < tokens; ++t) {
     const std::int32_t id = ids[static_cast<std::size_t>(t)];
-    ORRERY_CHECK(id >= 0 && id < config.vocab_size, "[decoder] token id ", id, ", expected 0 to ", config.vocab_size - 1);
+    ORRERY_CHECK(id >= 0 && id < config.vocab_size, "[decoder] token id ", id, ", expected 0 to ",
+                 config.vocab_size - 1);
     Floats row = embed.alias({d}, {1}, id * d).to_vector();
     if (places.defined()) {
       const Floats place = places.alias({d}, {1}, (caches.length + t) % config.video.group() * d).to_vector();

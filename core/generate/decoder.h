@@ -1,5 +1,6 @@
 // Step-by-step generation: the transformer's twin with caches. Logits are bit-identical whatever the number of tokens a
-// call, the threads, or the sequences beside it (fixed-order kernels); they equal the full forward pass within f32 noise.
+// call, the threads, or the sequences beside it (fixed-order kernels); they equal the full forward pass within f32
+// noise.
 #pragma once
 
 #include <cstdint>

@@ -22,8 +22,9 @@ bool before(const Candidate& a, const Candidate& b) { return a.logit != b.logit 
 // Uniform in [0, 1), 53 bits.
 double uniform_at(std::uint64_t seed, std::uint64_t position) {
   constexpr std::uint32_t kStream = 0x73616D70;  // "samp": apart from other uses of the seed
-  const auto words = philox({static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(position >> 32), kStream, 0},
-                            {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
+  const auto words =
+      philox({static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(position >> 32), kStream, 0},
+             {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
   return static_cast<double>(((std::uint64_t{words[0]} << 32) | words[1]) >> 11) * 0x1.0p-53;
 }
 
@@ -44,21 +45,26 @@ void keep_top_p(std::vector<Candidate>& candidates, double top_p) {
 }  // namespace
 
 void SamplingOptions::validate() const {
-  ORRERY_CHECK(std::isfinite(temperature) && temperature >= 0 && temperature <= 100, "temperature is ", temperature, ", expected 0 to 100");
+  ORRERY_CHECK(std::isfinite(temperature) && temperature >= 0 && temperature <= 100, "temperature is ", temperature,
+               ", expected 0 to 100");
   ORRERY_CHECK(top_k >= 0, "top-k is ", top_k, ", expected 0 (no limit) or more");
   ORRERY_CHECK(top_p > 0 && top_p <= 1, "top-p is ", top_p, ", expected more than 0, at most 1");
   ORRERY_CHECK(min_p >= 0 && min_p <= 1, "min-p is ", min_p, ", expected 0 to 1");
 }
 
-Sampler::Sampler(const SamplingOptions& options, std::uint64_t seed) : options_(options), seed_(seed) { options_.validate(); }
+Sampler::Sampler(const SamplingOptions& options, std::uint64_t seed) : options_(options), seed_(seed) {
+  options_.validate();
+}
 
-std::int32_t Sampler::sample(std::span<const float> logits, std::int32_t first, std::int32_t last, std::uint64_t position) const {
-  ORRERY_ASSERT(first >= 0 && first < last && static_cast<std::size_t>(last) <= logits.size(), "[sampler] tokens ", first, " to ", last,
-                " of ", logits.size(), " logits");
+std::int32_t Sampler::sample(std::span<const float> logits, std::int32_t first, std::int32_t last,
+                             std::uint64_t position) const {
+  ORRERY_ASSERT(first >= 0 && first < last && static_cast<std::size_t>(last) <= logits.size(), "[sampler] tokens ",
+                first, " to ", last, " of ", logits.size(), " logits");
   std::int32_t best = first;
   for (std::int32_t id = first; id < last; ++id) {
     const float logit = logits[static_cast<std::size_t>(id)];
-    ORRERY_ASSERT(!std::isnan(logit), "[sampler] the logit of token ", id, " at position ", position, " is not a number");
+    ORRERY_ASSERT(!std::isnan(logit), "[sampler] the logit of token ", id, " at position ", position,
+                  " is not a number");
     if (logit > logits[static_cast<std::size_t>(best)]) best = id;
   }
   const double largest = logits[static_cast<std::size_t>(best)];
@@ -73,14 +79,16 @@ std::int32_t Sampler::sample(std::span<const float> logits, std::int32_t first, 
     if (logit >= least) candidates.push_back({logit, id});
   }
   if (options_.top_k > 0 && static_cast<std::size_t>(options_.top_k) < candidates.size()) {
-    std::nth_element(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(options_.top_k), candidates.end(), before);
+    std::nth_element(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(options_.top_k),
+                     candidates.end(), before);
     candidates.resize(static_cast<std::size_t>(options_.top_k));
   }
   std::sort(candidates.begin(), candidates.end(), before);
   if (options_.top_p < 1) keep_top_p(candidates, options_.top_p);
 
   double total = 0;
-  for (Candidate& candidate : candidates) total += (candidate.logit = std::exp(candidate.logit));  // from here on: weights
+  for (Candidate& candidate : candidates)
+    total += (candidate.logit = std::exp(candidate.logit));  // from here on: weights
   double at = uniform_at(seed_, position) * total;
   for (const Candidate& candidate : candidates) {
     at -= candidate.logit;

@@ -1,5 +1,6 @@
-// From logits to a token: temperature, top-k, top-p (Holtzman et al. 2020) and min-p (Nguyen et al. 2024). The random number
-// depends only on the seed and on the token's position, so that a sequence does not depend on what else was drawn.
+// From logits to a token: temperature, top-k, top-p (Holtzman et al. 2020) and min-p (Nguyen et al. 2024). The random
+// number depends only on the seed and on the token's position, so that a sequence does not depend on what else was
+// drawn.
 #pragma once
 
 #include <cstdint>
@@ -23,11 +24,12 @@ class Sampler {
   /// Throws InputError for options out of range.
   Sampler(const SamplingOptions& options, std::uint64_t seed);
 
-  /// A token of [first, last); others are not possible whatever their logits. Filters act on the tempered probabilities within
-  /// that range: min-p, then top-k, then top-p over what is left. Equal logits count in the order of their ids. Tokens below
-  /// e⁻⁴⁰ of the most likely one are never drawn. `position`: the token's, from the begin of its sequence.
+  /// A token of [first, last); others are not possible whatever their logits. Filters act on the tempered probabilities
+  /// within that range: min-p, then top-k, then top-p over what is left. Equal logits count in the order of their ids.
+  /// Tokens below e⁻⁴⁰ of the most likely one are never drawn. `position`: the token's, from the begin of its sequence.
   /// Throws Error when a logit in the range is not a number.
-  std::int32_t sample(std::span<const float> logits, std::int32_t first, std::int32_t last, std::uint64_t position) const;
+  std::int32_t sample(std::span<const float> logits, std::int32_t first, std::int32_t last,
+                      std::uint64_t position) const;
 
   const SamplingOptions& options() const { return options_; }
   std::uint64_t seed() const { return seed_; }

@@ -27,8 +27,10 @@ FileDType file_dtype_of(DType dtype) {
 }
 
 float half_to_float(std::uint16_t bits) {
-  const std::uint32_t sign = std::uint32_t{bits & 0x8000u} << 16, exponent = (bits >> 10) & 31u, mantissa = bits & 1023u;
-  if (exponent == 0) return std::bit_cast<float>(sign) + (sign ? -1.0f : 1.0f) * static_cast<float>(mantissa) * 0x1p-24f;
+  const std::uint32_t sign = std::uint32_t{bits & 0x8000u} << 16, exponent = (bits >> 10) & 31u,
+                      mantissa = bits & 1023u;
+  if (exponent == 0)
+    return std::bit_cast<float>(sign) + (sign ? -1.0f : 1.0f) * static_cast<float>(mantissa) * 0x1p-24f;
   if (exponent == 31) return std::bit_cast<float>(sign | 0x7F800000u | (mantissa << 13));
   return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
 }
@@ -66,7 +68,8 @@ std::vector<float> as_floats(const SafetensorsEntry& entry, const SafetensorsEnt
         value = static_cast<float>(element<std::int64_t>(entry.data, i));
         break;
       case FileDType::I8:
-        value = static_cast<float>(element<std::int8_t>(entry.data, i)) * (scale ? element<float>(scale->data, i / row) : 1.0f);
+        value = static_cast<float>(element<std::int8_t>(entry.data, i)) *
+                (scale ? element<float>(scale->data, i / row) : 1.0f);
         break;
       default:
         throw InputError(source + ": " + entry.name + " is " + entry.describe() + ", which cannot be loaded");
@@ -103,7 +106,9 @@ void save_tensors(const std::string& path, const std::vector<NamedTensor>& tenso
   for (const NamedTensor& item : tensors) {
     kept.push_back(item.value.contiguous() ? item.value : item.value.clone());
     const Tensor& value = kept.back();
-    entries.push_back({item.name, file_dtype_of(value.dtype()), value.shape(),
+    entries.push_back({item.name,
+                       file_dtype_of(value.dtype()),
+                       value.shape(),
                        {static_cast<const std::byte*>(value.raw()), static_cast<std::size_t>(value.bytes())}});
   }
   write_safetensors(path, entries, metadata);
@@ -126,8 +131,8 @@ std::vector<std::string> TensorFile::names() const {
 
 void TensorFile::load_into(const std::string& name, const Tensor& target) const {
   const SafetensorsEntry& entry = file_->at(name);
-  ORRERY_CHECK(Shape(entry.shape.begin(), entry.shape.end()) == target.shape(), source(), ": ", name, " is ", entry.describe(),
-               ", expected ", name_of(target.dtype()), " ", to_string(target.shape()));
+  ORRERY_CHECK(Shape(entry.shape.begin(), entry.shape.end()) == target.shape(), source(), ": ", name, " is ",
+               entry.describe(), ", expected ", name_of(target.dtype()), " ", to_string(target.shape()));
   if (entry.dtype == file_dtype_of(target.dtype()) && target.contiguous() && entry.dtype != FileDType::I8) {
     std::memcpy(target.raw(), entry.data.data(), entry.data.size());
     return;
@@ -180,8 +185,9 @@ void load_parameters(const std::string& path, const ParameterList& parameters) {
   }
   for (const std::string& name : file.names())
     if (!known.count(name)) unknown += (unknown.empty() ? "" : ", ") + name;
-  ORRERY_CHECK(missing.empty() && unknown.empty(), file.source(), ":", missing.empty() ? "" : " missing tensors " + missing,
-               missing.empty() || unknown.empty() ? "" : ";", unknown.empty() ? "" : " unknown tensors " + unknown);
+  ORRERY_CHECK(missing.empty() && unknown.empty(), file.source(), ":",
+               missing.empty() ? "" : " missing tensors " + missing, missing.empty() || unknown.empty() ? "" : ";",
+               unknown.empty() ? "" : " unknown tensors " + unknown);
   for (const Parameter& item : parameters.all()) file.load_into(item.name, item.value);
 }
 

@@ -26,8 +26,8 @@ class TensorFile {
  public:
   explicit TensorFile(std::shared_ptr<const Safetensors> file) : file_(std::move(file)) {}
   bool has(const std::string& name) const;
-  /// Copies a tensor into `target`, converting the dtype (f32, f16 and bf16 among each other, int8 with "name.scale" a row
-  /// to f32). Throws InputError naming both shapes when they differ or when it is missing.
+  /// Copies a tensor into `target`, converting the dtype (f32, f16 and bf16 among each other, int8 with "name.scale" a
+  /// row to f32). Throws InputError naming both shapes when they differ or when it is missing.
   void load_into(const std::string& name, const Tensor& target) const;
   /// Throws InputError when there is no such key.
   std::string metadata(const std::string& key) const;
@@ -47,7 +47,8 @@ enum class StoredAs { f32, bf16, int8 };
 void save_parameters(const std::string& path, const ParameterList& parameters, StoredAs stored,
                      const std::map<std::string, std::string>& metadata = {});
 
-/// Reads those parameters that the file has with the same name and shape; returns how many. For starting from another run.
+/// Reads those parameters that the file has with the same name and shape; returns how many. For starting from another
+/// run.
 std::int64_t load_matching(const std::string& path, const ParameterList& parameters);
 
 /// Reads every parameter. Missing and unknown tensors are all named in one InputError.

@@ -25,8 +25,8 @@ Tensor rope_rows(const Tensor& x, const RopeTable& rope) {
 }
 
 // h [B, S, hidden] → entries [B, ⌊S/rate⌋, dim], normed and rotated to the position of their window's first token.
-Tensor compress(const Tensor& h, const CompressorWeights& weights, std::int64_t rate, bool overlap, const RopeTable& rope,
-                const LayerContext& context) {
+Tensor compress(const Tensor& h, const CompressorWeights& weights, std::int64_t rate, bool overlap,
+                const RopeTable& rope, const LayerContext& context) {
   const Tensor kv = ops::linear(h, weights.kv_proj);
   const Tensor gate = ops::linear(h, weights.gate_proj);
   const Tensor pooled = ops::compress_pool(kv, gate, weights.position_bias, {rate, overlap});
@@ -37,7 +37,8 @@ struct IndexerParts {
   Tensor q, k, w;  ///< [B, S, Hi, Di], [B, E, Di], [B, S, Hi] f32
 };
 
-IndexerParts indexer_parts(const Tensor& h, const Tensor& q_latent, const IndexerWeights& weights, const LayerContext& context) {
+IndexerParts indexer_parts(const Tensor& h, const Tensor& q_latent, const IndexerWeights& weights,
+                           const LayerContext& context) {
   const ModelConfig& c = context.config;
   IndexerParts parts;
   parts.k = compress(h, weights.compressor, c.csa_rate, /*overlap=*/true, context.csa_rope, context);
@@ -50,8 +51,8 @@ IndexerParts indexer_parts(const Tensor& h, const Tensor& q_latent, const Indexe
 }
 
 // KL between the heads' summed attention over entries (a constant) and the indexer's softmax over the same entries.
-Tensor indexer_kl(const IndexerParts& parts, const Tensor& q, const Tensor& entries, const Tensor& indices, const Tensor& lse,
-                  const ops::SparseAttentionOptions& options) {
+Tensor indexer_kl(const IndexerParts& parts, const Tensor& q, const Tensor& entries, const Tensor& indices,
+                  const Tensor& lse, const ops::SparseAttentionOptions& options) {
   Tensor mass;
   {
     const NoGrad guard;
@@ -63,7 +64,8 @@ Tensor indexer_kl(const IndexerParts& parts, const Tensor& q, const Tensor& entr
 
 }  // namespace
 
-AttentionResult attention(const Tensor& flat, AttentionKind kind, const AttentionWeights& weights, const LayerContext& context) {
+AttentionResult attention(const Tensor& flat, AttentionKind kind, const AttentionWeights& weights,
+                          const LayerContext& context) {
   const ModelConfig& c = context.config;
   const std::int64_t batch = context.batch, length = context.length, heads = c.num_attention_heads, dim = c.head_dim;
   const RopeTable& rope = kind == AttentionKind::sliding ? context.main_rope : context.compress_rope;

@@ -58,7 +58,8 @@ void read_ropes(const Fields& fields, ModelConfig& config) {
   config.compress_rope.theta = fields.number_or("compress_rope_theta", config.compress_rope.theta);
   if (!fields.has("rope_parameters")) {
     config.compress_rope.factor = 1;
-    if (fields.has("rope_scaling")) config.compress_rope = read_rope(fields.object("rope_scaling"), config.compress_rope);
+    if (fields.has("rope_scaling"))
+      config.compress_rope = read_rope(fields.object("rope_scaling"), config.compress_rope);
     return;
   }
   const Fields ropes = fields.object("rope_parameters");
@@ -70,7 +71,8 @@ void read_ropes(const Fields& fields, ModelConfig& config) {
   }
 }
 
-// Layer kinds: named lists, or the released checkpoints' compress_ratios and num_hash_layers, or the published defaults.
+// Layer kinds: named lists, or the released checkpoints' compress_ratios and num_hash_layers, or the published
+// defaults.
 void read_layers(const Fields& fields, ModelConfig& config) {
   const auto layers = static_cast<std::size_t>(fields.integer("num_hidden_layers", {1, 4096}));
   if (fields.has("compress_rates")) {
@@ -82,10 +84,11 @@ void read_layers(const Fields& fields, ModelConfig& config) {
     for (const std::string& name : fields.texts("layer_types")) config.layer_types.push_back(attention_kind(name));
   } else if (fields.has("compress_ratios")) {
     for (const std::int64_t ratio : fields.integers("compress_ratios"))
-      config.layer_types.push_back(ratio == 0                  ? AttentionKind::sliding
+      config.layer_types.push_back(ratio == 0                 ? AttentionKind::sliding
                                    : ratio == config.csa_rate ? AttentionKind::csa
-                                                               : AttentionKind::hca);
-    if (config.layer_types.size() > layers) config.layer_types.resize(layers);  // the released list ends with the MTP block
+                                                              : AttentionKind::hca);
+    if (config.layer_types.size() > layers)
+      config.layer_types.resize(layers);  // the released list ends with the MTP block
   } else {
     for (std::size_t i = 0; i < layers; ++i)
       config.layer_types.push_back(i < 2 || i % 2 == 0 ? AttentionKind::hca : AttentionKind::csa);
@@ -96,7 +99,8 @@ void read_layers(const Fields& fields, ModelConfig& config) {
     for (const std::string& name : fields.texts("mlp_layer_types")) config.mlp_layer_types.push_back(mlp_kind(name));
   } else {
     const auto hash_layers = static_cast<std::size_t>(fields.integer_or("num_hash_layers", 3, {0, 4096}));
-    for (std::size_t i = 0; i < layers; ++i) config.mlp_layer_types.push_back(i < hash_layers ? MlpKind::hash_moe : MlpKind::moe);
+    for (std::size_t i = 0; i < layers; ++i)
+      config.mlp_layer_types.push_back(i < hash_layers ? MlpKind::hash_moe : MlpKind::moe);
   }
 }
 
@@ -149,7 +153,8 @@ constexpr NumberField kNumberFields[] = {
 };
 
 Json rope_json(const RopeConfig& rope, double partial) {
-  Json json = Json::object({{"rope_type", rope.factor > 1 ? "yarn" : "default"}, {"rope_theta", rope.theta},
+  Json json = Json::object({{"rope_type", rope.factor > 1 ? "yarn" : "default"},
+                            {"rope_theta", rope.theta},
                             {"partial_rotary_factor", partial}});
   if (rope.factor > 1) {
     json.set("factor", rope.factor);
@@ -184,8 +189,10 @@ void ModelConfig::validate() const {
   for (const IntegerField& field : kIntegerFields) {
     const std::int64_t value = this->*field.member;
     const std::string_view name = field.name;
-    const bool may_be_zero = name.ends_with("_token_id") || name == "num_nextn_predict_layers" || name == "n_shared_experts";
-    ORRERY_CHECK(value >= (may_be_zero ? 0 : 1), "[config] ", name, " is ", value, ", expected at least ", may_be_zero ? 0 : 1);
+    const bool may_be_zero =
+        name.ends_with("_token_id") || name == "num_nextn_predict_layers" || name == "n_shared_experts";
+    ORRERY_CHECK(value >= (may_be_zero ? 0 : 1), "[config] ", name, " is ", value, ", expected at least ",
+                 may_be_zero ? 0 : 1);
   }
   ORRERY_CHECK(!layer_types.empty(), "[config] num_hidden_layers is 0, expected at least 1");
   ORRERY_CHECK(mlp_layer_types.size() == layer_types.size(), "[config] mlp_layer_types has ", mlp_layer_types.size(),
@@ -193,7 +200,8 @@ void ModelConfig::validate() const {
   ORRERY_CHECK(num_attention_heads % o_groups == 0, "[config] num_attention_heads = ", num_attention_heads,
                " is not divisible by o_groups = ", o_groups);
   ORRERY_CHECK(qk_rope_head_dim >= 2 && qk_rope_head_dim % 2 == 0 && qk_rope_head_dim <= head_dim,
-               "[config] qk_rope_head_dim is ", qk_rope_head_dim, ", expected an even number from 2 to head_dim = ", head_dim);
+               "[config] qk_rope_head_dim is ", qk_rope_head_dim,
+               ", expected an even number from 2 to head_dim = ", head_dim);
   ORRERY_CHECK(std::find(layer_types.begin(), layer_types.end(), AttentionKind::csa) == layer_types.end() ||
                    qk_rope_head_dim <= index_head_dim,
                "[config] qk_rope_head_dim = ", qk_rope_head_dim, " is larger than index_head_dim = ", index_head_dim);
@@ -201,9 +209,12 @@ void ModelConfig::validate() const {
                " is over n_routed_experts = ", n_routed_experts);
   ORRERY_CHECK(n_shared_experts == 1, "[config] n_shared_experts is ", n_shared_experts, ", expected 1");
   ORRERY_CHECK(hc_mult <= 8, "[config] hc_mult is ", hc_mult, ", expected at most 8");
-  ORRERY_CHECK(csa_rate >= 1 && hca_rate >= 1, "[config] compress_rates are ", csa_rate, " and ", hca_rate, ", expected at least 1");
-  ORRERY_CHECK(num_nextn_predict_layers <= 1, "[config] num_nextn_predict_layers is ", num_nextn_predict_layers, ", expected 0 or 1");
-  ORRERY_CHECK(video.codes < vocab_size, "[config] video.codes = ", video.codes, " do not fit vocab_size = ", vocab_size);
+  ORRERY_CHECK(csa_rate >= 1 && hca_rate >= 1, "[config] compress_rates are ", csa_rate, " and ", hca_rate,
+               ", expected at least 1");
+  ORRERY_CHECK(num_nextn_predict_layers <= 1, "[config] num_nextn_predict_layers is ", num_nextn_predict_layers,
+               ", expected 0 or 1");
+  ORRERY_CHECK(video.codes < vocab_size, "[config] video.codes = ", video.codes,
+               " do not fit vocab_size = ", vocab_size);
 }
 
 ModelConfig parse_model_config(const std::string& json_text, const std::string& source) {
@@ -212,7 +223,8 @@ ModelConfig parse_model_config(const std::string& json_text, const std::string& 
   ModelConfig config;
   for (const IntegerField& field : kIntegerFields)
     config.*field.member = fields.integer_or(field.name, config.*field.member);
-  for (const NumberField& field : kNumberFields) config.*field.member = fields.number_or(field.name, config.*field.member);
+  for (const NumberField& field : kNumberFields)
+    config.*field.member = fields.number_or(field.name, config.*field.member);
   const std::string scoring = fields.text_or("scoring_func", "sqrtsoftplus");
   ORRERY_CHECK(scoring == "sqrtsoftplus", "[config] scoring_func is \"", scoring, "\", expected \"sqrtsoftplus\"");
   read_layers(fields, config);
@@ -234,7 +246,8 @@ ModelConfig parse_model_config(const std::string& json_text, const std::string& 
 ModelConfig read_model_config(const std::string& path) { return parse_model_config(read_file(path), path); }
 
 std::string to_json(const ModelConfig& config) {
-  Json json = Json::object({{"model_type", "deepseek_v4"}, {"architectures", Json(Json::Array{"DeepseekV4ForCausalLM"})}});
+  Json json =
+      Json::object({{"model_type", "deepseek_v4"}, {"architectures", Json(Json::Array{"DeepseekV4ForCausalLM"})}});
   json.set("num_hidden_layers", config.num_hidden_layers());
   for (const IntegerField& field : kIntegerFields) json.set(field.name, config.*field.member);
   for (const NumberField& field : kNumberFields) json.set(field.name, config.*field.member);
@@ -246,8 +259,8 @@ std::string to_json(const ModelConfig& config) {
   json.set("qk_rope_head_dim", config.qk_rope_head_dim);
   json.set("rope_theta", config.main_rope.theta);
   json.set("compress_rope_theta", config.compress_rope.theta);
-  json.set("rope_parameters",
-           Json::object({{"main", rope_json(config.main_rope, partial)}, {"compress", rope_json(config.compress_rope, partial)}}));
+  json.set("rope_parameters", Json::object({{"main", rope_json(config.main_rope, partial)},
+                                            {"compress", rope_json(config.compress_rope, partial)}}));
   json.set("compress_rates", Json::object({{"compressed_sparse_attention", config.csa_rate},
                                            {"heavily_compressed_attention", config.hca_rate}}));
   Json layers = Json::array(), mlps = Json::array();

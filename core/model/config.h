@@ -32,12 +32,12 @@ struct RopeConfig {
 
 /// What the video layout adds (extra keys under "video").
 struct VideoConfig {
-  std::int64_t codes = 0;          ///< size of the codec's code book; 0: a text model
-  std::int64_t grid_rows = 0;      ///< code cells a latent frame, top to bottom
+  std::int64_t codes = 0;      ///< size of the codec's code book; 0: a text model
+  std::int64_t grid_rows = 0;  ///< code cells a latent frame, top to bottom
   std::int64_t grid_columns = 0;
   std::int64_t trained_context = 0;  ///< tokens; older cache entries are dropped beyond it
-  /// Adds a learned vector for a token's place in its latent frame to its embedding. Rotary positions alone must find the
-  /// same cell of the frame before by its distance, which small heads (head_dim < 128) resolve slowly.
+  /// Adds a learned vector for a token's place in its latent frame to its embedding. Rotary positions alone must find
+  /// the same cell of the frame before by its distance, which small heads (head_dim < 128) resolve slowly.
   bool place_embedding = false;
 
   /// Tokens of a latent frame: four of header, then the codes.
@@ -86,7 +86,9 @@ struct ModelConfig {
   std::int64_t num_hidden_layers() const { return static_cast<std::int64_t>(layer_types.size()); }
   /// Tokens an entry stands for in a layer of this kind; 0 for window-only layers.
   std::int64_t compress_rate(AttentionKind kind) const;
-  const RopeConfig& rope(AttentionKind kind) const { return kind == AttentionKind::sliding ? main_rope : compress_rope; }
+  const RopeConfig& rope(AttentionKind kind) const {
+    return kind == AttentionKind::sliding ? main_rope : compress_rope;
+  }
 
   /// Throws InputError that names the field and the reason when the fields contradict each other.
   void validate() const;

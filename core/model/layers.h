@@ -11,7 +11,7 @@ struct LayerContext {
   const ModelConfig& config;
   const ForwardOptions& options;
   std::int64_t batch, length;
-  Tensor ids;  ///< [B·S] i32, for hash layers
+  Tensor ids;                          ///< [B·S] i32, for hash layers
   RopeTable main_rope, compress_rope;  ///< tokens' positions
   RopeTable csa_rope, hca_rope;        ///< entries' positions
 
@@ -24,7 +24,8 @@ struct AttentionResult {
 };
 
 /// Attention of one layer (V4, §2.3). h [B·S, hidden], already normed.
-AttentionResult attention(const Tensor& h, AttentionKind kind, const AttentionWeights& weights, const LayerContext& context);
+AttentionResult attention(const Tensor& h, AttentionKind kind, const AttentionWeights& weights,
+                          const LayerContext& context);
 
 /// Mixture of experts of one layer (V4, §2.1). h [B·S, hidden], already normed; `load` receives tokens per expert.
 Tensor mixture_of_experts(const Tensor& h, MlpKind kind, const MoeWeights& weights, const LayerContext& context,

@@ -1,5 +1,5 @@
-// Mixture of experts of DeepSeek-V4 (arXiv 2606.19348, §2.1): tokens grouped by expert, one product an expert, no drops;
-// a shared expert beside them; hash layers choose by token id.
+// Mixture of experts of DeepSeek-V4 (arXiv 2606.19348, §2.1): tokens grouped by expert, one product an expert, no
+// drops; a shared expert beside them; hash layers choose by token id.
 #include "core/ops/moe.h"
 
 #include <algorithm>
@@ -38,7 +38,8 @@ Tensor mixture_of_experts(const Tensor& h, MlpKind kind, const MoeWeights& weigh
 
   const Tensor rows = ops::moe_gather(h, plan);
   const Tensor inner = ops::swiglu(ops::grouped_linear(rows, weights.gate_up_proj, plan.offsets), limit);
-  const Tensor routed = ops::moe_combine(ops::grouped_linear(inner, weights.down_proj, plan.offsets), routing.weights, plan);
+  const Tensor routed =
+      ops::moe_combine(ops::grouped_linear(inner, weights.down_proj, plan.offsets), routing.weights, plan);
 
   const Tensor shared_gate_up = ops::concat({weights.shared_gate, weights.shared_up}, 0);
   const Tensor shared = ops::linear(ops::swiglu(ops::linear(h, shared_gate_up), limit), weights.shared_down);

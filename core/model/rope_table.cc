@@ -21,7 +21,8 @@ std::vector<float> rope_frequencies(const RopeConfig& config, std::int64_t rope_
   const auto pairs = static_cast<std::size_t>(rope_dim / 2);
   std::vector<float> frequencies(pairs);
   const double low = std::max(0.0, std::floor(correction_index(config.beta_fast, rope_dim, config)));
-  double high = std::min(static_cast<double>(rope_dim - 1), std::ceil(correction_index(config.beta_slow, rope_dim, config)));
+  double high =
+      std::min(static_cast<double>(rope_dim - 1), std::ceil(correction_index(config.beta_slow, rope_dim, config)));
   if (low == high) high += 0.001;
   for (std::size_t i = 0; i < pairs; ++i) {
     const double base = std::pow(config.theta, 2.0 * static_cast<double>(i) / static_cast<double>(rope_dim));

@@ -29,18 +29,19 @@ Tensor expand_streams(const Tensor& x, std::int64_t streams) {
   return streams == 1 ? one : ops::concat(std::vector<Tensor>(static_cast<std::size_t>(streams), one), 1);
 }
 
-Tensor final_hidden(const Tensor& state, const HyperConnectionWeights& head, const Tensor& norm, const ModelConfig& config) {
+Tensor final_hidden(const Tensor& state, const HyperConnectionWeights& head, const Tensor& norm,
+                    const ModelConfig& config) {
   const Tensor collapsed = ops::hc_pre(state, head.fn, head.base, head.scale, hc_options(config)).h;
   return ops::rms_norm(collapsed, norm, static_cast<float>(config.rms_norm_eps));
 }
 
 void check_ids(const Tensor& ids, std::int64_t vocab) {
-  ORRERY_CHECK(ids.dtype() == DType::i32 && ids.rank() == 2 && ids.dim(1) >= 1, "[transformer] ids are ", name_of(ids.dtype()), " ",
-               to_string(ids.shape()), ", expected i32 [batch, length]");
+  ORRERY_CHECK(ids.dtype() == DType::i32 && ids.rank() == 2 && ids.dim(1) >= 1, "[transformer] ids are ",
+               name_of(ids.dtype()), " ", to_string(ids.shape()), ", expected i32 [batch, length]");
   const auto* id = ids.data<std::int32_t>();
   for (std::int64_t i = 0; i < ids.numel(); ++i)
-    ORRERY_CHECK(id[i] >= 0 && id[i] < vocab, "[transformer] token id ", id[i], " at position ", i % ids.dim(1), " of sequence ",
-                 i / ids.dim(1), ", expected 0 to ", vocab - 1);
+    ORRERY_CHECK(id[i] >= 0 && id[i] < vocab, "[transformer] token id ", id[i], " at position ", i % ids.dim(1),
+                 " of sequence ", i / ids.dim(1), ", expected 0 to ", vocab - 1);
 }
 
 // A token's place in its latent frame: sequences start at a frame's border.
@@ -65,8 +66,13 @@ Tensor shifted_ids(const Tensor& ids) {
 
 }  // namespace
 
-LayerContext::LayerContext(const ModelConfig& model_config, const ForwardOptions& forward_options, const Tensor& token_ids)
-    : config(model_config), options(forward_options), batch(token_ids.dim(0)), length(token_ids.dim(1)), ids(token_ids.reshaped({-1})) {
+LayerContext::LayerContext(const ModelConfig& model_config, const ForwardOptions& forward_options,
+                           const Tensor& token_ids)
+    : config(model_config),
+      options(forward_options),
+      batch(token_ids.dim(0)),
+      length(token_ids.dim(1)),
+      ids(token_ids.reshaped({-1})) {
   const std::int64_t dim = config.qk_rope_head_dim;
   main_rope = rope_table(config.main_rope, dim, 0, length);
   compress_rope = rope_table(config.compress_rope, dim, 0, length);
@@ -80,7 +86,8 @@ LayerResult layer_forward(const Tensor& state, const LayerWeights& weights, cons
   LayerResult result;
 
   const auto& attention_hc = weights.attention_hc;
-  const ops::HyperConnection before = ops::hc_pre(state, attention_hc.fn, attention_hc.base, attention_hc.scale, hc_options(config));
+  const ops::HyperConnection before =
+      ops::hc_pre(state, attention_hc.fn, attention_hc.base, attention_hc.scale, hc_options(config));
   const AttentionResult attended =
       attention(ops::rms_norm(before.h, weights.input_norm, eps), weights.attention_kind, weights.attention, context);
   const Tensor middle = ops::hc_post(state, attended.out, before.post, before.comb);
@@ -88,8 +95,8 @@ LayerResult layer_forward(const Tensor& state, const LayerWeights& weights, cons
 
   const auto& mlp_hc = weights.mlp_hc;
   const ops::HyperConnection inner = ops::hc_pre(middle, mlp_hc.fn, mlp_hc.base, mlp_hc.scale, hc_options(config));
-  const Tensor mixed = mixture_of_experts(ops::rms_norm(inner.h, weights.post_attention_norm, eps), weights.mlp_kind, weights.moe,
-                                          context, result.load);
+  const Tensor mixed = mixture_of_experts(ops::rms_norm(inner.h, weights.post_attention_norm, eps), weights.mlp_kind,
+                                          weights.moe, context, result.load);
   result.state = ops::hc_post(middle, mixed, inner.post, inner.comb);
   return result;
 }
@@ -106,7 +113,8 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
   ForwardResult result;
   Tensor embedded = ops::embedding(weights_.embed, context.ids, options.compute);
   if (weights_.places.defined())
-    embedded = ops::add(embedded, ops::embedding(weights_.places, places_of(ids, config_.video.group()), options.compute));
+    embedded =
+        ops::add(embedded, ops::embedding(weights_.places, places_of(ids, config_.video.group()), options.compute));
   Tensor state = expand_streams(embedded, config_.hc_mult);
   int indexer_layers = 0;
   for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
@@ -127,11 +135,13 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
     state = out.state;
     result.loads.push_back({static_cast<std::int64_t>(i), layer.mlp_kind, std::move(out.load)});
     if (out.indexer_loss.defined()) {
-      result.indexer_loss = result.indexer_loss.defined() ? ops::add(result.indexer_loss, out.indexer_loss) : out.indexer_loss;
+      result.indexer_loss =
+          result.indexer_loss.defined() ? ops::add(result.indexer_loss, out.indexer_loss) : out.indexer_loss;
       ++indexer_layers;
     }
   }
-  if (indexer_layers > 1) result.indexer_loss = ops::scale(result.indexer_loss, 1.0f / static_cast<float>(indexer_layers));
+  if (indexer_layers > 1)
+    result.indexer_loss = ops::scale(result.indexer_loss, 1.0f / static_cast<float>(indexer_layers));
   result.hidden = final_hidden(state, weights_.hc_head, weights_.norm, config_);
 
   if (options.mtp && weights_.mtp) {
@@ -139,7 +149,8 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
     const auto eps = static_cast<float>(config_.rms_norm_eps);
     const Tensor next = shifted_ids(ids);
     const LayerContext mtp_context(config_, options, next);
-    const Tensor next_embedded = ops::rms_norm(ops::embedding(weights_.embed, mtp_context.ids, options.compute), mtp.e_norm, eps);
+    const Tensor next_embedded =
+        ops::rms_norm(ops::embedding(weights_.embed, mtp_context.ids, options.compute), mtp.e_norm, eps);
     const Tensor e = expand_streams(ops::linear(next_embedded, mtp.e_proj), config_.hc_mult);
     const Tensor h = ops::linear(ops::rms_norm(state, mtp.h_norm, eps), mtp.h_proj);
     LayerResult out = layer_forward(ops::add(e, h), mtp.layer, mtp_context);
@@ -149,15 +160,19 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
   return result;
 }
 
-Tensor Transformer::logits(const Tensor& hidden) const { return ops::cast(ops::linear(hidden, weights_.lm_head), DType::f32); }
+Tensor Transformer::logits(const Tensor& hidden) const {
+  return ops::cast(ops::linear(hidden, weights_.lm_head), DType::f32);
+}
 
 void Transformer::update_router_bias(const std::vector<ExpertLoad>& loads, float rate) {
   for (const ExpertLoad& load : loads) {
     if (load.kind != MlpKind::moe) continue;
-    MoeWeights& moe = load.layer < config_.num_hidden_layers() ? weights_.layers[static_cast<std::size_t>(load.layer)].moe
-                                                               : weights_.mtp->layer.moe;
+    MoeWeights& moe = load.layer < config_.num_hidden_layers()
+                          ? weights_.layers[static_cast<std::size_t>(load.layer)].moe
+                          : weights_.mtp->layer.moe;
     double mean = 0;
-    for (const std::int64_t tokens : load.tokens) mean += static_cast<double>(tokens) / static_cast<double>(load.tokens.size());
+    for (const std::int64_t tokens : load.tokens)
+      mean += static_cast<double>(tokens) / static_cast<double>(load.tokens.size());
     float* bias = moe.bias.data<float>();
     for (std::size_t e = 0; e < load.tokens.size(); ++e) {
       const double error = mean - static_cast<double>(load.tokens[e]);
@@ -169,7 +184,8 @@ void Transformer::update_router_bias(const std::vector<ExpertLoad>& loads, float
 std::int64_t Transformer::active_parameters() const {
   std::int64_t count = 0;
   for (const Parameter& item : parameters().all()) {
-    if (item.kind == ParameterKind::buffer || item.kind == ParameterKind::embedding || item.name.starts_with("mtp.")) continue;
+    if (item.kind == ParameterKind::buffer || item.kind == ParameterKind::embedding || item.name.starts_with("mtp."))
+      continue;
     const bool routed = item.name.find(".experts.") != std::string::npos;
     count += routed ? item.value.numel() * config_.num_experts_per_tok / config_.n_routed_experts : item.value.numel();
   }

@@ -31,8 +31,8 @@ struct ExpertLoad {
 };
 
 struct ForwardResult {
-  Tensor hidden;      ///< [B·S, hidden] after the last norm; logits = hidden · lm_headᵀ
-  Tensor mtp_hidden;  ///< [B·S, hidden]: row (b, t) predicts token t + 2; the last row of a sequence is meaningless
+  Tensor hidden;        ///< [B·S, hidden] after the last norm; logits = hidden · lm_headᵀ
+  Tensor mtp_hidden;    ///< [B·S, hidden]: row (b, t) predicts token t + 2; the last row of a sequence is meaningless
   Tensor indexer_loss;  ///< one element: mean KL over CSA layers and queries; undefined when off
   std::vector<ExpertLoad> loads;
 };

@@ -45,7 +45,8 @@ class Builder {
     weights.kv_norm = constant(prefix + "kv_norm.weight", {c.head_dim}, c.kv_norm_init());
     weights.o_a_proj = matrix(prefix + "o_a_proj.weight",
                               {c.o_groups * c.o_lora_rank, c.num_attention_heads * c.head_dim / c.o_groups});
-    weights.o_b_proj = matrix(prefix + "o_b_proj.weight", {c.hidden_size, c.o_groups * c.o_lora_rank}, residual_scale());
+    weights.o_b_proj =
+        matrix(prefix + "o_b_proj.weight", {c.hidden_size, c.o_groups * c.o_lora_rank}, residual_scale());
     weights.sinks = constant(prefix + "sinks", {c.num_attention_heads}, 0);
     if (kind == AttentionKind::sliding) return weights;
     const bool overlap = kind == AttentionKind::csa;
@@ -54,7 +55,8 @@ class Builder {
       const std::string indexer = prefix + "compressor.indexer.";
       weights.indexer.emplace();
       weights.indexer->compressor = compressor(indexer, c.index_head_dim, c.csa_rate, true);
-      weights.indexer->q_b_proj = matrix(indexer + "q_b_proj.weight", {c.index_n_heads * c.index_head_dim, c.q_lora_rank});
+      weights.indexer->q_b_proj =
+          matrix(indexer + "q_b_proj.weight", {c.index_n_heads * c.index_head_dim, c.q_lora_rank});
       weights.indexer->weights_proj = matrix(indexer + "scorer.weights_proj.weight", {c.index_n_heads, c.hidden_size});
     }
     return weights;

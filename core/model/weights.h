@@ -40,10 +40,10 @@ struct HyperConnectionWeights {
 };
 
 struct MoeWeights {
-  Tensor gate;                              ///< [experts, hidden]
-  Tensor bias;                              ///< [experts], buffer; scored layers
-  Tensor tid2eid;                           ///< [vocab, top_k] i32, buffer; hash layers
-  Tensor gate_up_proj, down_proj;           ///< [experts, 2I, hidden], [experts, hidden, I]
+  Tensor gate;                                 ///< [experts, hidden]
+  Tensor bias;                                 ///< [experts], buffer; scored layers
+  Tensor tid2eid;                              ///< [vocab, top_k] i32, buffer; hash layers
+  Tensor gate_up_proj, down_proj;              ///< [experts, 2I, hidden], [experts, hidden, I]
   Tensor shared_gate, shared_up, shared_down;  ///< [I, hidden], [I, hidden], [hidden, I]
 };
 
@@ -75,8 +75,8 @@ struct TransformerWeights {
   std::optional<MtpWeights> mtp;
   ParameterList parameters;  ///< all of the above under their names
 
-  /// Fresh weights: normal(0, initializer_range) for matrices, ones for norms and scales, zeros for biases, a hash table
-  /// spread evenly over the experts.
+  /// Fresh weights: normal(0, initializer_range) for matrices, ones for norms and scales, zeros for biases, a hash
+  /// table spread evenly over the experts.
   static TransformerWeights create(const ModelConfig& config, Random& random);
 };
 

@@ -12,7 +12,8 @@ void ParameterList::add(std::string name, const Tensor& value, ParameterKind kin
 }
 
 const Parameter* ParameterList::find(const std::string& name) const {
-  const auto found = std::find_if(items_.begin(), items_.end(), [&](const Parameter& item) { return item.name == name; });
+  const auto found =
+      std::find_if(items_.begin(), items_.end(), [&](const Parameter& item) { return item.name == name; });
   return found == items_.end() ? nullptr : &*found;
 }
 

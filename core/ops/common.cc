@@ -17,13 +17,14 @@ void check_floating(const char* op, const char* name, const Tensor& x) {
 }
 
 void check_dtype(const char* op, const char* name, const Tensor& x, DType dtype) {
-  ORRERY_CHECK(x.defined() && x.dtype() == dtype, "[", op, "] ", name, " is ", describe(x), ", expected ", name_of(dtype));
+  ORRERY_CHECK(x.defined() && x.dtype() == dtype, "[", op, "] ", name, " is ", describe(x), ", expected ",
+               name_of(dtype));
 }
 
 int checked_dim(const char* op, const Tensor& x, int dim) {
   const int positive = dim < 0 ? dim + x.rank() : dim;
-  ORRERY_CHECK(positive >= 0 && positive < x.rank(), "[", op, "] dimension ", dim, " of ", describe(x), ", expected within ",
-               x.rank(), " dimensions");
+  ORRERY_CHECK(positive >= 0 && positive < x.rank(), "[", op, "] dimension ", dim, " of ", describe(x),
+               ", expected within ", x.rank(), " dimensions");
   return positive;
 }
 

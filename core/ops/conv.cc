@@ -12,8 +12,8 @@ namespace {
 
 void spread(const char* op, const char* name, const std::vector<std::int64_t>& values, int dims, std::int64_t least,
             std::int64_t* out) {
-  ORRERY_CHECK(values.size() == 1 || static_cast<int>(values.size()) == dims, "[", op, "] ", values.size(), " values of ", name,
-               ", expected 1 or ", dims);
+  ORRERY_CHECK(values.size() == 1 || static_cast<int>(values.size()) == dims, "[", op, "] ", values.size(),
+               " values of ", name, ", expected 1 or ", dims);
   for (int d = 0; d < dims; ++d) {
     out[d] = values[values.size() == 1 ? 0 : static_cast<std::size_t>(d)];
     ORRERY_CHECK(out[d] >= least, "[", op, "] ", name, " is ", out[d], ", expected at least ", least);
@@ -29,27 +29,30 @@ ConvolutionShape shape_of(const char* op, const ConvOptions& options, int dims) 
 }
 
 // What all four check: ranks, dtypes, the channels that x and the weight share.
-void check_operands(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias, int dims, bool transposed) {
+void check_operands(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias, int dims,
+                    bool transposed) {
   check_floating(op, "x", x);
   check_floating(op, "weight", weight);
-  ORRERY_CHECK(x.rank() == dims + 2 && weight.rank() == dims + 2 && x.dim(-1) == weight.dim(transposed ? 0 : -1), "[", op, "] x is ",
-               describe(x), ", weight is ", describe(weight), transposed ? ", expected [batch, ..., in] and [in, ..., out]"
-                                                                          : ", expected [batch, ..., in] and [out, ..., in]");
-  ORRERY_CHECK(weight.dtype() == x.dtype() || weight.dtype() == DType::f32, "[", op, "] x is ", describe(x), ", weight is ",
-               describe(weight), ", expected f32 or x's dtype");
+  ORRERY_CHECK(
+      x.rank() == dims + 2 && weight.rank() == dims + 2 && x.dim(-1) == weight.dim(transposed ? 0 : -1), "[", op,
+      "] x is ", describe(x), ", weight is ", describe(weight),
+      transposed ? ", expected [batch, ..., in] and [in, ..., out]" : ", expected [batch, ..., in] and [out, ..., in]");
+  ORRERY_CHECK(weight.dtype() == x.dtype() || weight.dtype() == DType::f32, "[", op, "] x is ", describe(x),
+               ", weight is ", describe(weight), ", expected f32 or x's dtype");
   const std::int64_t out = weight.dim(transposed ? -1 : 0);
-  ORRERY_CHECK(!bias.defined() || (bias.dtype() == DType::f32 && bias.shape() == Shape{out}), "[", op, "] bias is ", describe(bias),
-               ", expected f32 [", out, "]");
+  ORRERY_CHECK(!bias.defined() || (bias.dtype() == DType::f32 && bias.shape() == Shape{out}), "[", op, "] bias is ",
+               describe(bias), ", expected f32 [", out, "]");
 }
 
-Shape result_shape(const char* op, const Tensor& x, const Tensor& weight, const ConvolutionShape& shape, bool transposed) {
+Shape result_shape(const char* op, const Tensor& x, const Tensor& weight, const ConvolutionShape& shape,
+                   bool transposed) {
   Shape result{x.dim(0)};
   for (int d = 0; d + 2 < x.rank(); ++d) {
     const std::int64_t reach = shape.dilation[d] * (weight.dim(d + 1) - 1) + 1, size = x.dim(d + 1);
-    const std::int64_t room = transposed ? (size - 1) * shape.stride[d] - 2 * shape.padding[d] + reach
-                                         : size + 2 * shape.padding[d] - reach;
-    ORRERY_CHECK(transposed ? room > 0 : room >= 0, "[", op, "] dimension ", d + 1, " of ", describe(x), " is too small for ",
-                 describe(weight));
+    const std::int64_t room =
+        transposed ? (size - 1) * shape.stride[d] - 2 * shape.padding[d] + reach : size + 2 * shape.padding[d] - reach;
+    ORRERY_CHECK(transposed ? room > 0 : room >= 0, "[", op, "] dimension ", d + 1, " of ", describe(x),
+                 " is too small for ", describe(weight));
     result.push_back(transposed ? room : room / shape.stride[d] + 1);
   }
   result.push_back(weight.dim(transposed ? -1 : 0));
@@ -58,7 +61,8 @@ Shape result_shape(const char* op, const Tensor& x, const Tensor& weight, const 
 
 Tensor dense_or_none(const Tensor& x) { return x.defined() ? dense(x) : x; }
 
-Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const Shape& result, const ConvolutionShape& shape) {
+Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const Shape& result,
+               const ConvolutionShape& shape) {
   const Tensor y = Tensor::empty(result, x.dtype(), x.device());
   run(ConvolutionArgs{x.view(), weight.view(), bias.view(), y.view(), shape});
   return y;
@@ -76,7 +80,8 @@ Tensor weight_grad(const Tensor& x, const Tensor& grad_y, const Tensor& weight, 
   return dense_as(grad, weight.dtype());
 }
 
-Tensor conv(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvOptions& options, int dims) {
+Tensor conv(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvOptions& options,
+            int dims) {
   check_operands(op, x, weight, bias, dims, false);
   const ConvolutionShape shape = shape_of(op, options, dims);
   const Tensor source = dense(x), kernel = dense(weight);
@@ -94,15 +99,16 @@ Tensor conv(const char* op, const Tensor& x, const Tensor& weight, const Tensor&
 }
 
 // The gradient of a convolution from the result's shape to x's: everything the other way round.
-Tensor conv_transpose(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvOptions& options,
-                      int dims) {
+Tensor conv_transpose(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                      const ConvOptions& options, int dims) {
   check_operands(op, x, weight, bias, dims, true);
   const ConvolutionShape shape = shape_of(op, options, dims);
   const Tensor source = dense(x), kernel = dense(weight);
   const Shape result = result_shape(op, x, weight, shape, true);
   const Tensor y = data_grad(source, kernel, result, shape);
   record(op, {x, weight}, {y},
-         [source, kernel, shape, wants_x = x.requires_grad(), wants_weight = weight.requires_grad()](const std::vector<Tensor>& grads) {
+         [source, kernel, shape, wants_x = x.requires_grad(),
+          wants_weight = weight.requires_grad()](const std::vector<Tensor>& grads) {
            const Tensor grad = dense_as(grads[0], source.dtype());
            return std::vector<Tensor>{wants_x ? forward(grad, kernel, {}, source.shape(), shape) : Tensor(),
                                       wants_weight ? weight_grad(grad, source, kernel, shape) : Tensor()};

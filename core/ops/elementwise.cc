@@ -14,8 +14,9 @@ const char* name_of_binary(Binary op) {
 }
 
 const char* name_of_unary(Unary op) {
-  constexpr const char* kNames[] = {"affine", "clamp", "abs", "square", "sqrt", "rsqrt", "reciprocal", "exp", "log",
-                                    "sin", "cos", "tanh", "sigmoid", "softplus", "relu", "silu", "gelu"};
+  constexpr const char* kNames[] = {"affine",     "clamp",    "abs",  "square", "sqrt", "rsqrt",
+                                    "reciprocal", "exp",      "log",  "sin",    "cos",  "tanh",
+                                    "sigmoid",    "softplus", "relu", "silu",   "gelu"};
   return kNames[static_cast<int>(op)];
 }
 
@@ -23,7 +24,8 @@ Tensor run_binary(Binary op, const Tensor& a, const Tensor& b) {
   const Shape shape = broadcast_shape(name_of_binary(op), a.shape(), b.shape());
   const DType dtype = a.dtype() == b.dtype() ? a.dtype() : DType::f32;
   const Tensor y = Tensor::empty(shape, dtype, a.device());
-  run(BinaryArgs{with_runs(broadcast_view(a, shape), true).view(), with_runs(broadcast_view(b, shape), true).view(), y.view(), op});
+  run(BinaryArgs{with_runs(broadcast_view(a, shape), true).view(), with_runs(broadcast_view(b, shape), true).view(),
+                 y.view(), op});
   return y;
 }
 
@@ -42,8 +44,8 @@ Tensor linear_binary(Binary op, const Tensor& a, const Tensor& b) {
   const Tensor y = run_binary(op, a, b);
   if (!needs_tape({&a, &b})) return y;
   record(name_of_binary(op), {a, b}, {y},
-         [op, a_shape = a.shape(), b_shape = b.shape(), a_type = a.dtype(), b_type = b.dtype(), wants_a = a.requires_grad(),
-          wants_b = b.requires_grad()](const std::vector<Tensor>& grads) {
+         [op, a_shape = a.shape(), b_shape = b.shape(), a_type = a.dtype(), b_type = b.dtype(),
+          wants_a = a.requires_grad(), wants_b = b.requires_grad()](const std::vector<Tensor>& grads) {
            std::vector<Tensor> result(2);
            if (wants_a) result[0] = sum_to(grads[0], a_shape, a_type);
            if (wants_b) {
@@ -114,7 +116,8 @@ Tensor unary(Unary op, const Tensor& x, float alpha, float beta) {
   if (!needs_tape({&x})) return y;
   record(name_of_unary(op), {x}, {y}, [op, source, alpha, beta](const std::vector<Tensor>& grads) {
     const Tensor grad_x = Tensor::empty_like(source);
-    const Tensor grad_y = with_runs(grads[0].dtype() == source.dtype() ? grads[0] : dense_as(grads[0], source.dtype()), false);
+    const Tensor grad_y =
+        with_runs(grads[0].dtype() == source.dtype() ? grads[0] : dense_as(grads[0], source.dtype()), false);
     run(UnaryBackwardArgs{source.view(), grad_y.view(), grad_x.view(), op, alpha, beta});
     return std::vector<Tensor>{grad_x};
   });

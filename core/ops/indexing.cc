@@ -15,7 +15,7 @@ namespace {
 
 void check_range(const char* op, const Tensor& ids, std::int64_t low, std::int64_t end) {
   if (ids.device() != Device::cpu) return;  // kernels of other devices check on their own
-  const Tensor rows = dense(ids);  // named: a copy of a strided view must outlive the loop
+  const Tensor rows = dense(ids);           // named: a copy of a strided view must outlive the loop
   for (const std::int32_t id : rows.span<std::int32_t>())
     ORRERY_CHECK(id >= low && id < end, "[", op, "] index ", id, ", expected from ", low, " to ", end - 1);
 }
@@ -61,7 +61,8 @@ Tensor embedding(const Tensor& table, const Tensor& ids, DType out) {
   check_floating("embedding", "table", table);
   check_dtype("embedding", "ids", ids, DType::i32);
   ORRERY_CHECK(table.rank() == 2, "[embedding] table is ", describe(table), ", expected [rows, d]");
-  ORRERY_CHECK(out == DType::f32 || out == DType::bf16, "[embedding] output as ", name_of(out), ", expected f32 or bf16");
+  ORRERY_CHECK(out == DType::f32 || out == DType::bf16, "[embedding] output as ", name_of(out),
+               ", expected f32 or bf16");
   check_range("embedding", ids, std::numeric_limits<std::int32_t>::min(), table.dim(0));
   const Tensor rows = dense(ids).reshaped({-1});
   const Tensor y = Tensor::empty({rows.numel(), table.dim(1)}, out, table.device());
@@ -73,7 +74,8 @@ Tensor embedding(const Tensor& table, const Tensor& ids, DType out) {
   record("embedding", {table}, {result},
          [rows, shape = table.shape(), dtype = table.dtype()](const std::vector<Tensor>& grads) {
            const Tensor grad_table = zeros(shape, DType::f32, rows.device());
-           run(EmbeddingBackwardArgs{dense(grads[0]).reshaped({rows.numel(), shape[1]}).view(), rows.view(), {}, grad_table.view()});
+           run(EmbeddingBackwardArgs{
+               dense(grads[0]).reshaped({rows.numel(), shape[1]}).view(), rows.view(), {}, grad_table.view()});
            return std::vector<Tensor>{dense_as(grad_table, dtype)};
          });
   return result;
@@ -142,7 +144,8 @@ TopK top_k(const Tensor& x, std::int64_t k, bool ascending) {
                result.indices.reshaped({rows, k}).view(), ascending});
   if (!needs_tape({&x})) return result;
   record("top_k", {x}, {result.values},
-         [at = x.rank() - 1, indices = result.indices, from = x.shape(), dtype = x.dtype()](const std::vector<Tensor>& grads) {
+         [at = x.rank() - 1, indices = result.indices, from = x.shape(),
+          dtype = x.dtype()](const std::vector<Tensor>& grads) {
            return std::vector<Tensor>{scattered(grads[0], at, indices, from, dtype)};
          });
   return result;

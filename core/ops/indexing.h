@@ -5,8 +5,8 @@
 
 namespace orrery::ops {
 
-/// Rows of `table` [V, d] f32 or bf16 by `ids` (i32, any shape S; each in [0, V), or negative: zeros). Returns [S..., d] of
-/// dtype `out`. The table's gradient is summed in the order of the ids.
+/// Rows of `table` [V, d] f32 or bf16 by `ids` (i32, any shape S; each in [0, V), or negative: zeros). Returns [S...,
+/// d] of dtype `out`. The table's gradient is summed in the order of the ids.
 Tensor embedding(const Tensor& table, const Tensor& ids, DType out = DType::f32);
 
 /// Slices of dimension `dim` by `ids` [n] i32: dimension `dim` of the result has n. Indices may repeat.

@@ -10,16 +10,16 @@ namespace orrery::ops {
 namespace {
 
 void check_vector(const char* op, const char* name, const Tensor& vector, std::int64_t size) {
-  ORRERY_CHECK(!vector.defined() || (vector.dtype() == DType::f32 && vector.shape() == Shape{size}), "[", op, "] ", name, " is ",
-               describe(vector), ", expected f32 [", size, "]");
+  ORRERY_CHECK(!vector.defined() || (vector.dtype() == DType::f32 && vector.shape() == Shape{size}), "[", op, "] ",
+               name, " is ", describe(vector), ", expected f32 [", size, "]");
 }
 
 Tensor dense_or_none(const Tensor& x) { return x.defined() ? dense(x) : x; }
 
 // Records a norm whose input was seen under `inner` shape. `mean` and `inverse` are what the forward pass kept.
 template <class BackwardArgs>
-void record_norm(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y, const Tensor& rows,
-                 const Tensor& mean, const Tensor& inverse) {
+void record_norm(const char* name, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y,
+                 const Tensor& rows, const Tensor& mean, const Tensor& inverse) {
   record(name, {x, weight, bias}, {y},
          [rows, mean, inverse, weight = dense_or_none(weight), shape = x.shape(), channels = x.dim(-1),
           wants_weight = weight.requires_grad(), wants_bias = bias.requires_grad()](const std::vector<Tensor>& grads) {
@@ -41,7 +41,8 @@ Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, flo
   check_vector("layer_norm", "weight", weight, x.dim(-1));
   check_vector("layer_norm", "bias", bias, x.dim(-1));
   const Tensor rows = dense(x).reshaped({-1, x.dim(-1)});
-  const Tensor flat = Tensor::empty_like(rows), mean = Tensor::empty({rows.dim(0)}), inverse = Tensor::empty({rows.dim(0)});
+  const Tensor flat = Tensor::empty_like(rows), mean = Tensor::empty({rows.dim(0)}),
+               inverse = Tensor::empty({rows.dim(0)});
   run(LayerNormArgs{rows.view(), dense_or_none(weight).view(), dense_or_none(bias).view(), flat.view(), mean.view(),
                     inverse.view(), eps});
   const Tensor y = flat.reshaped(x.shape());
@@ -52,13 +53,15 @@ Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, flo
 
 Tensor group_norm(const Tensor& x, std::int64_t groups, const Tensor& weight, const Tensor& bias, float eps) {
   check_floating("group_norm", "x", x);
-  ORRERY_CHECK(x.rank() >= 2 && groups >= 1 && x.dim(-1) > 0 && x.dim(-1) % groups == 0, "[group_norm] x is ", describe(x), ", groups ",
-               groups, ", expected [batch, ..., channels] with channels a multiple of the groups");
+  ORRERY_CHECK(x.rank() >= 2 && groups >= 1 && x.dim(-1) > 0 && x.dim(-1) % groups == 0, "[group_norm] x is ",
+               describe(x), ", groups ", groups,
+               ", expected [batch, ..., channels] with channels a multiple of the groups");
   check_vector("group_norm", "weight", weight, x.dim(-1));
   check_vector("group_norm", "bias", bias, x.dim(-1));
   const std::int64_t batch = x.dim(0), channels = x.dim(-1);
   const Tensor rows = dense(x).reshaped({batch, batch == 0 ? 0 : x.numel() / (batch * channels), channels});
-  const Tensor flat = Tensor::empty_like(rows), mean = Tensor::empty({batch, groups}), inverse = Tensor::empty({batch, groups});
+  const Tensor flat = Tensor::empty_like(rows), mean = Tensor::empty({batch, groups}),
+               inverse = Tensor::empty({batch, groups});
   run(GroupNormArgs{rows.view(), dense_or_none(weight).view(), dense_or_none(bias).view(), flat.view(), mean.view(),
                     inverse.view(), eps});
   const Tensor y = flat.reshaped(x.shape());

@@ -21,7 +21,8 @@ constexpr std::int64_t kChunkBytes = std::int64_t{32} << 20;
 Tensor normalised_weights(const char* op, const Tensor& targets, const Tensor& weights, std::int64_t tokens,
                           std::int64_t classes) {
   check_dtype(op, "targets", targets, DType::i32);
-  ORRERY_CHECK(targets.shape() == Shape{tokens}, "[", op, "] targets are ", describe(targets), ", expected i32 [", tokens, "]");
+  ORRERY_CHECK(targets.shape() == Shape{tokens}, "[", op, "] targets are ", describe(targets), ", expected i32 [",
+               tokens, "]");
   ORRERY_CHECK(!weights.defined() || (weights.dtype() == DType::f32 && weights.shape() == Shape{tokens}), "[", op,
                "] weights are ", describe(weights), ", expected f32 [", tokens, "]");
   const Tensor result = Tensor::zeros({tokens});
@@ -59,8 +60,8 @@ struct HeadPass {
   Tensor losses, grad_hidden, grad_head;
 };
 
-HeadPass head_pass(const Tensor& hidden, const Tensor& head, const Tensor& targets, const Tensor& weights, bool wants_hidden,
-                   bool wants_head) {
+HeadPass head_pass(const Tensor& hidden, const Tensor& head, const Tensor& targets, const Tensor& weights,
+                   bool wants_hidden, bool wants_head) {
   const std::int64_t tokens = hidden.dim(0), classes = head.dim(0);
   HeadPass pass{Tensor::empty({tokens}), wants_hidden ? Tensor::empty_like(hidden) : Tensor(),
                 wants_head ? Tensor::empty(head.shape()) : Tensor()};
@@ -72,13 +73,14 @@ HeadPass head_pass(const Tensor& hidden, const Tensor& head, const Tensor& targe
     if (count == 0) continue;
     const Tensor part = rows_of(hidden, first, count), logits = Tensor::empty({count, classes});
     run(MatmulArgs{part.view(), turned(head).view(), {}, logits.view(), Activation::none, false});
-    const Tensor grad = !wants_hidden && !wants_head ? Tensor()
+    const Tensor grad = !wants_hidden && !wants_head   ? Tensor()
                         : hidden.dtype() == DType::f32 ? logits
                                                        : Tensor::empty({count, classes}, hidden.dtype());
     run(CrossEntropyArgs{logits.view(), rows_of(targets, first, count).view(), rows_of(weights, first, count).view(),
                          rows_of(pass.losses, first, count).view(), grad.view()});
     if (wants_hidden)
-      run(MatmulArgs{grad.view(), head.view(), {}, rows_of(pass.grad_hidden, first, count).view(), Activation::none, false});
+      run(MatmulArgs{
+          grad.view(), head.view(), {}, rows_of(pass.grad_hidden, first, count).view(), Activation::none, false});
     if (wants_head)
       run(MatmulArgs{turned(grad).view(), part.view(), {}, pass.grad_head.view(), Activation::none, chunk > 0});
   }
@@ -97,9 +99,8 @@ HeadLoss cross_entropy(const Tensor& logits, const Tensor& targets, const Tensor
   run(CrossEntropyArgs{dense(logits).view(), dense(targets).view(), shares.view(), losses.view(), grad.view()});
   const Tensor total = weighted_total(losses, shares);
   if (taped)
-    record("cross_entropy", {logits}, {total}, [grad](const std::vector<Tensor>& grads) {
-      return std::vector<Tensor>{scale(grad, grads[0].item())};
-    });
+    record("cross_entropy", {logits}, {total},
+           [grad](const std::vector<Tensor>& grads) { return std::vector<Tensor>{scale(grad, grads[0].item())}; });
   return {total, losses};
 }
 
@@ -118,11 +119,15 @@ HeadLoss linear_cross_entropy(const Tensor& hidden, const Tensor& head, const Te
   const Tensor total = weighted_total(pass.losses, shares);
   if (taped)
     record("linear_cross_entropy", {hidden, head}, {total},
-           [grad_hidden = pass.grad_hidden, grad_head = pass.grad_head, head_type = head.dtype()](const std::vector<Tensor>& grads) {
+           [grad_hidden = pass.grad_hidden, grad_head = pass.grad_head,
+            head_type = head.dtype()](const std::vector<Tensor>& grads) {
              const float factor = grads[0].item();
-             const auto scaled = [factor](const Tensor& x) { return !x.defined() || factor == 1.0f ? x : scale(x, factor); };
+             const auto scaled = [factor](const Tensor& x) {
+               return !x.defined() || factor == 1.0f ? x : scale(x, factor);
+             };
              const Tensor head_grad = scaled(grad_head);
-             return std::vector<Tensor>{scaled(grad_hidden), head_grad.defined() ? dense_as(head_grad, head_type) : head_grad};
+             return std::vector<Tensor>{scaled(grad_hidden),
+                                        head_grad.defined() ? dense_as(head_grad, head_type) : head_grad};
            });
   return {total, pass.losses};
 }

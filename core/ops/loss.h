@@ -16,6 +16,7 @@ HeadLoss cross_entropy(const Tensor& logits, const Tensor& targets, const Tensor
 
 /// The same of hidden·headᵀ, in chunks of tokens, so that no [T, V] buffer lives. hidden [T, d] f32 or bf16;
 /// head [V, d] f32 (beside bf16 hidden it takes part as bf16). The gradients are computed on the way forward.
-HeadLoss linear_cross_entropy(const Tensor& hidden, const Tensor& head, const Tensor& targets, const Tensor& weights = {});
+HeadLoss linear_cross_entropy(const Tensor& hidden, const Tensor& head, const Tensor& targets,
+                              const Tensor& weights = {});
 
 }  // namespace orrery::ops

@@ -54,9 +54,10 @@ void check_weight(const char* op, const Tensor& x, const Tensor& weight, int ran
   check_floating(op, "x", x);
   check_floating(op, "weight", weight);
   ORRERY_CHECK(weight.rank() == rank && x.rank() >= 1 && x.dim(-1) == weight.dim(-1), "[", op, "] x is ", describe(x),
-               ", weight is ", describe(weight), ", expected [", rank == 3 ? "groups, " : "", "out, in] with in = x's last dimension");
-  ORRERY_CHECK(weight.dtype() == x.dtype() || weight.dtype() == DType::f32, "[", op, "] x is ", describe(x), ", weight is ",
-               describe(weight), ", expected f32 or x's dtype");
+               ", weight is ", describe(weight), ", expected [", rank == 3 ? "groups, " : "",
+               "out, in] with in = x's last dimension");
+  ORRERY_CHECK(weight.dtype() == x.dtype() || weight.dtype() == DType::f32, "[", op, "] x is ", describe(x),
+               ", weight is ", describe(weight), ", expected f32 or x's dtype");
 }
 
 Unary unary_of(Activation activation) {
@@ -80,9 +81,10 @@ Shape with_last(Shape shape, std::int64_t last) {
 Tensor matmul(const Tensor& a, const Tensor& b) {
   check_floating("matmul", "a", a);
   check_floating("matmul", "b", b);
-  ORRERY_CHECK(a.rank() >= 2 && b.rank() >= 2 && a.dim(-1) == b.dim(-2), "[matmul] a is ", describe(a), ", b is ", describe(b),
-               ", expected [..., m, k] and [..., k, n]");
-  ORRERY_CHECK(a.dtype() == b.dtype(), "[matmul] a is ", describe(a), ", b is ", describe(b), ", expected the same dtype");
+  ORRERY_CHECK(a.rank() >= 2 && b.rank() >= 2 && a.dim(-1) == b.dim(-2), "[matmul] a is ", describe(a), ", b is ",
+               describe(b), ", expected [..., m, k] and [..., k, n]");
+  ORRERY_CHECK(a.dtype() == b.dtype(), "[matmul] a is ", describe(a), ", b is ", describe(b),
+               ", expected the same dtype");
   const Tensor c = product(a, b, a.dtype());
   if (!needs_tape({&a, &b})) return c;
   record("matmul", {a, b}, {c},
@@ -99,13 +101,14 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation) {
   check_weight("linear", x, weight, 2);
-  ORRERY_CHECK(!bias.defined() || (bias.dtype() == DType::f32 && bias.shape() == Shape{weight.dim(0)}), "[linear] bias is ",
-               describe(bias), ", expected f32 [", weight.dim(0), "]");
+  ORRERY_CHECK(!bias.defined() || (bias.dtype() == DType::f32 && bias.shape() == Shape{weight.dim(0)}),
+               "[linear] bias is ", describe(bias), ", expected f32 [", weight.dim(0), "]");
   const bool taped = needs_tape({&x, &weight, &bias});
   const Tensor rows = dense(x).reshaped({-1, x.dim(-1)});
   // Backward needs the value before the activation, so the two are one product only when nothing is recorded.
   const bool fused = activation == Activation::none || !taped;
-  const Tensor flat = product(rows, turned(weight), x.dtype(), {bias.defined() ? dense(bias) : bias, fused ? activation : Activation::none});
+  const Tensor flat = product(rows, turned(weight), x.dtype(),
+                              {bias.defined() ? dense(bias) : bias, fused ? activation : Activation::none});
   const Tensor y = flat.reshaped(with_last(x.shape(), weight.dim(0)));
   if (!taped) return y;
   record("linear", {x, weight, bias}, {y},
@@ -136,9 +139,10 @@ Tensor batched_linear(const Tensor& x, const Tensor& weight) {
   };
   const auto each = [=](const Tensor& source, const Tensor& matrices, const Tensor& target) {
     for (std::int64_t g = 0; g < groups; ++g) {
-      const Tensor matrix = matrices.alias({matrices.dim(1), matrices.dim(2)}, {matrices.strides()[1], matrices.strides()[2]},
-                                           g * matrices.strides()[0]);
-      run(MatmulArgs{group_of(source, g).view(), matrix.view(), {}, group_of(target, g).view(), Activation::none, false});
+      const Tensor matrix = matrices.alias({matrices.dim(1), matrices.dim(2)},
+                                           {matrices.strides()[1], matrices.strides()[2]}, g * matrices.strides()[0]);
+      run(MatmulArgs{
+          group_of(source, g).view(), matrix.view(), {}, group_of(target, g).view(), Activation::none, false});
     }
   };
   const Tensor y = Tensor::empty({rows, groups, out}, x.dtype(), x.device());
@@ -158,8 +162,12 @@ Tensor batched_linear(const Tensor& x, const Tensor& weight) {
            if (wants_weight) {
              gradients[1] = Tensor::empty({groups, out, in}, weight_type, flat.device());
              for (std::int64_t g = 0; g < groups; ++g)
-               run(MatmulArgs{turned(group_of(grad, g)).view(), group_of(flat, g).view(), {},
-                              gradients[1].alias({out, in}, {in, 1}, g * out * in).view(), Activation::none, false});
+               run(MatmulArgs{turned(group_of(grad, g)).view(),
+                              group_of(flat, g).view(),
+                              {},
+                              gradients[1].alias({out, in}, {in, 1}, g * out * in).view(),
+                              Activation::none,
+                              false});
            }
            return gradients;
          });
@@ -170,8 +178,8 @@ Tensor grouped_linear(const Tensor& x, const Tensor& weight, const Tensor& offse
   check_weight("grouped_linear", x, weight, 3);
   check_dtype("grouped_linear", "offsets", offsets, DType::i32);
   const std::int64_t experts = weight.dim(0), out = weight.dim(1);
-  ORRERY_CHECK(x.rank() == 2 && offsets.shape() == Shape{experts + 1}, "[grouped_linear] x is ", describe(x), ", offsets are ",
-               describe(offsets), ", expected [rows, in] and [", experts + 1, "]");
+  ORRERY_CHECK(x.rank() == 2 && offsets.shape() == Shape{experts + 1}, "[grouped_linear] x is ", describe(x),
+               ", offsets are ", describe(offsets), ", expected [rows, in] and [", experts + 1, "]");
   if (offsets.device() == Device::cpu) {
     const auto bounds = offsets.span<std::int32_t>();
     ORRERY_CHECK(bounds.front() == 0 && bounds.back() == x.dim(0) && std::is_sorted(bounds.begin(), bounds.end()),

@@ -10,9 +10,9 @@ namespace orrery::ops {
 /// narrowed views cost no copy. a and b f32 (→ f32) or both bf16 (→ bf16).
 Tensor matmul(const Tensor& a, const Tensor& b);
 
-/// activation(x·weightᵀ + bias). x f32 or bf16 [..., in]; weight [out, in]: f32 (a master weight; beside bf16 x it takes
-/// part as bf16), or x's dtype; bias f32 [out] or undefined. Returns [..., out] of x's dtype.
-/// The weight's and the bias's gradients have their dtypes, summed in f32.
+/// activation(x·weightᵀ + bias). x f32 or bf16 [..., in]; weight [out, in]: f32 (a master weight; beside bf16 x it
+/// takes part as bf16), or x's dtype; bias f32 [out] or undefined. Returns [..., out] of x's dtype. The weight's and
+/// the bias's gradients have their dtypes, summed in f32.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, Activation activation = Activation::none);
 
 /// One weight for each group of features: x [..., G, in], weight [G, out, in] → [..., G, out].

@@ -17,14 +17,16 @@ Tensor rms_norm(const Tensor& x, const Tensor& weight, float eps) {
   const Tensor y = Tensor::empty_like(x);
   const Tensor inverse = Tensor::empty({rows});
   run(RmsNormArgs{input.view(), weight.view(), y.view(), inverse.view(), eps});
-  record("rms_norm", {x, weight}, {y}, [input, weight = weight.defined() ? weight.detach() : weight, inverse,
-                                        wants_weight = weight.requires_grad()](const std::vector<Tensor>& grads) {
-    const Tensor grad_y = grads[0].contiguous() ? grads[0] : grads[0].clone();
-    const Tensor grad_x = Tensor::empty_like(input);
-    const Tensor grad_weight = wants_weight ? Tensor::empty_like(weight) : Tensor();
-    run(RmsNormBackwardArgs{input.view(), weight.view(), inverse.view(), grad_y.view(), grad_x.view(), grad_weight.view()});
-    return std::vector<Tensor>{grad_x, grad_weight};
-  });
+  record("rms_norm", {x, weight}, {y},
+         [input, weight = weight.defined() ? weight.detach() : weight, inverse,
+          wants_weight = weight.requires_grad()](const std::vector<Tensor>& grads) {
+           const Tensor grad_y = grads[0].contiguous() ? grads[0] : grads[0].clone();
+           const Tensor grad_x = Tensor::empty_like(input);
+           const Tensor grad_weight = wants_weight ? Tensor::empty_like(weight) : Tensor();
+           run(RmsNormBackwardArgs{input.view(), weight.view(), inverse.view(), grad_y.view(), grad_x.view(),
+                                   grad_weight.view()});
+           return std::vector<Tensor>{grad_x, grad_weight};
+         });
   return y;
 }
 

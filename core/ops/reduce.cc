@@ -46,8 +46,8 @@ Tensor reduce(const char* name, Reduction op, const Tensor& x, const std::vector
   const bool is_max = op == Reduction::max;
   const float factor = op == Reduction::mean ? 1.0f / static_cast<float>(shapes.count) : 1.0f;
   record(name, {x}, {result},
-         [is_max, factor, kept = shapes.kept, shape = x.shape(), dtype_x = x.dtype(), x_saved = is_max ? x.detach() : Tensor(),
-          y_saved = is_max ? y : Tensor()](const std::vector<Tensor>& grads) {
+         [is_max, factor, kept = shapes.kept, shape = x.shape(), dtype_x = x.dtype(),
+          x_saved = is_max ? x.detach() : Tensor(), y_saved = is_max ? y : Tensor()](const std::vector<Tensor>& grads) {
            const Tensor grad = dense(grads[0]).reshaped(kept);
            if (is_max) {
              const Tensor mask = equal(x_saved, y_saved);
@@ -55,7 +55,8 @@ Tensor reduce(const char* name, Reduction op, const Tensor& x, const std::vector
              run(ReduceArgs{mask.view(), ties.view(), Reduction::sum});
              return std::vector<Tensor>{dense_as(mul(mask, div(grad, ties)), dtype_x)};
            }
-           return std::vector<Tensor>{dense_as(broadcast_view(factor == 1.0f ? grad : scale(grad, factor), shape), dtype_x)};
+           return std::vector<Tensor>{
+               dense_as(broadcast_view(factor == 1.0f ? grad : scale(grad, factor), shape), dtype_x)};
          });
   return result;
 }

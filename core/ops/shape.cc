@@ -57,8 +57,8 @@ Tensor reshape(const Tensor& x, Shape shape) {
 }
 
 Tensor permute(const Tensor& x, std::vector<int> order) {
-  ORRERY_CHECK(x.defined() && static_cast<int>(order.size()) == x.rank(), "[permute] ", order.size(), " dimensions for ",
-               describe(x));
+  ORRERY_CHECK(x.defined() && static_cast<int>(order.size()) == x.rank(), "[permute] ", order.size(),
+               " dimensions for ", describe(x));
   std::vector<int> inverse(order.size(), -1);
   for (Index i = 0; i < order.size(); ++i) {
     order[i] = checked_dim("permute", x, order[i]);
@@ -75,7 +75,8 @@ Tensor permute(const Tensor& x, std::vector<int> order) {
 Tensor transpose(const Tensor& x, int a, int b) {
   std::vector<int> order(static_cast<Index>(x.rank()));
   std::iota(order.begin(), order.end(), 0);
-  std::swap(order[static_cast<Index>(checked_dim("transpose", x, a))], order[static_cast<Index>(checked_dim("transpose", x, b))]);
+  std::swap(order[static_cast<Index>(checked_dim("transpose", x, a))],
+            order[static_cast<Index>(checked_dim("transpose", x, b))]);
   return permute(x, std::move(order));
 }
 
@@ -85,15 +86,16 @@ Tensor narrow(const Tensor& x, int dim, std::int64_t start, std::int64_t length)
                " on of dimension ", at, " of ", describe(x));
   const Tensor y = narrowed(x, at, start, length);
   if (!needs_tape({&x})) return y;
-  record("narrow", {x}, {y},
-         [at, start, length, shape = x.shape(), dtype = x.dtype(), device = x.device()](const std::vector<Tensor>& grads) {
-           const Tensor grad = Tensor::empty(shape, dtype, device);
-           const std::int64_t size = shape[static_cast<Index>(at)];
-           fill(narrowed(grad, at, 0, start), 0);
-           copy_into(grads[0], narrowed(grad, at, start, length));
-           fill(narrowed(grad, at, start + length, size - start - length), 0);
-           return std::vector<Tensor>{grad};
-         });
+  record(
+      "narrow", {x}, {y},
+      [at, start, length, shape = x.shape(), dtype = x.dtype(), device = x.device()](const std::vector<Tensor>& grads) {
+        const Tensor grad = Tensor::empty(shape, dtype, device);
+        const std::int64_t size = shape[static_cast<Index>(at)];
+        fill(narrowed(grad, at, 0, start), 0);
+        copy_into(grads[0], narrowed(grad, at, start, length));
+        fill(narrowed(grad, at, start + length, size - start - length), 0);
+        return std::vector<Tensor>{grad};
+      });
   return y;
 }
 
@@ -140,7 +142,8 @@ Tensor concat(const std::vector<Tensor>& parts, int dim) {
   std::vector<std::int64_t> sizes;
   std::int64_t total = 0;
   for (const Tensor& part : parts) {
-    ORRERY_CHECK(part.defined() && part.rank() == parts[0].rank(), "[concat] ", describe(part), " beside ", describe(parts[0]));
+    ORRERY_CHECK(part.defined() && part.rank() == parts[0].rank(), "[concat] ", describe(part), " beside ",
+                 describe(parts[0]));
     shape[static_cast<Index>(at)] = part.dim(at);
     ORRERY_CHECK(part.shape() == shape && part.dtype() == parts[0].dtype(), "[concat] ", describe(part), " beside ",
                  describe(parts[0]), ", expected the same but for dimension ", at);

@@ -18,7 +18,8 @@ struct AdamStep {
   float lr, beta1, beta2, eps, decay, correction1, correction2, scale;
 };
 
-void adam_update(const Tensor& value, const Tensor& grad, const Tensor& first, const Tensor& second, const AdamStep& s) {
+void adam_update(const Tensor& value, const Tensor& grad, const Tensor& first, const Tensor& second,
+                 const AdamStep& s) {
   float *w = value.data<float>(), *m = first.data<float>(), *v = second.data<float>();
   const float* g = grad.data<float>();
   parallel_for(value.numel(), kGrain, [=](std::int64_t begin, std::int64_t end) {
@@ -34,7 +35,8 @@ void adam_update(const Tensor& value, const Tensor& grad, const Tensor& first, c
 
 // Momentum with Nesterov look-ahead, orthogonalised, with an update RMS of 0.18. A stack of matrices [E, rows, columns]
 // is E matrices.
-void muon_update(const Tensor& value, const Tensor& grad, const Tensor& momentum, float lr, float beta, float decay, float scale) {
+void muon_update(const Tensor& value, const Tensor& grad, const Tensor& momentum, float lr, float beta, float decay,
+                 float scale) {
   const std::int64_t columns = value.dim(-1), rows = value.dim(-2), count = value.numel() / (rows * columns);
   for (std::int64_t e = 0; e < count; ++e) {
     const std::int64_t at = e * rows * columns;
@@ -71,7 +73,9 @@ OptimizerConfig read_optimizer_config(const Fields& fields) {
 Tensor orthogonalize(const Tensor& matrix) {
   const NoGrad guard;
   const bool tall = matrix.dim(0) > matrix.dim(1);
-  const auto transposed = [](const Tensor& x) { return x.alias({x.dim(1), x.dim(0)}, {x.strides()[1], x.strides()[0]}, 0); };
+  const auto transposed = [](const Tensor& x) {
+    return x.alias({x.dim(1), x.dim(0)}, {x.strides()[1], x.strides()[0]}, 0);
+  };
   Tensor x = tall ? transposed(matrix).clone() : matrix.clone();
   double squares = 0;
   for (const float value : x.span<float>()) squares += double{value} * value;
@@ -138,7 +142,8 @@ double Optimizer::step(double factor, double clip_norm) {
       adam.decay = decay;
       adam_update(items[i].value, grad, first_[i], second_[i], adam);
     } else {
-      muon_update(items[i].value, grad, first_[i], adam.lr, static_cast<float>(config_.muon_momentum), decay, adam.scale);
+      muon_update(items[i].value, grad, first_[i], adam.lr, static_cast<float>(config_.muon_momentum), decay,
+                  adam.scale);
     }
   }
   return norm;

@@ -37,7 +37,7 @@ class Pool {
       }
       stats_.fresh += static_cast<std::int64_t>(size);
     }
-    return static_cast<std::byte*>(::operator new(size, std::align_val_t{kAlignment}));
+    return static_cast<std::byte*>(::operator new (size, std::align_val_t{kAlignment}));
   }
 
   void give(std::byte* block, std::size_t size) {
@@ -50,7 +50,7 @@ class Pool {
   void trim() {
     const std::lock_guard lock(mutex_);
     for (auto& [size, blocks] : free_)
-      for (std::byte* block : blocks) ::operator delete(block, std::align_val_t{kAlignment});
+      for (std::byte* block : blocks) ::operator delete (block, std::align_val_t{kAlignment});
     free_.clear();
     stats_.cached = 0;
   }

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/api/bfloat16.h"
 #include "core/base/random.h"
 #include "core/tensor/allocator.h"
 #include "core/tensor/tensor_impl.h"
+#include "kernels/api/bfloat16.h"
 
 namespace orrery {
 
@@ -85,13 +85,14 @@ void for_each_element(const TensorView& view, Visit visit) {
 }
 
 void check_shape(const Shape& shape) {
-  ORRERY_CHECK(shape.size() <= static_cast<std::size_t>(kMaxRank), "[tensor] shape ", to_string(shape), " has more than ",
-               kMaxRank, " dimensions");
+  ORRERY_CHECK(shape.size() <= static_cast<std::size_t>(kMaxRank), "[tensor] shape ", to_string(shape),
+               " has more than ", kMaxRank, " dimensions");
   std::int64_t total = 1;
   for (const std::int64_t size : shape) {
     ORRERY_CHECK(size >= 0, "[tensor] shape ", to_string(shape), " has a negative size");
-    ORRERY_CHECK(!__builtin_mul_overflow(total, std::max<std::int64_t>(size, 1), &total) && total < (std::int64_t{1} << 50),
-                 "[tensor] shape ", to_string(shape), " is too large");
+    ORRERY_CHECK(
+        !__builtin_mul_overflow(total, std::max<std::int64_t>(size, 1), &total) && total < (std::int64_t{1} << 50),
+        "[tensor] shape ", to_string(shape), " is too large");
   }
 }
 
@@ -247,10 +248,12 @@ Tensor Tensor::reshaped(Shape new_shape) const {
     }
   }
   if (open >= 0) {
-    ORRERY_CHECK(known > 0 && numel() % known == 0, "[reshape] ", to_string(shape()), " does not fit ", to_string(new_shape));
+    ORRERY_CHECK(known > 0 && numel() % known == 0, "[reshape] ", to_string(shape()), " does not fit ",
+                 to_string(new_shape));
     new_shape[static_cast<std::size_t>(open)] = numel() / known;
   }
-  ORRERY_CHECK(orrery::numel(new_shape) == numel(), "[reshape] ", to_string(shape()), " does not fit ", to_string(new_shape));
+  ORRERY_CHECK(orrery::numel(new_shape) == numel(), "[reshape] ", to_string(shape()), " does not fit ",
+               to_string(new_shape));
   Shape new_strides = row_major_strides(new_shape);
   return alias(std::move(new_shape), std::move(new_strides), 0);
 }

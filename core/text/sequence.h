@@ -27,7 +27,8 @@ class SequenceLayout {
   std::vector<std::int32_t> prompt(std::span<const std::int32_t> text) const;
   /// One group; `codes` in row-major cell order.
   std::vector<std::int32_t> group_tokens(const Action& action, std::span<const std::int32_t> codes) const;
-  /// The codes of a group's tokens (after its header) in row-major cell order. Throws InputError for ids that are no codes.
+  /// The codes of a group's tokens (after its header) in row-major cell order. Throws InputError for ids that are no
+  /// codes.
   std::vector<std::int32_t> codes_of(std::span<const std::int32_t> tokens) const;
   /// What follows the last group when text is to be written, and what ends it.
   std::int32_t text_mark() const { return vocabulary_.mark(Mark::text); }

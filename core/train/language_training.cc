@@ -62,11 +62,13 @@ StepLoss LanguageTraining::loss(const Batch& batch, bool training) {
   options.compute = config_.compute;
   options.checkpoint = config_.checkpoint && training;
   options.mtp = training && config_.mtp_weight > 0;
-  if (training) options.indexer = step_ < config_.indexer_warmup ? IndexerTraining::dense_warmup : IndexerTraining::sparse;
+  if (training)
+    options.indexer = step_ < config_.indexer_warmup ? IndexerTraining::dense_warmup : IndexerTraining::sparse;
   ForwardResult forward = model_.forward(ids, options);
 
   const Targets next = shifted(targets, weights, 1);
-  const ops::HeadLoss head = ops::linear_cross_entropy(forward.hidden, model_.weights().lm_head, next.ids, next.weights);
+  const ops::HeadLoss head =
+      ops::linear_cross_entropy(forward.hidden, model_.weights().lm_head, next.ids, next.weights);
   StepLoss result;
   result.loss = head.total;
   result.metrics = {{"loss_token", mean_where(head.losses, next, 0)},
@@ -78,7 +80,8 @@ StepLoss LanguageTraining::loss(const Batch& batch, bool training) {
   }
   if (forward.mtp_hidden.defined()) {
     const Targets second = shifted(targets, weights, 2);
-    const ops::HeadLoss mtp = ops::linear_cross_entropy(forward.mtp_hidden, model_.weights().lm_head, second.ids, second.weights);
+    const ops::HeadLoss mtp =
+        ops::linear_cross_entropy(forward.mtp_hidden, model_.weights().lm_head, second.ids, second.weights);
     result.metrics.emplace_back("loss_mtp", mtp.total.item());
     result.loss = ops::add(result.loss, ops::scale(mtp.total, static_cast<float>(config_.mtp_weight)));
   }

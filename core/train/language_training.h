@@ -9,15 +9,15 @@ namespace orrery {
 
 struct LanguageTrainingConfig {
   DType compute = DType::bf16;
-  double indexer_weight = 1.0;          ///< of the indexer's KL loss
-  std::int64_t indexer_warmup = 1000;   ///< steps of dense attention before the indexer selects
-  double mtp_weight = 0.3;              ///< of the multi-token-prediction loss
-  double bias_rate = 1e-3;              ///< of the router's balancing bias
-  bool checkpoint = false;              ///< recompute layers in backward
+  double indexer_weight = 1.0;         ///< of the indexer's KL loss
+  std::int64_t indexer_warmup = 1000;  ///< steps of dense attention before the indexer selects
+  double mtp_weight = 0.3;             ///< of the multi-token-prediction loss
+  double bias_rate = 1e-3;             ///< of the router's balancing bias
+  bool checkpoint = false;             ///< recompute layers in backward
 };
 
-/// batch.tensors: ids [B, S] i32 (inputs), targets [B, S] i32 (ids before corruption; −1: not predicted), weights [B, S]
-/// f32 of predicting that position's token.
+/// batch.tensors: ids [B, S] i32 (inputs), targets [B, S] i32 (ids before corruption; −1: not predicted), weights [B,
+/// S] f32 of predicting that position's token.
 class LanguageTraining : public Trainable {
  public:
   LanguageTraining(Transformer& model, LanguageTrainingConfig config) : model_(model), config_(config) {}

@@ -123,7 +123,10 @@ double schedule_factor(const TrainConfig& config, std::int64_t step) {
 }
 
 Trainer::Trainer(Trainable& model, std::shared_ptr<const BatchSource> data, TrainConfig config, std::string folder)
-    : model_(model), data_(std::move(data)), config_(std::move(config)), folder_(std::move(folder)),
+    : model_(model),
+      data_(std::move(data)),
+      config_(std::move(config)),
+      folder_(std::move(folder)),
       optimizer_(model.parameters(), config_.optimizer) {
   std::filesystem::create_directories(std::filesystem::path(folder_) / "state");
   if (config_.ema > 0)
@@ -154,14 +157,15 @@ StepLoss Trainer::train_step() {
         total.metrics[i].second += step.metrics[i].second / static_cast<double>(config_.accumulate);
     }
   }
-  ORRERY_ASSERT(std::isfinite(loss_sum), "[train] the loss is ", loss_sum, " at step ", step_, "; the last checkpoint in ", folder_,
-                " is intact: lower the learning rate");
+  ORRERY_ASSERT(std::isfinite(loss_sum), "[train] the loss is ", loss_sum, " at step ", step_,
+                "; the last checkpoint in ", folder_, " is intact: lower the learning rate");
   const double factor = schedule_factor(config_, step_);
   const double norm = optimizer_.step(factor, config_.clip_norm);
   model_.after_step(step_);
   if (!averages_.empty()) {
     // The average follows faster at the start, so that it forgets the initial weights.
-    const double decay = std::min(config_.ema, (1.0 + static_cast<double>(step_)) / (10.0 + static_cast<double>(step_)));
+    const double decay =
+        std::min(config_.ema, (1.0 + static_cast<double>(step_)) / (10.0 + static_cast<double>(step_)));
     update_averages(model_.parameters(), averages_, static_cast<float>(decay));
   }
   ++step_;
@@ -172,7 +176,8 @@ StepLoss Trainer::train_step() {
 }
 
 double Trainer::run(const std::atomic<bool>* stop) {
-  prefetcher_ = std::make_unique<Prefetcher>(data_, static_cast<std::uint64_t>(step_ * config_.accumulate), config_.data_threads);
+  prefetcher_ =
+      std::make_unique<Prefetcher>(data_, static_cast<std::uint64_t>(step_ * config_.accumulate), config_.data_threads);
   Progress progress("training", "steps", config_.steps);
   const double begin = now_seconds(), seconds_before = seconds_;
   double last_checkpoint = begin, loss = 0;
@@ -217,7 +222,8 @@ void Trainer::validate() {
     for (std::int64_t i = 0; i < config_.validation_batches; ++i) {
       const StepLoss result = model_.loss(source->batch(static_cast<std::uint64_t>(i)), /*training=*/false);
       loss += result.loss.item() / static_cast<double>(config_.validation_batches);
-      if (sums.empty()) sums.assign(result.metrics.begin(), result.metrics.end());
+      if (sums.empty())
+        sums.assign(result.metrics.begin(), result.metrics.end());
       else
         for (std::size_t k = 0; k < sums.size(); ++k) sums[k].second += result.metrics[k].second;
     }

@@ -15,19 +15,19 @@ namespace orrery {
 
 struct TrainConfig {
   std::int64_t steps = 1000;
-  std::int64_t accumulate = 1;       ///< batches a step
+  std::int64_t accumulate = 1;  ///< batches a step
   OptimizerConfig optimizer;
   std::int64_t warmup_steps = 100;
-  double decay_fraction = 0.2;       ///< warm-up, stable, then this last share falls linearly to min_lr_ratio
+  double decay_fraction = 0.2;  ///< warm-up, stable, then this last share falls linearly to min_lr_ratio
   double min_lr_ratio = 0.05;
-  double clip_norm = 1.0;            ///< global gradient norm; 0: none
-  double ema = 0.999;                ///< decay of the averaged weights that are saved; 0: none
-  std::int64_t log_every = 10;       ///< steps
+  double clip_norm = 1.0;       ///< global gradient norm; 0: none
+  double ema = 0.999;           ///< decay of the averaged weights that are saved; 0: none
+  std::int64_t log_every = 10;  ///< steps
   double checkpoint_seconds = 180;
   std::int64_t validate_every = 250;  ///< steps; 0: never
   std::int64_t validation_batches = 4;
   std::int64_t data_threads = 1;
-  double max_seconds = 0;            ///< stops (with a checkpoint) after this time; 0: none
+  double max_seconds = 0;  ///< stops (with a checkpoint) after this time; 0: none
 };
 
 /// Reads the [train] and [optimizer] tables of a training configuration.
@@ -37,11 +37,12 @@ TrainConfig read_train_config(const Fields& fields);
 /// The learning rate's factor at a step (0-based): linear warm-up, stable, linear decay.
 double schedule_factor(const TrainConfig& config, std::int64_t step);
 
-/// One training run in a folder: `state/` (weights, optimiser moments, averages, counters: exact resume), `log.jsonl`, and
-/// the model as users load it, refreshed at each checkpoint from the averaged weights.
+/// One training run in a folder: `state/` (weights, optimiser moments, averages, counters: exact resume), `log.jsonl`,
+/// and the model as users load it, refreshed at each checkpoint from the averaged weights.
 class Trainer {
  public:
-  /// Resumes when `folder` holds a state (its config's step count may have grown). Throws InputError when it does not fit.
+  /// Resumes when `folder` holds a state (its config's step count may have grown). Throws InputError when it does not
+  /// fit.
   Trainer(Trainable& model, std::shared_ptr<const BatchSource> data, TrainConfig config, std::string folder);
   ~Trainer();
 

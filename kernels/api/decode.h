@@ -1,5 +1,5 @@
-// Fixed-order kernels for generation: a token's result depends on its own inputs only, bit for bit, whatever the number of
-// tokens in the call, the threads, or the sequences beside it.
+// Fixed-order kernels for generation: a token's result depends on its own inputs only, bit for bit, whatever the number
+// of tokens in the call, the threads, or the sequences beside it.
 #pragma once
 
 #include <cstdint>

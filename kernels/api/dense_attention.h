@@ -1,5 +1,5 @@
-// Plain multi-head attention, softmax(scale · q·kᵀ + mask)·v, for models without DeepSeek-V4's parts (baselines, encoders).
-// Query t stands at position t + (keys − queries): with `causal` it sees the keys up to its own position.
+// Plain multi-head attention, softmax(scale · q·kᵀ + mask)·v, for models without DeepSeek-V4's parts (baselines,
+// encoders). Query t stands at position t + (keys − queries): with `causal` it sees the keys up to its own position.
 #pragma once
 
 #include "kernels/api/types.h"
@@ -15,7 +15,7 @@ struct DenseAttentionArgs {
   TensorView v;     ///< [B, S, Hk, Dv] like q
   TensorView mask;  ///< [T, S] f32 contiguous, added to the scaled scores (−∞: not seen), or not given
   TensorView out;   ///< [B, T, H, Dv] like q; 0 where a query sees nothing
-  TensorView lse;   ///< [B, T, H] f32 contiguous out: the log of the softmax's denominator; −∞ where nothing is seen
+  TensorView lse;  ///< [B, T, H] f32 contiguous out: the log of the softmax's denominator; −∞ where nothing is seen
   float scale = 1;
   bool causal = false;
   Device device() const { return q.device; }

@@ -34,7 +34,8 @@ struct UnaryArgs {
   Device device() const { return y.device; }
 };
 
-/// grad_x = grad_y · f′(x). The derivative at a kink (abs, relu at 0; clamp at its limits) is 0, inside clamp's limits 1.
+/// grad_x = grad_y · f′(x). The derivative at a kink (abs, relu at 0; clamp at its limits) is 0, inside clamp's
+/// limits 1.
 struct UnaryBackwardArgs {
   static constexpr const char* kOp = "unary_backward";
   TensorView x, grad_y;

@@ -46,9 +46,9 @@ struct ScatterAddArgs {
 /// k equal to the row's length is a sort.
 struct TopKArgs {
   static constexpr const char* kOp = "top_k";
-  TensorView x;        ///< [rows, n] contiguous, f32 or bf16
-  TensorView values;   ///< [rows, k] x's dtype
-  TensorView indices;  ///< [rows, k] i32
+  TensorView x;            ///< [rows, n] contiguous, f32 or bf16
+  TensorView values;       ///< [rows, k] x's dtype
+  TensorView indices;      ///< [rows, k] i32
   bool ascending = false;  ///< the k smallest in rising order instead
   Device device() const { return x.device; }
 };

@@ -1,4 +1,5 @@
-// Layer norm over the last dimension (Ba et al. 2016) and group norm over positions and groups of channels (Wu & He 2018).
+// Layer norm over the last dimension (Ba et al. 2016) and group norm over positions and groups of channels (Wu & He
+// 2018).
 #pragma once
 
 #include "kernels/api/types.h"

@@ -1,6 +1,7 @@
 // Kernel choice. Each op has an argument struct with `static constexpr const char* kOp` and `Device device() const`.
 // Back ends add entries in order of preference; the first whose `supports` gives no reason against runs.
-// ORRERY_KERNEL="matmul=reference,rms_norm=reference" (or "*=reference") forces entries by name, for tests and bisection.
+// ORRERY_KERNEL="matmul=reference,rms_norm=reference" (or "*=reference") forces entries by name, for tests and
+// bisection.
 #pragma once
 
 #include <cstdlib>

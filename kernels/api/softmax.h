@@ -8,8 +8,8 @@ namespace orrery {
 /// A row of −∞ only gives zeros.
 struct SoftmaxArgs {
   static constexpr const char* kOp = "softmax";
-  TensorView x;  ///< [..., d] contiguous, f32 or bf16
-  TensorView y;  ///< like x
+  TensorView x;      ///< [..., d] contiguous, f32 or bf16
+  TensorView y;      ///< like x
   bool log = false;  ///< y = log softmax(x)
   Device device() const { return x.device; }
 };
@@ -22,8 +22,8 @@ struct SoftmaxBackwardArgs {
   Device device() const { return y.device; }
 };
 
-/// loss[r] = log Σ exp(logits[r]) − logits[r, target[r]]; grad[r] = weight[r] · (softmax(logits[r]) − onehot(target[r])).
-/// A negative target is ignored: loss and gradient 0.
+/// loss[r] = log Σ exp(logits[r]) − logits[r, target[r]]; grad[r] = weight[r] · (softmax(logits[r]) −
+/// onehot(target[r])). A negative target is ignored: loss and gradient 0.
 struct CrossEntropyArgs {
   static constexpr const char* kOp = "cross_entropy";
   TensorView logits;   ///< [rows, classes] contiguous, f32 or bf16

@@ -103,7 +103,8 @@ void weight_grad_reference(const ConvolutionWeightGradArgs& args) {
   for_meetings(s, [&](std::int64_t x, std::int64_t y, std::int64_t k) {
     for (std::int64_t o = 0; o < s.out; ++o)
       for (std::int64_t i = 0; i < s.in; ++i)
-        sums[static_cast<std::size_t>((o * taps + k) * s.in + i)] += load(args.x, x * s.in + i) * load(args.grad_y, y * s.out + o);
+        sums[static_cast<std::size_t>((o * taps + k) * s.in + i)] +=
+            load(args.x, x * s.in + i) * load(args.grad_y, y * s.out + o);
   });
   store_all(args.grad_weight, sums);
 }

@@ -92,7 +92,8 @@ Y converted(X value) {
     return from_float<Y>(to_float(value));
 }
 
-// One two-dimensional piece in tiles: `run` is the dimension where y is contiguous, `other` the one where x is (or any).
+// One two-dimensional piece in tiles: `run` is the dimension where y is contiguous, `other` the one where x is (or
+// any).
 template <class X, class Y>
 void copy_tiles(const X* x, Y* y, std::int64_t runs, std::int64_t others, std::int64_t x_run, std::int64_t x_other,
                 std::int64_t y_run, std::int64_t y_other, bool accumulate) {
@@ -129,7 +130,9 @@ void copy_strided_typed(const CopyArgs& args) {
     rest.strides[static_cast<std::size_t>(rest.rank++)] = loops.strides[static_cast<std::size_t>(d)];
   }
   const auto dim_of = [&](int d) { return d < 0 ? std::int64_t{1} : loops.shape[static_cast<std::size_t>(d)]; };
-  const auto stride_of = [&](int d, std::size_t view) { return d < 0 ? 0 : loops.strides[static_cast<std::size_t>(d)][view]; };
+  const auto stride_of = [&](int d, std::size_t view) {
+    return d < 0 ? 0 : loops.strides[static_cast<std::size_t>(d)][view];
+  };
   const std::int64_t runs = loops.inner(), others = dim_of(other), slices = (others + kTile - 1) / kTile;
   rest.shape[static_cast<std::size_t>(rest.rank)] = 1;
   rest.strides[static_cast<std::size_t>(rest.rank++)] = {0, 0};
@@ -140,9 +143,9 @@ void copy_strided_typed(const CopyArgs& args) {
                       const auto at = rest.offsets(task / slices);
                       const std::int64_t first = task % slices * kTile;
                       copy_tiles(args.x.as<const X>() + at[1] + first * stride_of(other, 1),
-                                 args.y.as<Y>() + at[0] + first * stride_of(other, 0), runs, std::min(kTile, others - first),
-                                 loops.inner_stride(1), stride_of(other, 1), loops.inner_stride(0), stride_of(other, 0),
-                                 args.accumulate);
+                                 args.y.as<Y>() + at[0] + first * stride_of(other, 0), runs,
+                                 std::min(kTile, others - first), loops.inner_stride(1), stride_of(other, 1),
+                                 loops.inner_stride(0), stride_of(other, 0), args.accumulate);
                     }
                   });
 }
@@ -160,7 +163,8 @@ void copy_strided(const CopyArgs& args) {
     }
   }
   const bool from_half = args.x.dtype == DType::bf16, to_half = args.y.dtype == DType::bf16;
-  if (from_half) return to_half ? copy_strided_typed<BFloat16, BFloat16>(args) : copy_strided_typed<BFloat16, float>(args);
+  if (from_half)
+    return to_half ? copy_strided_typed<BFloat16, BFloat16>(args) : copy_strided_typed<BFloat16, float>(args);
   to_half ? copy_strided_typed<float, BFloat16>(args) : copy_strided_typed<float, float>(args);
 }
 

@@ -1,5 +1,6 @@
 // Fixed-order kernels for generation (kernels/api/decode.h). Every dot product runs over k in vectors, even
-// and odd vectors into two accumulators, whatever else is computed beside it. The number of lanes is the machine's: results are the same on one instruction set.
+// and odd vectors into two accumulators, whatever else is computed beside it. The number of lanes is the machine's:
+// results are the same on one instruction set.
 #include "kernels/api/decode.h"
 
 #include <algorithm>
@@ -94,7 +95,8 @@ void run_decode_attention(const DecodeAttentionArgs& args) {
     const Vec shift = set(top);
     std::int64_t r = 0;
     for (; r + kLanes <= args.count; r += kLanes) store(exp(hn::Sub(load(args.scratch + r), shift)), args.scratch + r);
-    if (r < args.count) store_part(exp(hn::Sub(load_part(args.scratch + r, args.count - r), shift)), args.scratch + r, args.count - r);
+    if (r < args.count)
+      store_part(exp(hn::Sub(load_part(args.scratch + r, args.count - r), shift)), args.scratch + r, args.count - r);
     float total = 0;
     if (args.sinks) total = hn::GetLane(exp(set(args.sinks[h] - top)));
     for (r = 0; r < args.count; ++r) total += args.scratch[r];
@@ -126,9 +128,12 @@ HWY_EXPORT(run_decode_attention);
 }  // namespace
 
 void add_decode_kernels() {
-  add_kernel<FixedMatmulArgs>(Device::cpu, "highway", [](const FixedMatmulArgs& args) { HWY_DYNAMIC_DISPATCH(run_fixed_matmul)(args); });
-  add_kernel<DecodeAttentionArgs>(Device::cpu, "highway",
-                                  [](const DecodeAttentionArgs& args) { HWY_DYNAMIC_DISPATCH(run_decode_attention)(args); });
+  add_kernel<FixedMatmulArgs>(Device::cpu, "highway", [](const FixedMatmulArgs& args) {
+    HWY_DYNAMIC_DISPATCH(run_fixed_matmul)(args);
+  });
+  add_kernel<DecodeAttentionArgs>(Device::cpu, "highway", [](const DecodeAttentionArgs& args) {
+    HWY_DYNAMIC_DISPATCH(run_decode_attention)(args);
+  });
 }
 
 }  // namespace orrery

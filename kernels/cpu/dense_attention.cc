@@ -77,11 +77,11 @@ float weigh_row(const float* scores, T* weights, std::int64_t seen, std::int64_t
 
 // slopes[i] = weights[i] · (grads[i] − delta) · scale for i < seen, 0 up to width.
 template <class T>
-void slope_row(const T* weights, const float* grads, T* slopes, std::int64_t seen, std::int64_t width, float delta, float scale) {
+void slope_row(const T* weights, const float* grads, T* slopes, std::int64_t seen, std::int64_t width, float delta,
+               float scale) {
   const Vec center = set(delta), factor = set(scale);
-  for_vectors(seen, [&](std::int64_t, auto in, auto out) HWY_ATTR {
-    out(hn::Mul(hn::Mul(in(weights), hn::Sub(in(grads), center)), factor), slopes);
-  });
+  for_vectors(seen, [&](std::int64_t, auto in, auto out)
+                        HWY_ATTR { out(hn::Mul(hn::Mul(in(weights), hn::Sub(in(grads), center)), factor), slopes); });
   for (std::int64_t i = seen; i < width; ++i) slopes[i] = from_float<T>(0.0f);
 }
 
@@ -107,7 +107,8 @@ RowSoftmax attention_row(float* scores, void* weights, bool half, std::int64_t s
 
 void attention_finish(const float* total, void* out, bool half, std::int64_t width, float sum) {
   const float factor = sum == 0 ? 0.0f : 1.0f / sum;
-  half ? narrow_row(total, static_cast<BFloat16*>(out), width, factor) : narrow_row(total, static_cast<float*>(out), width, factor);
+  half ? narrow_row(total, static_cast<BFloat16*>(out), width, factor)
+       : narrow_row(total, static_cast<float*>(out), width, factor);
 }
 
 void attention_weights(float* scores, void* weights, bool half, std::int64_t seen, std::int64_t width, float scale,
@@ -118,8 +119,8 @@ void attention_weights(float* scores, void* weights, bool half, std::int64_t see
        : weigh_row(scores, static_cast<float*>(weights), real, width, lse);
 }
 
-void attention_slopes(const void* weights, const float* grads, void* slopes, bool half, std::int64_t seen, std::int64_t width,
-                      float delta, float scale) {
+void attention_slopes(const void* weights, const float* grads, void* slopes, bool half, std::int64_t seen,
+                      std::int64_t width, float delta, float scale) {
   if (half)
     slope_row(static_cast<const BFloat16*>(weights), grads, static_cast<BFloat16*>(slopes), seen, width, delta, scale);
   else
@@ -163,7 +164,8 @@ std::byte* row_of(const Matrix& matrix, std::int64_t row) {
   return static_cast<std::byte*>(matrix.data) + row * matrix.row_stride * size_of(matrix.dtype);
 }
 
-void product(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix& a, const Matrix& b, const Matrix& c, bool accumulate) {
+void product(std::int64_t m, std::int64_t n, std::int64_t k, const Matrix& a, const Matrix& b, const Matrix& c,
+             bool accumulate) {
   Gemm gemm;
   gemm.m = m;
   gemm.n = n;
@@ -227,9 +229,9 @@ void forward_block(const DenseAttentionArgs& args, std::int64_t b, std::int64_t 
     product(walk.count, n, depth, rows_at(args.q, b, walk.first, h), turned(rows_at(args.k, b, c * kKeys, key_head)),
             {scores, DType::f32, 0, n, 1}, false);
     for (std::int64_t i = 0; i < walk.count; ++i)
-      state[i] = HWY_DYNAMIC_DISPATCH(attention_row)(scores + i * n, static_cast<std::byte*>(weights) + i * n * size_of(dtype), half,
-                                                     walk.seen(c, i), n, args.scale, mask_row(args, walk, i, c), state[i],
-                                                     total + i * width, width);
+      state[i] = HWY_DYNAMIC_DISPATCH(attention_row)(
+          scores + i * n, static_cast<std::byte*>(weights) + i * n * size_of(dtype), half, walk.seen(c, i), n,
+          args.scale, mask_row(args, walk, i, c), state[i], total + i * width, width);
     product(walk.count, width, n, {weights, dtype, 0, n, 1}, rows_at(args.v, b, c * kKeys, key_head),
             {total, DType::f32, 0, width, 1}, true);
   }
@@ -254,7 +256,8 @@ struct Gradients {
   void *weights, *slopes;
 };
 
-void backward_block(const DenseAttentionBackwardArgs& args, std::int64_t b, std::int64_t h, std::int64_t block, const Gradients& g) {
+void backward_block(const DenseAttentionBackwardArgs& args, std::int64_t b, std::int64_t h, std::int64_t block,
+                    const Gradients& g) {
   const Walk walk(args, block);
   const std::int64_t depth = args.q.shape[3], width = args.v.shape[3], heads = args.q.shape[2];
   const std::int64_t key_head = h / (heads / args.k.shape[2]);
@@ -274,10 +277,10 @@ void backward_block(const DenseAttentionBackwardArgs& args, std::int64_t b, std:
     product(walk.count, n, width, grad_out, turned(v), {g.grads, DType::f32, 0, n, 1}, false);
     for (std::int64_t i = 0; i < walk.count; ++i) {
       const float lse = args.lse.as<const float>()[(b * args.q.shape[1] + walk.first + i) * heads + h];
-      HWY_DYNAMIC_DISPATCH(attention_weights)(g.scores + i * n, row_of(weights, i), half, walk.seen(c, i), n, args.scale,
-                                              mask_row(args, walk, i, c), lse);
-      HWY_DYNAMIC_DISPATCH(attention_slopes)(row_of(weights, i), g.grads + i * n, row_of(slopes, i), half, walk.seen(c, i), n,
-                                             delta[i], args.scale);
+      HWY_DYNAMIC_DISPATCH(attention_weights)
+      (g.scores + i * n, row_of(weights, i), half, walk.seen(c, i), n, args.scale, mask_row(args, walk, i, c), lse);
+      HWY_DYNAMIC_DISPATCH(attention_slopes)
+      (row_of(weights, i), g.grads + i * n, row_of(slopes, i), half, walk.seen(c, i), n, delta[i], args.scale);
     }
     product(n, width, walk.count, turned(weights), grad_out, {g.v + c * kKeys * width, DType::f32, 0, width, 1}, true);
     product(n, depth, walk.count, turned(slopes), q, {g.k + c * kKeys * depth, DType::f32, 0, depth, 1}, true);
@@ -332,8 +335,9 @@ const char* reason_against(const TensorView& q, const TensorView& k, const Tenso
 void add_dense_attention_kernels() {
   add_kernel<DenseAttentionArgs>(Device::cpu, "onednn", forward,
                                  [](const DenseAttentionArgs& args) { return reason_against(args.q, args.k, args.v); });
-  add_kernel<DenseAttentionBackwardArgs>(Device::cpu, "onednn", backward,
-                                         [](const DenseAttentionBackwardArgs& args) { return reason_against(args.q, args.k, args.v); });
+  add_kernel<DenseAttentionBackwardArgs>(Device::cpu, "onednn", backward, [](const DenseAttentionBackwardArgs& args) {
+    return reason_against(args.q, args.k, args.v);
+  });
 }
 
 }  // namespace orrery

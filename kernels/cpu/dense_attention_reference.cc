@@ -56,7 +56,8 @@ void forward(const DenseAttentionArgs& args) {
       const double weight = std::exp(score[s] - max);
       sum += weight;
       for (std::int64_t d = 0; d < width; ++d)
-        total[static_cast<std::size_t>(d)] += weight * load(args.v, row(args.v, b, static_cast<std::int64_t>(s), h / group) + d);
+        total[static_cast<std::size_t>(d)] +=
+            weight * load(args.v, row(args.v, b, static_cast<std::int64_t>(s), h / group) + d);
     }
     for (std::int64_t d = 0; d < width; ++d)
       store(args.out, row(args.out, b, t, h) + d, sum == 0 ? 0 : total[static_cast<std::size_t>(d)] / sum);
@@ -66,7 +67,8 @@ void forward(const DenseAttentionArgs& args) {
 
 void backward(const DenseAttentionBackwardArgs& args) {
   const std::int64_t depth = args.q.shape[3], width = args.v.shape[3], group = args.q.shape[2] / args.k.shape[2];
-  std::vector<double> grad_k(static_cast<std::size_t>(args.grad_k.numel()), 0.0), grad_v(static_cast<std::size_t>(args.grad_v.numel()), 0.0);
+  std::vector<double> grad_k(static_cast<std::size_t>(args.grad_k.numel()), 0.0),
+      grad_v(static_cast<std::size_t>(args.grad_v.numel()), 0.0);
   for_queries(args.q, [&](std::int64_t b, std::int64_t t, std::int64_t h) {
     const std::vector<double> score = scores(args, b, t, h);
     const double lse = load(args.lse, (b * args.q.shape[1] + t) * args.q.shape[2] + h);
@@ -77,15 +79,19 @@ void backward(const DenseAttentionBackwardArgs& args) {
       if (score[s] == kUnseen) continue;
       const auto key = static_cast<std::int64_t>(s);
       const double weight = std::exp(score[s] - lse);
-      const double slope = weight * (dot(args.v, row(args.v, b, key, h / group), args.grad_out, grad_out, width) - delta) * double{args.scale};
+      const double slope = weight *
+                           (dot(args.v, row(args.v, b, key, h / group), args.grad_out, grad_out, width) - delta) *
+                           double{args.scale};
       for (std::int64_t d = 0; d < depth; ++d) {
         grad_q[static_cast<std::size_t>(d)] += slope * load(args.k, row(args.k, b, key, h / group) + d);
         grad_k[static_cast<std::size_t>(row(args.grad_k, b, key, h / group) + d)] += slope * load(args.q, q + d);
       }
       for (std::int64_t d = 0; d < width; ++d)
-        grad_v[static_cast<std::size_t>(row(args.grad_v, b, key, h / group) + d)] += weight * load(args.grad_out, grad_out + d);
+        grad_v[static_cast<std::size_t>(row(args.grad_v, b, key, h / group) + d)] +=
+            weight * load(args.grad_out, grad_out + d);
     }
-    for (std::int64_t d = 0; d < depth; ++d) store(args.grad_q, row(args.grad_q, b, t, h) + d, grad_q[static_cast<std::size_t>(d)]);
+    for (std::int64_t d = 0; d < depth; ++d)
+      store(args.grad_q, row(args.grad_q, b, t, h) + d, grad_q[static_cast<std::size_t>(d)]);
   });
   for (std::size_t i = 0; i < grad_k.size(); ++i) store(args.grad_k, static_cast<std::int64_t>(i), grad_k[i]);
   for (std::size_t i = 0; i < grad_v.size(); ++i) store(args.grad_v, static_cast<std::int64_t>(i), grad_v[i]);

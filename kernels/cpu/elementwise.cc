@@ -29,7 +29,8 @@ void unary_typed(const T* x, T* y, std::int64_t n, Unary op, float alpha, float 
     case Unary::affine:
       return map1(x, y, n, [=](Vec v) HWY_ATTR { return hn::MulAdd(a, v, b); });
     case Unary::clamp:
-      return map1(x, y, n, [=](Vec v) HWY_ATTR { return hn::IfThenElse(hn::Lt(v, a), a, hn::IfThenElse(hn::Gt(v, b), b, v)); });
+      return map1(x, y, n,
+                  [=](Vec v) HWY_ATTR { return hn::IfThenElse(hn::Lt(v, a), a, hn::IfThenElse(hn::Gt(v, b), b, v)); });
     case Unary::abs:
       return map1(x, y, n, [](Vec v) HWY_ATTR { return hn::Abs(v); });
     case Unary::square:
@@ -74,7 +75,8 @@ void unary_backward_typed(const T* x, const T* g, T* y, std::int64_t n, Unary op
         return hn::IfThenElseZero(hn::Ge(v, a), hn::IfThenElseZero(hn::Le(v, b), one));
       });
     case Unary::abs:
-      return map_slope(x, g, y, n, [=](Vec v) HWY_ATTR { return hn::IfThenZeroElse(hn::Eq(v, zero()), hn::CopySign(one, v)); });
+      return map_slope(x, g, y, n,
+                       [=](Vec v) HWY_ATTR { return hn::IfThenZeroElse(hn::Eq(v, zero()), hn::CopySign(one, v)); });
     case Unary::square:
       return map_slope(x, g, y, n, [](Vec v) HWY_ATTR { return hn::Add(v, v); });
     case Unary::sqrt:
@@ -162,16 +164,18 @@ void unary_run(const UnaryArgs& args, std::int64_t x, std::int64_t y, std::int64
     unary_typed(args.x.as<const float>() + x, args.y.as<float>() + y, count, args.op, args.alpha, args.beta);
 }
 
-void unary_backward_run(const UnaryBackwardArgs& args, std::int64_t x, std::int64_t grad, std::int64_t out, std::int64_t count) {
+void unary_backward_run(const UnaryBackwardArgs& args, std::int64_t x, std::int64_t grad, std::int64_t out,
+                        std::int64_t count) {
   if (args.x.dtype == DType::bf16)
     unary_backward_typed(args.x.as<const BFloat16>() + x, args.grad_y.as<const BFloat16>() + grad,
                          args.grad_x.as<BFloat16>() + out, count, args.op, args.alpha, args.beta);
   else
-    unary_backward_typed(args.x.as<const float>() + x, args.grad_y.as<const float>() + grad, args.grad_x.as<float>() + out,
-                         count, args.op, args.alpha, args.beta);
+    unary_backward_typed(args.x.as<const float>() + x, args.grad_y.as<const float>() + grad,
+                         args.grad_x.as<float>() + out, count, args.op, args.alpha, args.beta);
 }
 
-void binary_run(const BinaryArgs& args, std::int64_t a, bool ar, std::int64_t b, bool br, std::int64_t y, std::int64_t n) {
+void binary_run(const BinaryArgs& args, std::int64_t a, bool ar, std::int64_t b, bool br, std::int64_t y,
+                std::int64_t n) {
   const bool left = args.a.dtype == DType::bf16, right = args.b.dtype == DType::bf16;
   const auto* af = args.a.as<const float>() + (left ? 0 : a);
   const auto* bf = args.b.as<const float>() + (right ? 0 : b);
@@ -230,7 +234,8 @@ const char* binary_supports(const BinaryArgs& args) {
   const bool both = args.a.dtype == DType::bf16 && args.b.dtype == DType::bf16;
   if (args.y.dtype != (both ? DType::bf16 : DType::f32)) return "output dtype is not the wider operand's";
   const auto loops = make_loops<3>({&args.y, &args.a, &args.b});
-  const bool runs = loops.inner_stride(1) <= 1 && loops.inner_stride(2) <= 1 && loops.inner_stride(1) >= 0 && loops.inner_stride(2) >= 0;
+  const bool runs = loops.inner_stride(1) <= 1 && loops.inner_stride(2) <= 1 && loops.inner_stride(1) >= 0 &&
+                    loops.inner_stride(2) >= 0;
   return loops.inner() == 1 || runs ? nullptr : "the last dimension is not contiguous";
 }
 

@@ -22,7 +22,8 @@ void unary_reference(const UnaryArgs& args) {
 
 void unary_backward_reference(const UnaryBackwardArgs& args) {
   for (Odometer at(args.grad_x, args.grad_x.rank); !at.done; at.next()) {
-    const double slope = unary_derivative(args.op, load(args.x, at.offset(args.x)), double{args.alpha}, double{args.beta});
+    const double slope =
+        unary_derivative(args.op, load(args.x, at.offset(args.x)), double{args.alpha}, double{args.beta});
     store(args.grad_x, at.offset(args.grad_x), slope * load(args.grad_y, at.offset(args.grad_y)));
   }
 }

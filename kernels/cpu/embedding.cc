@@ -63,7 +63,8 @@ RowsById rows_by_id(const std::int32_t* ids, std::int64_t count, std::int64_t va
   result.places.resize(static_cast<std::size_t>(result.starts.back()));
   std::vector<std::int32_t> next(result.starts.begin(), result.starts.end() - 1);
   for (std::int64_t r = 0; r < count; ++r)
-    if (ids[r] >= 0) result.places[static_cast<std::size_t>(next[static_cast<std::size_t>(ids[r])]++)] = static_cast<std::int32_t>(r);
+    if (ids[r] >= 0)
+      result.places[static_cast<std::size_t>(next[static_cast<std::size_t>(ids[r])]++)] = static_cast<std::int32_t>(r);
   return result;
 }
 
@@ -75,7 +76,8 @@ void embedding_backward_typed(const EmbeddingBackwardArgs& args) {
   parallel_blocks(args.grad_table.shape[0], 16, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t id = begin; id < end; ++id) {
       float* sum = args.grad_table.as<float>() + id * d;
-      for (std::int32_t p = rows.starts[static_cast<std::size_t>(id)]; p < rows.starts[static_cast<std::size_t>(id) + 1]; ++p) {
+      for (std::int32_t p = rows.starts[static_cast<std::size_t>(id)];
+           p < rows.starts[static_cast<std::size_t>(id) + 1]; ++p) {
         const std::int32_t row = rows.places[static_cast<std::size_t>(p)];
         const T* grad = args.grad_y.as<const T>() + row * d;
         const float factor = scale ? scale[row] : 1.0f;

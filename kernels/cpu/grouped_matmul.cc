@@ -61,7 +61,8 @@ void copy_padded(const TensorView& view, std::int64_t first, std::int64_t last, 
   const auto width = static_cast<std::size_t>(view.shape[1] * size_of(view.dtype));
   for (std::int64_t r = first; r < last; ++r)
     std::memcpy(out + static_cast<std::size_t>(r - first) * width, at(view, r * view.strides[0]), width);
-  std::memset(out + static_cast<std::size_t>(last - first) * width, 0, static_cast<std::size_t>(kUnit - (last - first)) * width);
+  std::memset(out + static_cast<std::size_t>(last - first) * width, 0,
+              static_cast<std::size_t>(kUnit - (last - first)) * width);
 }
 
 // Experts by falling number of rows: the long ones start first.
@@ -111,7 +112,8 @@ void grouped_matmul(const GroupedMatmulArgs& args) {
   });
 }
 
-void weight_grad_expert(const GroupedMatmulWeightGradArgs& args, std::int64_t expert, std::int64_t first, std::int64_t last) {
+void weight_grad_expert(const GroupedMatmulWeightGradArgs& args, std::int64_t expert, std::int64_t first,
+                        std::int64_t last) {
   static thread_local Arena arena;
   const std::int64_t k = args.a.shape[1], n = args.b.shape[1];
   auto* c = args.c.as<float>() + expert * k * n;

@@ -430,9 +430,8 @@ void index_scores_backward(const IndexScoresBackwardArgs& args) {
   });
   const std::int64_t keys = plan.keys.count;
   parallel_blocks(plan.batch * keys, 128, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row)
-      HWY_DYNAMIC_DISPATCH(add_index_shares)
-      (plan, shares.data() + row / keys * chunks, chunks, row % keys, args.grad_k, row);
+    for (std::int64_t row = begin; row < end; ++row) HWY_DYNAMIC_DISPATCH(add_index_shares)
+    (plan, shares.data() + row / keys * chunks, chunks, row % keys, args.grad_k, row);
   });
 }
 

@@ -50,7 +50,8 @@ void layer_norm_typed(const LayerNormArgs& args, std::int64_t row) {
 
 // Adds the block's parts of the weight's and the bias's gradients to grad_weight and grad_bias (d floats each).
 template <class T>
-void layer_norm_backward_typed(const LayerNormBackwardArgs& args, std::int64_t row, float* grad_weight, float* grad_bias) {
+void layer_norm_backward_typed(const LayerNormBackwardArgs& args, std::int64_t row, float* grad_weight,
+                               float* grad_bias) {
   const std::int64_t d = args.x.shape[1];
   const T *x = args.x.as<const T>() + row * d, *grad = args.grad_y.as<const T>() + row * d;
   T* grad_x = args.grad_x.as<T>() + row * d;
@@ -77,7 +78,8 @@ void layer_norm_backward_typed(const LayerNormBackwardArgs& args, std::int64_t r
 
 // first[c] += Σ x − center, second[c] += Σ (x − center)² over rows; center may be nullptr: 0.
 template <class T>
-void moments_typed(const T* x, std::int64_t rows, std::int64_t channels, const float* center, float* first, float* second) {
+void moments_typed(const T* x, std::int64_t rows, std::int64_t channels, const float* center, float* first,
+                   float* second) {
   for (std::int64_t r = 0; r < rows; ++r, x += channels)
     for_vectors(channels, [&](std::int64_t, auto in, auto out) HWY_ATTR {
       const Vec v = center ? hn::Sub(in(x), in(center)) : in(x);
@@ -109,9 +111,8 @@ void scale_typed(const T* x, const T* g, T* y, std::int64_t rows, std::int64_t c
       });
       g += channels;
     } else {
-      for_vectors(channels, [&](std::int64_t, auto in, auto out) HWY_ATTR {
-        out(hn::MulAdd(hn::Sub(in(x), in(center)), in(a), in(b)), y);
-      });
+      for_vectors(channels, [&](std::int64_t, auto in, auto out)
+                                HWY_ATTR { out(hn::MulAdd(hn::Sub(in(x), in(center)), in(a), in(b)), y); });
     }
   }
 }
@@ -121,12 +122,13 @@ void scale_typed(const T* x, const T* g, T* y, std::int64_t rows, std::int64_t c
 void layer_norm_row(const LayerNormArgs& args, std::int64_t row) {
   args.x.dtype == DType::bf16 ? layer_norm_typed<BFloat16>(args, row) : layer_norm_typed<float>(args, row);
 }
-void layer_norm_backward_row(const LayerNormBackwardArgs& args, std::int64_t row, float* grad_weight, float* grad_bias) {
+void layer_norm_backward_row(const LayerNormBackwardArgs& args, std::int64_t row, float* grad_weight,
+                             float* grad_bias) {
   args.x.dtype == DType::bf16 ? layer_norm_backward_typed<BFloat16>(args, row, grad_weight, grad_bias)
                               : layer_norm_backward_typed<float>(args, row, grad_weight, grad_bias);
 }
-void channel_moments(const TensorView& x, std::int64_t at, std::int64_t rows, std::int64_t channels, const float* center,
-                     float* first, float* second) {
+void channel_moments(const TensorView& x, std::int64_t at, std::int64_t rows, std::int64_t channels,
+                     const float* center, float* first, float* second) {
   x.dtype == DType::bf16 ? moments_typed(x.as<const BFloat16>() + at, rows, channels, center, first, second)
                          : moments_typed(x.as<const float>() + at, rows, channels, center, first, second);
 }
@@ -140,11 +142,11 @@ void channel_scale(const TensorView& x, const TensorView& g, const TensorView& y
                    std::int64_t channels, const float* table) {
   const float *a = table, *b = table + channels, *c = table + 2 * channels, *center = table + 3 * channels;
   if (x.dtype == DType::bf16)
-    scale_typed(x.as<const BFloat16>() + at, g ? g.as<const BFloat16>() + at : nullptr, y.as<BFloat16>() + at, rows, channels,
-                a, b, c, center);
+    scale_typed(x.as<const BFloat16>() + at, g ? g.as<const BFloat16>() + at : nullptr, y.as<BFloat16>() + at, rows,
+                channels, a, b, c, center);
   else
-    scale_typed(x.as<const float>() + at, g ? g.as<const float>() + at : nullptr, y.as<float>() + at, rows, channels, a, b, c,
-                center);
+    scale_typed(x.as<const float>() + at, g ? g.as<const float>() + at : nullptr, y.as<float>() + at, rows, channels, a,
+                b, c, center);
 }
 
 }  // namespace orrery::HWY_NAMESPACE
@@ -168,17 +170,20 @@ std::int64_t blocks_of(std::int64_t rows) { return (rows + kBlock - 1) / kBlock;
 
 void layer_norm(const LayerNormArgs& args) {
   if (args.x.shape[1] == 0) return;
-  parallel_blocks(args.x.shape[0], std::max<std::int64_t>(1, 8192 / args.x.shape[1]), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) HWY_DYNAMIC_DISPATCH(layer_norm_row)(args, row);
-  });
+  parallel_blocks(args.x.shape[0], std::max<std::int64_t>(1, 8192 / args.x.shape[1]),
+                  [&](std::int64_t begin, std::int64_t end) {
+                    for (std::int64_t row = begin; row < end; ++row) HWY_DYNAMIC_DISPATCH(layer_norm_row)(args, row);
+                  });
 }
 
 // out[i] = Σ over blocks of parts[block][i], in order.
-void sum_blocks(const std::vector<float>& parts, std::int64_t blocks, std::int64_t stride, std::int64_t offset, const TensorView& out) {
+void sum_blocks(const std::vector<float>& parts, std::int64_t blocks, std::int64_t stride, std::int64_t offset,
+                const TensorView& out) {
   if (!out) return;
   for (std::int64_t i = 0; i < out.shape[0]; ++i) {
     double sum = 0;
-    for (std::int64_t block = 0; block < blocks; ++block) sum += double{parts[static_cast<Index>(block * stride + offset + i)]};
+    for (std::int64_t block = 0; block < blocks; ++block)
+      sum += double{parts[static_cast<Index>(block * stride + offset + i)]};
     out.as<float>()[i] = static_cast<float>(sum);
   }
 }
@@ -207,13 +212,15 @@ std::vector<double> channel_sums(std::int64_t batch, std::int64_t positions, std
                     for (std::int64_t task = begin; task < end; ++task) {
                       const std::int64_t b = task / blocks, first = task % blocks * kBlock;
                       float* part = parts.data() + task * 2 * channels;
-                      sum(b, (b * positions + first) * channels, std::min(kBlock, positions - first), part, part + channels);
+                      sum(b, (b * positions + first) * channels, std::min(kBlock, positions - first), part,
+                          part + channels);
                     }
                   });
   std::vector<double> result(static_cast<Index>(batch * 2 * channels), 0.0);
   for (std::int64_t task = 0; task < batch * blocks; ++task)
     for (std::int64_t i = 0; i < 2 * channels; ++i)
-      result[static_cast<Index>(task / blocks * 2 * channels + i)] += double{parts[static_cast<Index>(task * 2 * channels + i)]};
+      result[static_cast<Index>(task / blocks * 2 * channels + i)] +=
+          double{parts[static_cast<Index>(task * 2 * channels + i)]};
   return result;
 }
 
@@ -226,14 +233,15 @@ Groups groups_of(const TensorView& x, const TensorView& mean) {
 }
 
 // Each batch entry's four values a channel (a, b, c, center) go over its positions.
-void scale_all(const Groups& shape, const TensorView& x, const TensorView& g, const TensorView& y, const std::vector<float>& tables) {
+void scale_all(const Groups& shape, const TensorView& x, const TensorView& g, const TensorView& y,
+               const std::vector<float>& tables) {
   const std::int64_t blocks = blocks_of(shape.positions);
   parallel_blocks(shape.batch * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t task = begin; task < end; ++task) {
       const std::int64_t b = task / blocks, first = task % blocks * kBlock;
-      HWY_DYNAMIC_DISPATCH(channel_scale)(x, g, y, (b * shape.positions + first) * shape.channels,
-                                          std::min(kBlock, shape.positions - first), shape.channels,
-                                          tables.data() + b * 4 * shape.channels);
+      HWY_DYNAMIC_DISPATCH(channel_scale)
+      (x, g, y, (b * shape.positions + first) * shape.channels, std::min(kBlock, shape.positions - first),
+       shape.channels, tables.data() + b * 4 * shape.channels);
     }
   });
 }
@@ -262,8 +270,9 @@ void group_norm(const GroupNormArgs& args) {
   const auto moments = [&](const float* centers) {
     return channel_sums(shape.batch, shape.positions, shape.channels,
                         [&](std::int64_t b, std::int64_t at, std::int64_t rows, float* first, float* second) {
-                          HWY_DYNAMIC_DISPATCH(channel_moments)(args.x, at, rows, shape.channels,
-                                                                centers ? centers + b * shape.channels : nullptr, first, second);
+                          HWY_DYNAMIC_DISPATCH(channel_moments)
+                          (args.x, at, rows, shape.channels, centers ? centers + b * shape.channels : nullptr, first,
+                           second);
                         });
   };
   float *mean = args.mean.as<float>(), *inverse = args.inverse.as<float>();
@@ -271,7 +280,8 @@ void group_norm(const GroupNormArgs& args) {
   for (Index i = 0; i < means.size(); ++i) mean[i] = static_cast<float>(means[i]);
   const std::vector<float> centers = centers_of(shape, mean);
   const std::vector<double> variances = group_means(shape, moments(centers.data()), 1);
-  for (Index i = 0; i < variances.size(); ++i) inverse[i] = static_cast<float>(1 / std::sqrt(variances[i] + double{args.eps}));
+  for (Index i = 0; i < variances.size(); ++i)
+    inverse[i] = static_cast<float>(1 / std::sqrt(variances[i] + double{args.eps}));
   std::vector<float> tables(static_cast<Index>(shape.batch * 4 * shape.channels), 0.0f);
   for (std::int64_t b = 0; b < shape.batch; ++b)
     for (std::int64_t c = 0; c < shape.channels; ++c) {
@@ -291,10 +301,11 @@ void group_norm_backward(const GroupNormBackwardArgs& args) {
   const std::vector<double> sums =
       channel_sums(shape.batch, shape.positions, channels,
                    [&](std::int64_t b, std::int64_t at, std::int64_t rows, float* first, float* second) {
-                     HWY_DYNAMIC_DISPATCH(channel_slopes)(args.x, args.grad_y, at, rows, channels, centers.data() + b * channels,
-                                                          first, second);
+                     HWY_DYNAMIC_DISPATCH(channel_slopes)
+                     (args.x, args.grad_y, at, rows, channels, centers.data() + b * channels, first, second);
                    });
-  std::vector<double> weighted = sums, grad_weight(static_cast<Index>(channels), 0.0), grad_bias(static_cast<Index>(channels), 0.0);
+  std::vector<double> weighted = sums, grad_weight(static_cast<Index>(channels), 0.0),
+                      grad_bias(static_cast<Index>(channels), 0.0);
   for (std::int64_t b = 0; b < shape.batch; ++b)
     for (std::int64_t c = 0; c < channels; ++c) {
       const Index first = static_cast<Index>(b * 2 * channels + c), second = first + static_cast<Index>(channels);

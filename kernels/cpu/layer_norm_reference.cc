@@ -11,7 +11,9 @@ namespace orrery {
 
 namespace {
 
-double weight_at(const TensorView& weight, std::int64_t i, double otherwise) { return weight ? load(weight, i) : otherwise; }
+double weight_at(const TensorView& weight, std::int64_t i, double otherwise) {
+  return weight ? load(weight, i) : otherwise;
+}
 
 // Layer norm is a group norm of one position and one group a row, group norm one of many: both as [batch, positions,
 // groups, channels of a group].
@@ -44,7 +46,9 @@ void forward(const Args& args, const Cells& cells) {
       args.mean.template as<float>()[b * cells.groups + g] = static_cast<float>(mean);
       args.inverse.template as<float>()[b * cells.groups + g] = static_cast<float>(inverse);
       for_cells(cells, b, g, [&](std::int64_t at, std::int64_t channel) {
-        store(args.y, at, (load(args.x, at) - mean) * inverse * weight_at(args.weight, channel, 1) + weight_at(args.bias, channel, 0));
+        store(args.y, at,
+              (load(args.x, at) - mean) * inverse * weight_at(args.weight, channel, 1) +
+                  weight_at(args.bias, channel, 0));
       });
     }
 }
@@ -85,13 +89,15 @@ Cells groups_of(const TensorView& x, const TensorView& mean) {
 }  // namespace
 
 void add_layer_norm_references() {
-  add_kernel<LayerNormArgs>(Device::cpu, "reference", [](const LayerNormArgs& args) { forward(args, rows_of(args.x)); });
+  add_kernel<LayerNormArgs>(Device::cpu, "reference",
+                            [](const LayerNormArgs& args) { forward(args, rows_of(args.x)); });
   add_kernel<LayerNormBackwardArgs>(Device::cpu, "reference",
                                     [](const LayerNormBackwardArgs& args) { backward(args, rows_of(args.x)); });
   add_kernel<GroupNormArgs>(Device::cpu, "reference",
                             [](const GroupNormArgs& args) { forward(args, groups_of(args.x, args.mean)); });
-  add_kernel<GroupNormBackwardArgs>(Device::cpu, "reference",
-                                    [](const GroupNormBackwardArgs& args) { backward(args, groups_of(args.x, args.mean)); });
+  add_kernel<GroupNormBackwardArgs>(Device::cpu, "reference", [](const GroupNormBackwardArgs& args) {
+    backward(args, groups_of(args.x, args.mean));
+  });
 }
 
 }  // namespace orrery

@@ -64,8 +64,8 @@ Loops<kViews> make_loops(const std::array<const TensorView*, kViews>& views) {
   return loops;
 }
 
-/// Runs body(offsets, count) over inner runs, cut into pieces and shared among the threads. A piece starts inside an inner
-/// run only where each view's inner stride carries it there.
+/// Runs body(offsets, count) over inner runs, cut into pieces and shared among the threads. A piece starts inside an
+/// inner run only where each view's inner stride carries it there.
 template <std::size_t kViews, class Body>
 void for_each_run(const Loops<kViews>& loops, const Body& body) {
   constexpr std::int64_t kGrain = 1 << 14;

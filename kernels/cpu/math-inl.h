@@ -21,17 +21,15 @@ HWY_INLINE Vec exp_anywhere(Vec x) {
   const auto far = hn::Gt(hn::Abs(x), set(87.0f));
   Vec result = exp(x);
   if (!hn::AllFalse(Floats(), far)) {
-    const Vec root = hn::IfThenElse(hn::Gt(hn::Abs(x), set(170.0f)), hn::IfThenElse(hn::Gt(x, zero()), set(1e30f), zero()),
-                                    exp(hn::Mul(x, set(0.5f))));
+    const Vec root = hn::IfThenElse(hn::Gt(hn::Abs(x), set(170.0f)),
+                                    hn::IfThenElse(hn::Gt(x, zero()), set(1e30f), zero()), exp(hn::Mul(x, set(0.5f))));
     result = hn::IfThenElse(far, hn::Mul(root, root), result);
   }
   return keep_nan(x, result);
 }
 
 // 1 / (1 + e^−x): 0 below −87.
-HWY_INLINE Vec sigmoid_anywhere(Vec x) {
-  return keep_nan(x, hn::IfThenElseZero(hn::Gt(x, set(-87.0f)), sigmoid(x)));
-}
+HWY_INLINE Vec sigmoid_anywhere(Vec x) { return keep_nan(x, hn::IfThenElseZero(hn::Gt(x, set(-87.0f)), sigmoid(x))); }
 
 // A polynomial near 0, where 1 − 2 / (e^2x + 1) would lose digits (Cephes tanhf).
 HWY_INLINE Vec tanh_anywhere(Vec x) {

@@ -30,11 +30,13 @@ bool dense_rows(const TensorView& view) {
 }
 
 const char* layout_reason(const MatmulArgs& args) {
-  if (!floating(args.a.dtype) || !floating(args.b.dtype) || !floating(args.c.dtype)) return "dtype is neither f32 nor bf16";
+  if (!floating(args.a.dtype) || !floating(args.b.dtype) || !floating(args.c.dtype))
+    return "dtype is neither f32 nor bf16";
   if (args.a.dtype == DType::f32 && (args.b.dtype != DType::f32 || args.c.dtype != DType::f32))
     return "f32 times f32 gives f32 only";
   if (args.a.shape[args.a.rank - 1] == 0) return "k is 0";
-  if (!dense_rows(args.a) || !dense_rows(args.b) || !dense_rows(args.c)) return "neither rows nor columns are contiguous";
+  if (!dense_rows(args.a) || !dense_rows(args.b) || !dense_rows(args.c))
+    return "neither rows nor columns are contiguous";
   return nullptr;
 }
 
@@ -127,12 +129,14 @@ void matmul_onednn(const MatmulArgs& args) {
   for_each_gemm(args, onednn::gemm);
 }
 
-std::vector<float> widened(const Matrix& matrix, std::int64_t batch, std::int64_t rows, std::int64_t columns, bool round) {
+std::vector<float> widened(const Matrix& matrix, std::int64_t batch, std::int64_t rows, std::int64_t columns,
+                           bool round) {
   std::vector<float> wide(static_cast<std::size_t>(batch * rows * columns));
   parallel_blocks(batch * rows, 64, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r)
       for (std::int64_t c = 0; c < columns; ++c) {
-        const std::int64_t at = r / rows * matrix.batch_stride + r % rows * matrix.row_stride + c * matrix.column_stride;
+        const std::int64_t at =
+            r / rows * matrix.batch_stride + r % rows * matrix.row_stride + c * matrix.column_stride;
         float value;
         if (matrix.dtype == DType::bf16) {
           value = to_float(static_cast<const BFloat16*>(matrix.data)[at]);
@@ -149,7 +153,8 @@ std::vector<float> widened(const Matrix& matrix, std::int64_t batch, std::int64_
 void gemm_widened(const Gemm& product) {
   const std::int64_t batch = product.batch, m = product.m, n = product.n, k = product.k;
   const bool round = product.a.dtype == DType::bf16;
-  const std::int64_t a_batch = product.a.batch_stride == 0 ? 1 : batch, b_batch = product.b.batch_stride == 0 ? 1 : batch;
+  const std::int64_t a_batch = product.a.batch_stride == 0 ? 1 : batch,
+                     b_batch = product.b.batch_stride == 0 ? 1 : batch;
   std::vector<float> a = widened(product.a, a_batch, m, k, false), b = widened(product.b, b_batch, k, n, round);
   Gemm wide = product;
   wide.a = {a.data(), DType::f32, a_batch == 1 ? 0 : m * k, k, 1};

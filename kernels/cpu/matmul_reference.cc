@@ -34,7 +34,8 @@ struct Matrix {
   }
 };
 
-double dot(const Matrix& a, const Matrix& b, std::int64_t row, std::int64_t column, std::int64_t first, std::int64_t last) {
+double dot(const Matrix& a, const Matrix& b, std::int64_t row, std::int64_t column, std::int64_t first,
+           std::int64_t last) {
   double sum = 0;
   for (std::int64_t k = first; k < last; ++k) sum += a.at(row, k) * b.at(k, column);
   return sum;
@@ -45,7 +46,8 @@ void matmul_reference(const MatmulArgs& args) {
   const std::int64_t m = args.c.shape[row], n = args.c.shape[column], k = args.a.shape[column];
   for (Odometer batch(args.c, rank - 2); !batch.done; batch.next()) {
     const Matrix a{args.a, batch.offset(args.a), args.a.strides[row], args.a.strides[column]};
-    const Matrix b{args.b, batch.offset(args.b), args.b.strides[row], args.b.strides[column], args.a.dtype != args.b.dtype};
+    const Matrix b{args.b, batch.offset(args.b), args.b.strides[row], args.b.strides[column],
+                   args.a.dtype != args.b.dtype};
     const std::int64_t c = batch.offset(args.c);
     for (std::int64_t i = 0; i < m; ++i)
       for (std::int64_t j = 0; j < n; ++j) {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <vector>
 
-#include "kernels/api/registry.h"
 #include "kernels/api/bfloat16.h"
+#include "kernels/api/registry.h"
 #include "kernels/cpu/kernels.h"
 
 namespace orrery {
@@ -65,7 +65,8 @@ void add_norm_kernels() {
     args.x.dtype == DType::bf16 ? rms_norm_reference<BFloat16>(args) : rms_norm_reference<float>(args);
   });
   add_kernel<RmsNormBackwardArgs>(Device::cpu, "reference", [](const RmsNormBackwardArgs& args) {
-    args.x.dtype == DType::bf16 ? rms_norm_backward_reference<BFloat16>(args) : rms_norm_backward_reference<float>(args);
+    args.x.dtype == DType::bf16 ? rms_norm_backward_reference<BFloat16>(args)
+                                : rms_norm_backward_reference<float>(args);
   });
 }
 

@@ -1,13 +1,13 @@
 // oneDNN: the cache of primitives and the matrix product.
 #include "kernels/cpu/onednn.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <new>
 #include <stdexcept>
 #include <string>
-
-#include <omp.h>
 
 #include "kernels/cpu/onednn_cache.h"
 #include "kernels/cpu/parallel.h"
@@ -22,7 +22,7 @@ constexpr std::int64_t kGemmKind = 1;
 struct ScratchBuffer {
   std::byte* data = nullptr;
   std::size_t size = 0;
-  ~ScratchBuffer() { ::operator delete(data, std::align_val_t{64}); }
+  ~ScratchBuffer() { ::operator delete (data, std::align_val_t{64}); }
 };
 
 dnnl::memory::desc matrix_descriptor(const Matrix& matrix, DType dtype, std::int64_t batch, std::int64_t rows,
@@ -97,7 +97,8 @@ void run_gemm(const Plan& plan, const Gemm& product, const void* b) {
 // B in the layout and dtype of `target`, in the calling thread's scratch memory.
 const void* packed_b(const Gemm& product, const dnnl::memory::desc& target) {
   void* packed = scratch(1, target.get_size());
-  reorder(matrix_descriptor(product.b, product.b.dtype, product.batch, product.k, product.n), product.b.data, target, packed);
+  reorder(matrix_descriptor(product.b, product.b.dtype, product.batch, product.k, product.n), product.b.data, target,
+          packed);
   return packed;
 }
 
@@ -113,7 +114,8 @@ struct Cut {
 };
 
 Cut cut_of(const Gemm& product) {
-  const double flops = 2.0 * static_cast<double>(product.m) * static_cast<double>(product.n) * static_cast<double>(product.k);
+  const double flops =
+      2.0 * static_cast<double>(product.m) * static_cast<double>(product.n) * static_cast<double>(product.k);
   Cut cut;
   // Measured: along m, but for long sums into wide results, where every piece would copy all of B again.
   cut.by_columns = product.n >= product.m && (product.k >= 2048 || product.m < 64);
@@ -146,7 +148,8 @@ constexpr std::int64_t kPackRows = 192, kPackElements = std::int64_t{1} << 21;
 
 void split(const Gemm& product) {
   const bool mixed = product.a.dtype != product.b.dtype;
-  const bool pack = mixed || (product.a.dtype == DType::bf16 && product.m >= kPackRows && product.n * product.k <= kPackElements);
+  const bool pack =
+      mixed || (product.a.dtype == DType::bf16 && product.m >= kPackRows && product.n * product.k <= kPackElements);
   const Cut cut = cut_of(product);
   if (cut.by_columns || !pack) {
     parallel_tasks(cut.pieces, [&](std::int64_t index) {
@@ -171,7 +174,8 @@ void split(const Gemm& product) {
 
 // Small matrices go in groups of one primitive, large ones alone and cut further when they are few.
 void batched(const Gemm& product) {
-  const double flops = 2.0 * static_cast<double>(product.m) * static_cast<double>(product.n) * static_cast<double>(product.k);
+  const double flops =
+      2.0 * static_cast<double>(product.m) * static_cast<double>(product.n) * static_cast<double>(product.k);
   const auto part = [&](std::int64_t first, std::int64_t count) {
     Gemm group = product;
     group.batch = count;
@@ -242,11 +246,11 @@ void* scratch(int slot, std::size_t bytes) {
   thread_local std::array<ScratchBuffer, 4> buffers;
   ScratchBuffer& buffer = buffers[static_cast<std::size_t>(slot)];
   if (buffer.size < bytes) {
-    ::operator delete(buffer.data, std::align_val_t{64});
+    ::operator delete (buffer.data, std::align_val_t{64});
     buffer.data = nullptr;
     buffer.size = 0;
     const std::size_t size = bytes + bytes / 4;
-    buffer.data = static_cast<std::byte*>(::operator new(size, std::align_val_t{64}));
+    buffer.data = static_cast<std::byte*>(::operator new (size, std::align_val_t{64}));
     buffer.size = size;
   }
   return buffer.data;
@@ -294,8 +298,9 @@ void gemm(const Gemm& product) {
   try {
     product.batch > 1 ? batched(product) : split(product);
   } catch (const dnnl::error& error) {
-    throw std::runtime_error("[matmul] oneDNN refuses " + std::to_string(product.m) + " x " + std::to_string(product.k) +
-                             " by " + std::to_string(product.k) + " x " + std::to_string(product.n) + ": " + error.what());
+    throw std::runtime_error("[matmul] oneDNN refuses " + std::to_string(product.m) + " x " +
+                             std::to_string(product.k) + " by " + std::to_string(product.k) + " x " +
+                             std::to_string(product.n) + ": " + error.what());
   }
 }
 

@@ -29,8 +29,8 @@ struct Gemm {
 };
 
 /// B may be f32 where A is bf16: it is rounded and brought into oneDNN's own order first.
-/// The product is cut into pieces by its shape alone and each piece is run by one thread, so the result does not depend on
-/// the number of threads. Throws std::runtime_error when oneDNN has no such product.
+/// The product is cut into pieces by its shape alone and each piece is run by one thread, so the result does not depend
+/// on the number of threads. Throws std::runtime_error when oneDNN has no such product.
 void gemm(const Gemm& product);
 
 /// The same with one primitive on the calling thread: for many small products inside of a parallel region. `batch` is 1

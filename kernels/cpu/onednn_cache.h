@@ -52,7 +52,8 @@ class OneThread {
 };
 /// The calling thread's stream. Executions are synchronous, so it only carries the engine.
 dnnl::stream& stream();
-/// The plan for `key`; `make` is called when there is none yet. The least recently used plan goes when the cache is full.
+/// The plan for `key`; `make` is called when there is none yet. The least recently used plan goes when the cache is
+/// full.
 template <class Make>
 std::shared_ptr<const Plan> plan_for(const Key& key, const Make& make);
 
@@ -81,8 +82,8 @@ std::shared_ptr<const Plan> plan_for(const Key& key, const Make& make) {
   return made;
 }
 
-/// This thread's scratch memory number `slot` (0 … 3), at least `bytes` long, 64-byte aligned; valid until the next call
-/// for the same slot. Grows and stays.
+/// This thread's scratch memory number `slot` (0 … 3), at least `bytes` long, 64-byte aligned; valid until the next
+/// call for the same slot. Grows and stays.
 void* scratch(int slot, std::size_t bytes);
 
 inline dnnl::memory::data_type type_of(DType dtype) {

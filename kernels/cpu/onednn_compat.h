@@ -33,16 +33,22 @@ struct ConvolutionLayout {
   dnnl::memory::dims strides, dilates, padding;
 };
 
-inline dnnl::convolution_forward::primitive_desc forward_descriptor(const dnnl::engine& engine, const ConvolutionLayout& c,
-                                                                    dnnl::prop_kind kind, const dnnl::primitive_attr& attr) {
+inline dnnl::convolution_forward::primitive_desc forward_descriptor(const dnnl::engine& engine,
+                                                                    const ConvolutionLayout& c, dnnl::prop_kind kind,
+                                                                    const dnnl::primitive_attr& attr) {
   constexpr auto kDirect = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
-  if (c.bias) return {engine, kind, kDirect, c.x, c.weight, *c.bias, c.y, c.strides, c.dilates, c.padding, c.padding, attr};
+  if (c.bias)
+    return {engine, kind, kDirect, c.x, c.weight, *c.bias, c.y, c.strides, c.dilates, c.padding, c.padding, attr};
   return {engine, kind, kDirect, c.x, c.weight, c.y, c.strides, c.dilates, c.padding, c.padding, attr};
 #else
   if (c.bias)
-    return {dnnl::convolution_forward::desc(kind, kDirect, c.x, c.weight, *c.bias, c.y, c.strides, c.dilates, c.padding, c.padding), attr, engine};
-  return {dnnl::convolution_forward::desc(kind, kDirect, c.x, c.weight, c.y, c.strides, c.dilates, c.padding, c.padding), attr, engine};
+    return {dnnl::convolution_forward::desc(kind, kDirect, c.x, c.weight, *c.bias, c.y, c.strides, c.dilates, c.padding,
+                                            c.padding),
+            attr, engine};
+  return {
+      dnnl::convolution_forward::desc(kind, kDirect, c.x, c.weight, c.y, c.strides, c.dilates, c.padding, c.padding),
+      attr, engine};
 #endif
 }
 
@@ -53,8 +59,9 @@ inline dnnl::convolution_backward_data::primitive_desc data_grad_descriptor(
 #if DNNL_VERSION_MAJOR >= 3
   return {engine, kDirect, c.x, c.weight, c.y, c.strides, c.dilates, c.padding, c.padding, hint, attr};
 #else
-  return {dnnl::convolution_backward_data::desc(kDirect, c.x, c.weight, c.y, c.strides, c.dilates, c.padding, c.padding), attr,
-          engine, hint};
+  return {
+      dnnl::convolution_backward_data::desc(kDirect, c.x, c.weight, c.y, c.strides, c.dilates, c.padding, c.padding),
+      attr, engine, hint};
 #endif
 }
 
@@ -65,8 +72,9 @@ inline dnnl::convolution_backward_weights::primitive_desc weight_grad_descriptor
 #if DNNL_VERSION_MAJOR >= 3
   return {engine, kDirect, c.x, c.weight, c.y, c.strides, c.dilates, c.padding, c.padding, hint, attr};
 #else
-  return {dnnl::convolution_backward_weights::desc(kDirect, c.x, c.weight, c.y, c.strides, c.dilates, c.padding, c.padding),
-          attr, engine, hint};
+  return {
+      dnnl::convolution_backward_weights::desc(kDirect, c.x, c.weight, c.y, c.strides, c.dilates, c.padding, c.padding),
+      attr, engine, hint};
 #endif
 }
 

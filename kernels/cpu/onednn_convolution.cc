@@ -1,5 +1,5 @@
-// Convolutions through oneDNN, channels last. Each image of a batch is a task of one thread, so the result does not depend
-// on the threads; the weights' gradients of fixed groups of images are summed in order.
+// Convolutions through oneDNN, channels last. Each image of a batch is a task of one thread, so the result does not
+// depend on the threads; the weights' gradients of fixed groups of images are summed in order.
 #include <algorithm>
 #include <stdexcept>
 #include <string>
@@ -34,7 +34,9 @@ dnnl::memory::desc picture(const TensorView& view, std::int64_t batch) {
   return {logical(view, batch), type_of(view.dtype), picture_tag(view)};
 }
 // As the caller has them.
-dnnl::memory::desc weights(const TensorView& view) { return {logical(view, view.shape[0]), type_of(view.dtype), weight_tag(view)}; }
+dnnl::memory::desc weights(const TensorView& view) {
+  return {logical(view, view.shape[0]), type_of(view.dtype), weight_tag(view)};
+}
 
 Dims steps(const TensorView& view, const std::int64_t* values, std::int64_t less = 0) {
   Dims dims;
@@ -60,7 +62,8 @@ Key key_of(const Problem& problem) {
     for (int d = view == &problem.weight ? 0 : 1; d < view->rank; ++d) key.add(view->shape[d]);
   }
   for (int d = 0; d + 2 < problem.x.rank; ++d)
-    for (const std::int64_t value : {problem.shape.stride[d], problem.shape.padding[d], problem.shape.dilation[d]}) key.add(value);
+    for (const std::int64_t value : {problem.shape.stride[d], problem.shape.padding[d], problem.shape.dilation[d]})
+      key.add(value);
   return key;
 }
 
@@ -80,7 +83,8 @@ Plan make_plan(const Problem& problem) {
   layout.padding = steps(problem.x, problem.shape.padding);
   if (problem.kind == kForward && problem.bias) layout.bias = &plan.bias;
   const auto forward = forward_descriptor(
-      engine(), layout, problem.kind == kForward ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training, attr);
+      engine(), layout,
+      problem.kind == kForward ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training, attr);
   const auto finish = [&](const auto& descriptor, const dnnl::memory::desc& weight) {
     plan.a = layout.x;
     plan.b = weight;
@@ -171,7 +175,8 @@ void data_grad(const ConvolutionDataGradArgs& args) {
 void weight_grad(const ConvolutionWeightGradArgs& args) {
   constexpr std::int64_t kMostGroups = 8;
   guarded(ConvolutionWeightGradArgs::kOp, [&] {
-    const std::int64_t batch = args.x.shape[0], size = (batch + kMostGroups - 1) / kMostGroups, groups = (batch + size - 1) / size;
+    const std::int64_t batch = args.x.shape[0], size = (batch + kMostGroups - 1) / kMostGroups,
+                       groups = (batch + size - 1) / size;
     Problem problem{kWeightGrad, args.x, args.grad_weight, args.grad_y, nullptr, args.shape, size};
     const std::int64_t count = args.grad_weight.numel();
     std::vector<float> parts(static_cast<std::size_t>(groups * count));
@@ -201,11 +206,12 @@ void weight_grad(const ConvolutionWeightGradArgs& args) {
 void add_convolution_kernels() {
   add_kernel<ConvolutionArgs>(Device::cpu, "onednn", convolution,
                               [](const ConvolutionArgs& args) { return reason_against(args.x, args.weight, args.y); });
-  add_kernel<ConvolutionDataGradArgs>(Device::cpu, "onednn", data_grad,
-                                      [](const ConvolutionDataGradArgs& args) { return reason_against(args.grad_x, args.weight, args.grad_y); });
-  add_kernel<ConvolutionWeightGradArgs>(
-      Device::cpu, "onednn", weight_grad,
-      [](const ConvolutionWeightGradArgs& args) { return reason_against(args.x, args.grad_weight, args.grad_y); });
+  add_kernel<ConvolutionDataGradArgs>(Device::cpu, "onednn", data_grad, [](const ConvolutionDataGradArgs& args) {
+    return reason_against(args.grad_x, args.weight, args.grad_y);
+  });
+  add_kernel<ConvolutionWeightGradArgs>(Device::cpu, "onednn", weight_grad, [](const ConvolutionWeightGradArgs& args) {
+    return reason_against(args.x, args.grad_weight, args.grad_y);
+  });
 }
 
 }  // namespace orrery

@@ -32,7 +32,9 @@ float max_of_row(const T* x, std::int64_t count) {
   float lanes[HWY_MAX_BYTES / sizeof(float)];
   store(top, lanes);
   float best = lanes[0];
-  const auto take = [&best](float value) { best = best != best ? best : value != value || value > best ? value : best; };
+  const auto take = [&best](float value) {
+    best = best != best ? best : value != value || value > best ? value : best;
+  };
   for (std::int64_t j = 1; j < kLanes; ++j) take(lanes[j]);
   for (; i < count; ++i) take(to_float(x[i]));
   return best;
@@ -65,7 +67,8 @@ double reduce_row_typed(const T* x, std::int64_t count, Reduction op) {
 
 // out[j] = Σ or max over rows of x[r][j].
 template <class T>
-void reduce_columns_typed(const T* x, std::int64_t rows, std::int64_t stride, float* out, std::int64_t columns, bool max) {
+void reduce_columns_typed(const T* x, std::int64_t rows, std::int64_t stride, float* out, std::int64_t columns,
+                          bool max) {
   const Vec start = set(max ? -std::numeric_limits<float>::infinity() : 0.0f);
   for_vectors(columns, [&](std::int64_t, auto, auto to) HWY_ATTR { to(start, out); });
   for (std::int64_t r = 0; r < rows; ++r, x += stride) {
@@ -175,13 +178,13 @@ void reduce_rows(const ReduceArgs& args, const Layout& layout, double factor) {
   const bool max = args.op == Reduction::max;
   const std::int64_t pieces = std::max<std::int64_t>(1, (layout.reduced + kRowPiece - 1) / kRowPiece);
   std::vector<double> partial(static_cast<Index>(layout.outer * pieces));
-  const std::int64_t grain = std::max<std::int64_t>(1, kRowPiece / std::max<std::int64_t>(1, std::min(layout.reduced, kRowPiece)));
+  const std::int64_t grain =
+      std::max<std::int64_t>(1, kRowPiece / std::max<std::int64_t>(1, std::min(layout.reduced, kRowPiece)));
   parallel_blocks(layout.outer * pieces, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t task = begin; task < end; ++task) {
       const std::int64_t first = task % pieces * kRowPiece;
-      partial[static_cast<Index>(task)] =
-          HWY_DYNAMIC_DISPATCH(reduce_row)(args.x, task / pieces * layout.outer_stride + first,
-                                           std::min(kRowPiece, layout.reduced - first), args.op);
+      partial[static_cast<Index>(task)] = HWY_DYNAMIC_DISPATCH(reduce_row)(
+          args.x, task / pieces * layout.outer_stride + first, std::min(kRowPiece, layout.reduced - first), args.op);
     }
   });
   for (std::int64_t o = 0; o < layout.outer; ++o) {
@@ -193,15 +196,18 @@ void reduce_rows(const ReduceArgs& args, const Layout& layout, double factor) {
 
 void reduce_by_columns(const ReduceArgs& args, const Layout& layout, double factor) {
   const bool max = args.op == Reduction::max;
-  const std::int64_t pieces = std::max<std::int64_t>(1, (layout.reduced + kColumnPiece - 1) / kColumnPiece), inner = layout.inner;
+  const std::int64_t pieces = std::max<std::int64_t>(1, (layout.reduced + kColumnPiece - 1) / kColumnPiece),
+                     inner = layout.inner;
   std::vector<float> partial(static_cast<Index>(layout.outer * pieces * inner));
-  const std::int64_t grain = std::max<std::int64_t>(1, (1 << 14) / (inner * std::min(kColumnPiece, std::max<std::int64_t>(1, layout.reduced))));
+  const std::int64_t grain = std::max<std::int64_t>(
+      1, (1 << 14) / (inner * std::min(kColumnPiece, std::max<std::int64_t>(1, layout.reduced))));
   parallel_blocks(layout.outer * pieces, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t task = begin; task < end; ++task) {
       const std::int64_t first = task % pieces * kColumnPiece;
-      HWY_DYNAMIC_DISPATCH(reduce_columns)(args.x, task / pieces * layout.outer_stride + first * layout.reduced_stride,
-                                           std::min(kColumnPiece, layout.reduced - first), layout.reduced_stride,
-                                           partial.data() + task * inner, inner, max);
+      HWY_DYNAMIC_DISPATCH(reduce_columns)
+      (args.x, task / pieces * layout.outer_stride + first * layout.reduced_stride,
+       std::min(kColumnPiece, layout.reduced - first), layout.reduced_stride, partial.data() + task * inner, inner,
+       max);
     }
   });
   parallel_blocks(layout.outer * inner, 1 << 12, [&](std::int64_t begin, std::int64_t end) {

@@ -1,10 +1,10 @@
-// ORRERY_SIMD=avx2 or baseline keeps the Highway kernels from using anything better, so that one machine can test the paths
-// of lesser ones (oneDNN has ONEDNN_MAX_CPU_ISA for that).
+// ORRERY_SIMD=avx2 or baseline keeps the Highway kernels from using anything better, so that one machine can test the
+// paths of lesser ones (oneDNN has ONEDNN_MAX_CPU_ISA for that).
+#include <hwy/highway.h>
+
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
-
-#include <hwy/highway.h>
 
 #include "kernels/cpu/kernels.h"
 

@@ -75,7 +75,8 @@ void softmax_typed(const T* x, T* y, std::int64_t count, bool log, float* scratc
   }
   if (log) {
     const Vec shift = set(row.max), sum = set(std::log(row.sum));
-    return for_vectors(count, [&](std::int64_t, auto in, auto out) HWY_ATTR { out(hn::Sub(hn::Sub(in(x), shift), sum), y); });
+    return for_vectors(count,
+                       [&](std::int64_t, auto in, auto out) HWY_ATTR { out(hn::Sub(hn::Sub(in(x), shift), sum), y); });
   }
   if (row.sum == 0) {
     for (std::int64_t i = 0; i < count; ++i) y[i] = from_float<T>(0.0f);
@@ -89,23 +90,24 @@ void softmax_typed(const T* x, T* y, std::int64_t count, bool log, float* scratc
 template <class T>
 void softmax_backward_typed(const T* y, const T* grad_y, T* grad_x, std::int64_t count, bool log) {
   Vec sum = zero();
-  for_vectors(count, [&](std::int64_t, auto in, auto) HWY_ATTR {
-    sum = log ? hn::Add(sum, in(grad_y)) : hn::MulAdd(in(grad_y), in(y), sum);
-  });
+  for_vectors(count, [&](std::int64_t, auto in, auto)
+                         HWY_ATTR { sum = log ? hn::Add(sum, in(grad_y)) : hn::MulAdd(in(grad_y), in(y), sum); });
   const Vec total = set(sum_of(sum));
   if (log)
-    for_vectors(count, [&](std::int64_t, auto in, auto out) HWY_ATTR {
-      out(hn::NegMulAdd(exp_anywhere(in(y)), total, in(grad_y)), grad_x);
-    });
+    for_vectors(count, [&](std::int64_t, auto in, auto out)
+                           HWY_ATTR { out(hn::NegMulAdd(exp_anywhere(in(y)), total, in(grad_y)), grad_x); });
   else
-    for_vectors(count, [&](std::int64_t, auto in, auto out) HWY_ATTR { out(hn::Mul(in(y), hn::Sub(in(grad_y), total)), grad_x); });
+    for_vectors(count, [&](std::int64_t, auto in, auto out)
+                           HWY_ATTR { out(hn::Mul(in(y), hn::Sub(in(grad_y), total)), grad_x); });
 }
 
 template <class T, class G>
 float cross_entropy_typed(const T* x, std::int64_t count, std::int64_t target, float weight, G* grad, float* scratch) {
   if (target < 0 && !grad) return 0.0f;
   const Row row = exponentials(x, count, scratch);
-  const float loss = target < 0 ? 0.0f : row.sum != row.sum ? row.sum : std::log(row.sum) - (to_float(x[target]) - row.max);
+  const float loss = target < 0           ? 0.0f
+                     : row.sum != row.sum ? row.sum
+                                          : std::log(row.sum) - (to_float(x[target]) - row.max);
   if (!grad) return loss;
   const float scale = target < 0 ? 0.0f : weight;
   if (scale == 0.0f || row.sum != row.sum || row.sum == 0) {
@@ -126,7 +128,8 @@ float cross_entropy_typed(const T* x, std::int64_t count, std::int64_t target, f
 
 void softmax_row(const SoftmaxArgs& args, std::int64_t row, std::int64_t count, float* scratch) {
   if (args.x.dtype == DType::bf16)
-    softmax_typed(args.x.as<const BFloat16>() + row * count, args.y.as<BFloat16>() + row * count, count, args.log, scratch);
+    softmax_typed(args.x.as<const BFloat16>() + row * count, args.y.as<BFloat16>() + row * count, count, args.log,
+                  scratch);
   else
     softmax_typed(args.x.as<const float>() + row * count, args.y.as<float>() + row * count, count, args.log, scratch);
 }
@@ -137,8 +140,8 @@ void softmax_backward_row(const SoftmaxBackwardArgs& args, std::int64_t row, std
     softmax_backward_typed(args.y.as<const BFloat16>() + at, args.grad_y.as<const BFloat16>() + at,
                            args.grad_x.as<BFloat16>() + at, count, args.log);
   else
-    softmax_backward_typed(args.y.as<const float>() + at, args.grad_y.as<const float>() + at, args.grad_x.as<float>() + at,
-                           count, args.log);
+    softmax_backward_typed(args.y.as<const float>() + at, args.grad_y.as<const float>() + at,
+                           args.grad_x.as<float>() + at, count, args.log);
 }
 
 void cross_entropy_row(const CrossEntropyArgs& args, std::int64_t row, std::int64_t count, float* scratch) {
@@ -179,12 +182,13 @@ template <class Body>
 void for_rows(const TensorView& x, const Body& body) {
   const std::int64_t width = width_of(x);
   if (width == 0) return;
-  parallel_blocks(x.numel() / width, std::max<std::int64_t>(1, 4096 / width), [&](std::int64_t begin, std::int64_t end) {
-    static thread_local Arena arena;
-    arena.reset(width);
-    float* scratch = arena.take(width);
-    for (std::int64_t row = begin; row < end; ++row) body(row, width, scratch);
-  });
+  parallel_blocks(x.numel() / width, std::max<std::int64_t>(1, 4096 / width),
+                  [&](std::int64_t begin, std::int64_t end) {
+                    static thread_local Arena arena;
+                    arena.reset(width);
+                    float* scratch = arena.take(width);
+                    for (std::int64_t row = begin; row < end; ++row) body(row, width, scratch);
+                  });
 }
 
 const char* softmax_supports(const SoftmaxArgs& args) {

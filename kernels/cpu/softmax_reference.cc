@@ -39,7 +39,8 @@ void softmax_backward_reference(const SoftmaxBackwardArgs& args) {
   const std::int64_t d = row_length(args.y);
   for (std::int64_t row = 0; row < row_count(args.y); ++row) {
     double sum = 0;
-    for (std::int64_t i = row * d; i < (row + 1) * d; ++i) sum += load(args.grad_y, i) * (args.log ? 1 : load(args.y, i));
+    for (std::int64_t i = row * d; i < (row + 1) * d; ++i)
+      sum += load(args.grad_y, i) * (args.log ? 1 : load(args.y, i));
     for (std::int64_t i = row * d; i < (row + 1) * d; ++i) {
       const double y = load(args.y, i), grad = load(args.grad_y, i);
       store(args.grad_x, i, args.log ? grad - std::exp(y) * sum : y * (grad - sum));

@@ -220,9 +220,8 @@ void add_all_shares(const AttentionPlan& plan, const std::vector<GradChunk>& chu
   const std::int64_t keys = of_entries ? plan.entries.count : plan.kv.count;
   const std::int64_t a_batch = static_cast<std::int64_t>(chunks.size()) / std::max<std::int64_t>(1, plan.batch);
   parallel_blocks(plan.batch * keys, 128, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row)
-      HWY_DYNAMIC_DISPATCH(add_shares)
-      (plan, chunks.data() + row / keys * a_batch, a_batch, of_entries, row % keys, out, row);
+    for (std::int64_t row = begin; row < end; ++row) HWY_DYNAMIC_DISPATCH(add_shares)
+    (plan, chunks.data() + row / keys * a_batch, a_batch, of_entries, row % keys, out, row);
   });
 }
 

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <limits>
 
-#include "kernels/api/types.h"
 #include "kernels/api/bfloat16.h"
+#include "kernels/api/types.h"
 
 namespace orrery {
 

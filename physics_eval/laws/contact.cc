@@ -51,7 +51,8 @@ double meeting_time(const Sides& sides, int frame, Vec normal) {
 bool company(const Context& context, const Event& event) {
   const Path& path = context.paths[static_cast<Size>(event.body)];
   for (Size j = 0; j < context.paths.size(); ++j) {
-    for (int t = std::max(0, event.frame - 3); static_cast<int>(j) != event.body && t <= std::min(context.frames - 1, event.frame + 3); ++t) {
+    for (int t = std::max(0, event.frame - 3);
+         static_cast<int>(j) != event.body && t <= std::min(context.frames - 1, event.frame + 3); ++t) {
       if (touching(path, context.paths[j], t, 3)) return true;
     }
   }
@@ -102,7 +103,8 @@ bool round_body(const Path& path, int frame) {
   const int t = std::clamp(frame, 0, path.frames() - 1);
   const Observation& o = path.track->frames[static_cast<Size>(t)];
   const double half = (o.xx + o.yy) / 2, spread = std::hypot((o.xx - o.yy) / 2, o.xy);
-  return half + spread < 1.35 * (half - spread) && std::abs(6.2831853 * (o.xx + o.yy) / std::max(1.0, o.area) - 1) < 0.035;
+  return half + spread < 1.35 * (half - spread) &&
+         std::abs(6.2831853 * (o.xx + o.yy) / std::max(1.0, o.area) - 1) < 0.035;
 }
 
 // All bodies that touch `body` or one another around the frame.
@@ -137,7 +139,8 @@ Verdict test_momentum(const Context& context) {
     bool judged = true;
     for (const Size m : members) {
       pushed += event_of(context, static_cast<int>(m), event.frame) != nullptr;
-      judged = judged && context.paths[m].rigid && !context.paths[m].attached && !context.swings[m] && round_body(context.paths[m], event.frame);
+      judged = judged && context.paths[m].rigid && !context.paths[m].attached && !context.swings[m] &&
+               round_body(context.paths[m], event.frame);
     }
     if (!judged || pushed < 2) continue;  // a hand on the scales: rods, water, boxes that turn, or no partner
     Vec sum;
@@ -189,12 +192,15 @@ Verdict test_interpenetration(const Context& context) {
     double worst = 0;
     for (int t = 0; t <= context.frames; ++t) {
       const bool seen = t < context.frames && path.seen[static_cast<Size>(t)];
-      const double deep = seen && !fluid && round_body(path, t) ? context.solids.overlap(path.at[static_cast<Size>(t)], path.radius * 0.96) : 0;
+      const double deep = seen && !fluid && round_body(path, t)
+                              ? context.solids.overlap(path.at[static_cast<Size>(t)], path.radius * 0.96)
+                              : 0;
       if (deep > 0.08 + 1.5 * at_first) {
         if (begin < 0) begin = t;
         worst = std::max(worst, deep);
       } else if (begin >= 0) {
-        out.add(begin, t - 1, worst / 0.16, {path.track->id}, say("body %d sinks into a fixed thing (%.0f%% of it)", path.track->id, 100 * worst));
+        out.add(begin, t - 1, worst / 0.16, {path.track->id},
+                say("body %d sinks into a fixed thing (%.0f%% of it)", path.track->id, 100 * worst));
         begin = -1, worst = 0;
       }
     }
@@ -206,12 +212,15 @@ Verdict test_interpenetration(const Context& context) {
       for (int t = 0; t < context.frames; ++t) {
         if (!path.seen[static_cast<Size>(t)] || !other.seen[static_cast<Size>(t)]) continue;
         if (!round_body(path, t) || !round_body(other, t)) continue;
-        const double depth = path.radius + other.radius - length(path.at[static_cast<Size>(t)] - other.at[static_cast<Size>(t)]);
+        const double depth =
+            path.radius + other.radius - length(path.at[static_cast<Size>(t)] - other.at[static_cast<Size>(t)]);
         const double share = (depth - 0.8) / std::min(path.radius, other.radius);
         if (share > 0.15 && frame < 0) frame = t;
         deepest = std::max(deepest, share);
       }
-      if (frame >= 0) out.add(frame, frame + 3, deepest / 0.3, {path.track->id, other.track->id}, say("bodies %d and %d pass into each other", path.track->id, other.track->id));
+      if (frame >= 0)
+        out.add(frame, frame + 3, deepest / 0.3, {path.track->id, other.track->id},
+                say("bodies %d and %d pass into each other", path.track->id, other.track->id));
     }
   }
   return out;

@@ -12,7 +12,8 @@ using Size = std::size_t;
 
 // Frames that the body was seen in without being cut: merged views count, with their larger noise.
 bool usable(const Path& path, int t) {
-  return t >= 0 && t < path.frames() && path.seen[static_cast<Size>(t)] && !path.track->frames[static_cast<Size>(t)].cut;
+  return t >= 0 && t < path.frames() && path.seen[static_cast<Size>(t)] &&
+         !path.track->frames[static_cast<Size>(t)].cut;
 }
 
 Vec second_difference(const Path& path, int t) {
@@ -28,8 +29,10 @@ struct Innovations {
 
 Innovations innovations(const Path& path) {
   const int n = path.frames();
-  Innovations out{std::vector<char>(static_cast<Size>(n), 0), std::vector<Vec>(static_cast<Size>(n)), std::vector<double>(static_cast<Size>(n), 0)};
-  for (int t = 1; t + 1 < n; ++t) out.ok[static_cast<Size>(t)] = usable(path, t - 1) && usable(path, t) && usable(path, t + 1);
+  Innovations out{std::vector<char>(static_cast<Size>(n), 0), std::vector<Vec>(static_cast<Size>(n)),
+                  std::vector<double>(static_cast<Size>(n), 0)};
+  for (int t = 1; t + 1 < n; ++t)
+    out.ok[static_cast<Size>(t)] = usable(path, t - 1) && usable(path, t) && usable(path, t + 1);
   for (int t = 1; t + 1 < n; ++t) {
     if (!out.ok[static_cast<Size>(t)]) continue;
     std::vector<double> ax, ay;
@@ -55,7 +58,8 @@ Innovations innovations(const Path& path) {
     out.limit[static_cast<Size>(t)] = std::max(0.3, 7 * 2.45 * sigma);
     // … but shaking is lively too: then it is no smaller than its neighbours and changes its direction each frame.
     const Vec next = t + 2 < n && out.ok[static_cast<Size>(t) + 1] ? second_difference(path, t + 1) - usual : Vec{};
-    if (lively > 0.5 * own && dot(next, out.value[static_cast<Size>(t)]) > -0.2 * own * own) out.limit[static_cast<Size>(t)] = 1e9;
+    if (lively > 0.5 * own && dot(next, out.value[static_cast<Size>(t)]) > -0.2 * own * own)
+      out.limit[static_cast<Size>(t)] = 1e9;
   }
   return out;
 }
@@ -127,7 +131,8 @@ std::vector<Event> find_events(std::span<const Path> paths, const Solids& solids
       event.sigma = innovation.limit[static_cast<Size>(t)] / 7;
       double s1 = 0, s2 = 0;
       Vec before, after;
-      const bool both = side_velocity(path, t - 5, t, t + 0.5, before, s1) && side_velocity(path, last, last + 5, last - 0.5 + 1, after, s2);
+      const bool both = side_velocity(path, t - 5, t, t + 0.5, before, s1) &&
+                        side_velocity(path, last, last + 5, last - 0.5 + 1, after, s2);
       event.before = both ? before : path.at[static_cast<Size>(t)] - path.at[static_cast<Size>(t) - 1];
       event.after = both ? after : path.at[static_cast<Size>(last) + 1] - path.at[static_cast<Size>(last)];
       event.jump = last > t && length(event.change) < 0.4 * event.peak;

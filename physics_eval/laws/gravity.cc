@@ -37,7 +37,8 @@ bool near_body(const Context& context, Size body, int frame) {
 
 bool still(const Path& path, int first) {
   const Size a = static_cast<Size>(first), b = a + kWindow - 1;
-  return length(path.at[b] - path.at[b - 1]) < std::max(0.05, 3 * path.noise) && length(path.at[a + 1] - path.at[a]) < std::max(0.05, 3 * path.noise) &&
+  return length(path.at[b] - path.at[b - 1]) < std::max(0.05, 3 * path.noise) &&
+         length(path.at[a + 1] - path.at[a]) < std::max(0.05, 3 * path.noise) &&
          length(path.at[b] - path.at[a]) < std::max(0.1, 4 * path.noise);
 }
 
@@ -50,11 +51,13 @@ std::vector<Flight> find_flights(const Context& context, Size body) {
     bool usable = true;
     for (int t = first; t < first + kWindow; ++t) usable = usable && free[static_cast<Size>(t)];
     for (const Event& event : context.events) {
-      usable = usable && !(event.body == static_cast<int>(body) && event.frame > first && event.frame <= first + kWindow);
+      usable =
+          usable && !(event.body == static_cast<int>(body) && event.frame > first && event.frame <= first + kWindow);
     }
     if (!usable || still(path, first)) continue;
     const double middle = first + (kWindow - 1) / 2.0;
-    const Fit square = fit_path(path, first, first + kWindow - 1, 2, middle), cube = fit_path(path, first, first + kWindow - 1, 3, middle);
+    const Fit square = fit_path(path, first, first + kWindow - 1, 2, middle),
+              cube = fit_path(path, first, first + kWindow - 1, 3, middle);
     if (!square.ok || !cube.ok) continue;
     out.push_back({static_cast<int>(body), first, square.coefficient[2] * 2, square.sigma[2] * 2,
                    length(cube.coefficient[3]) > 5 * cube.sigma[3]});
@@ -69,7 +72,6 @@ Vec median_acceleration(const std::vector<Flight>& flights) {
   for (const Flight& f : flights) x.push_back(f.acceleration.x), y.push_back(f.acceleration.y);
   return {median(std::move(x)), median(std::move(y))};
 }
-
 
 // The acceleration that most flights share: the median of the largest group that agrees within its noise.
 Vec common_acceleration(const std::vector<Flight>& all) {
@@ -89,7 +91,8 @@ bool is_plateau(const std::vector<Flight>& flights, Size begin, Size end) {
   // Leave the stretches that straddle the change out where there are enough others.
   const Size n = end - begin, skip = n > 2 * kWindow ? kWindow - 1 : n / 3;
   std::vector<Flight> inner;
-  for (Size k = begin == 0 ? begin : begin + skip; k < (begin == 0 && end < flights.size() ? end - skip : end); ++k) inner.push_back(flights[k]);
+  for (Size k = begin == 0 ? begin : begin + skip; k < (begin == 0 && end < flights.size() ? end - skip : end); ++k)
+    inner.push_back(flights[k]);
   if (inner.size() < 2) return false;
   const Vec level = median_acceleration(inner);
   Size near = 0;
@@ -128,7 +131,8 @@ std::vector<std::vector<char>> find_free(const Context& context) {
     const Path& path = context.paths[b];
     std::vector<char> mine(static_cast<Size>(context.frames), 0);
     for (int t = 0; t < context.frames; ++t) {
-      mine[static_cast<Size>(t)] = path.clean[static_cast<Size>(t)] && !near_solid(context, path, t) && !near_body(context, b, t);
+      mine[static_cast<Size>(t)] =
+          path.clean[static_cast<Size>(t)] && !near_solid(context, path, t) && !near_body(context, b, t);
     }
     out.push_back(std::move(mine));
   }
@@ -193,7 +197,8 @@ Verdict test_gravity(const Context& context) {
       }
       if (rise.size() == 3) {
         const Path& path = context.paths[static_cast<Size>(f.body)];
-        out.add(std::max(0, f.first - 2), f.first + kWindow, median(rise), {path.track->id}, say("body %d falls upwards", path.track->id));
+        out.add(std::max(0, f.first - 2), f.first + kWindow, median(rise), {path.track->id},
+                say("body %d falls upwards", path.track->id));
       }
     }
   }

@@ -10,8 +10,8 @@ namespace {
 
 using Size = std::size_t;
 
-// Largest distance of the path after `turn` from its mirror image before it, over up to `most` frames; negative when too
-// short to tell. `travel`: how far the mirrored path goes.
+// Largest distance of the path after `turn` from its mirror image before it, over up to `most` frames; negative when
+// too short to tell. `travel`: how far the mirrored path goes.
 double retrace_error(const Path& path, int turn, int most, double& travel) {
   double worst = 0;
   int steps = 0;
@@ -48,7 +48,8 @@ Turn find_turn(const Context& context) {
       }
       travelled = std::max(travelled, travel);
       for (const Event& event : context.events) {
-        if (!event.jump && &context.paths[static_cast<Size>(event.body)] == &path && std::abs(event.frame - f - 1) <= 1 && !event.on_solid) {
+        if (!event.jump && &context.paths[static_cast<Size>(event.body)] == &path &&
+            std::abs(event.frame - f - 1) <= 1 && !event.on_solid) {
           sharpest = std::max(sharpest, length(event.change) / std::max(0.6, 14 * event.sigma));
         }
       }
@@ -82,7 +83,8 @@ void test_hanging(const Context& context, Verdict& out) {
     int still = 0;
     for (int t = 1; t < context.frames; ++t) {
       const Size i = static_cast<Size>(t);
-      const bool hangs = context.free[b][i] && context.free[b][i - 1] && length(path.at[i] - path.at[i - 1]) < std::max(0.05, 3 * path.noise);
+      const bool hangs = context.free[b][i] && context.free[b][i - 1] &&
+                         length(path.at[i] - path.at[i - 1]) < std::max(0.05, 3 * path.noise);
       still = hangs ? still + 1 : 0;
       // In so many frames it would have fallen by g n² / 2.
       if (still >= 5 && (t + 1 == context.frames || still == 12)) {
@@ -101,16 +103,19 @@ void test_frozen(const Context& context, Verdict& out) {
     double most = 0;
     for (const Path& path : context.paths) {
       const Size i = static_cast<Size>(t);
-      if (path.seen[i] && path.seen[i - 1] && path.count > 4) most = std::max(most, length(path.at[i] - path.at[i - 1]) - 0.02 - 2 * path.noise);
+      if (path.seen[i] && path.seen[i - 1] && path.count > 4)
+        most = std::max(most, length(path.at[i] - path.at[i - 1]) - 0.02 - 2 * path.noise);
     }
     if (most > 0) last = t, speed = most;
   }
   if (last + 5 >= context.frames || last < 3) return;
   for (const Path& path : context.paths) {
     const Size i = static_cast<Size>(last);
-    if (path.seen[i] && path.seen[i - 1] && path.seen[i - 2] && path.seen[i + 1] && path.seen[i + 3]) faster = std::max(faster, std::min(length(path.at[i] - path.at[i - 1]), length(path.at[i - 1] - path.at[i - 2])));
+    if (path.seen[i] && path.seen[i - 1] && path.seen[i - 2] && path.seen[i + 1] && path.seen[i + 3])
+      faster = std::max(faster, std::min(length(path.at[i] - path.at[i - 1]), length(path.at[i - 1] - path.at[i - 2])));
   }
-  out.add(last + 1, context.frames - 1, std::min(3.5, std::min(speed, faster) / 0.2), {}, say("everything stands still from frame %d on", last + 1));
+  out.add(last + 1, context.frames - 1, std::min(3.5, std::min(speed, faster) / 0.2), {},
+          say("everything stands still from frame %d on", last + 1));
 }
 
 // Shaking: third differences are large most of the time in some stretch, not only where something bumps.
@@ -128,7 +133,8 @@ void test_shaking(const Context& context, Verdict& out) {
         size.push_back(length(path.at[i + 3] - path.at[i + 2] * 3 + path.at[i + 1] * 3 - path.at[i]));
       }
       if (size.size() < 7) continue;
-      const double here = median(std::move(size)) / std::max(0.03 * context.tracks->height, 4 * std::min(path.noise, 0.4));
+      const double here =
+          median(std::move(size)) / std::max(0.03 * context.tracks->height, 4 * std::min(path.noise, 0.4));
       if (frame < 0 && here > 0.8) frame = first + kStretch / 2;
       most = std::max(most, here);
     }
@@ -150,9 +156,11 @@ void test_stops(const Context& context, Verdict& out) {
       const double speed = std::min(length(step), length(path.at[i - 1] - path.at[i - 2]));
       if (speed < 0.2) continue;
       bool blocked = context.solids.gap(path.at[i], path.radius, step * (1 / length(step)), 2 + speed) < 1.5 + speed;
-      for (Size j = 0; j < context.paths.size(); ++j) blocked = blocked || (j != b && touching(path, context.paths[j], t, 2));
+      for (Size j = 0; j < context.paths.size(); ++j)
+        blocked = blocked || (j != b && touching(path, context.paths[j], t, 2));
       if (blocked) continue;
-      out.add(t, t, std::min(3.5, speed / 0.3), {path.track->id}, say("body %d stops dead, nothing in its way", path.track->id));
+      out.add(t, t, std::min(3.5, speed / 0.3), {path.track->id},
+              say("body %d stops dead, nothing in its way", path.track->id));
       break;
     }
   }
@@ -169,7 +177,8 @@ Verdict test_inertia(const Context& context) {
     if (turn.severity > 1 && std::abs(event.frame - turn.frame) <= 1) continue;
     if (event.jump) {
       int jumps = 0;
-      for (const Event& other : context.events) jumps += other.body == event.body && other.jump && std::abs(other.frame - event.frame) < 10;
+      for (const Event& other : context.events)
+        jumps += other.body == event.body && other.jump && std::abs(other.frame - event.frame) < 10;
       if (jumps > 2) {
         out.add(event.frame, event.frame, event.peak / std::max(0.8, 14 * event.sigma), {path.track->id},
                 say("body %d is shaken by %.1f px", path.track->id, event.peak));
@@ -178,7 +187,9 @@ Verdict test_inertia(const Context& context) {
     }
     if (event.on_solid || event.other >= 0) continue;
     int around = 0;
-    for (const Event& other : context.events) around += other.body == event.body && !other.on_solid && other.other < 0 && std::abs(other.frame - event.frame) < 10;
+    for (const Event& other : context.events)
+      around +=
+          other.body == event.body && !other.on_solid && other.other < 0 && std::abs(other.frame - event.frame) < 10;
     if (around > 3) {
       out.add(event.frame, event.frame, event.peak / std::max(0.8, 14 * event.sigma), {path.track->id},
               say("body %d is shaken by %.1f px", path.track->id, event.peak));
@@ -186,9 +197,11 @@ Verdict test_inertia(const Context& context) {
     }
     const bool stops = still_after(path, event.frame);
     if (path.attached && !stops) continue;  // what holds it can pull
-    out.add(event.frame, event.frame, length(event.change) / std::max(stops ? 0.4 : 0.6, (stops ? 10 : 14) * event.sigma), {path.track->id},
+    out.add(event.frame, event.frame,
+            length(event.change) / std::max(stops ? 0.4 : 0.6, (stops ? 10 : 14) * event.sigma), {path.track->id},
             stops ? say("body %d stops dead, nothing touches it", path.track->id)
-                  : say("body %d changes its velocity by %.2f px a frame, nothing touches it", path.track->id, length(event.change)));
+                  : say("body %d changes its velocity by %.2f px a frame, nothing touches it", path.track->id,
+                        length(event.change)));
   }
   test_hanging(context, out);
   test_frozen(context, out);
@@ -201,7 +214,9 @@ Verdict test_time(const Context& context) {
   Verdict out;
   for (const Path& path : context.paths) out.applies = out.applies || (path.moves() && path.count >= 9);
   const Turn turn = find_turn(context);
-  if (turn.frame >= 0) out.add(turn.frame, turn.frame, turn.severity, {}, say("everything goes back the way it came from frame %d on", turn.frame));
+  if (turn.frame >= 0)
+    out.add(turn.frame, turn.frame, turn.severity, {},
+            say("everything goes back the way it came from frame %d on", turn.frame));
   return out;
 }
 

@@ -30,7 +30,8 @@ bool invert(std::array<std::array<double, 6>, 6>& a, int n) {
     for (Size r = 0; r < static_cast<Size>(n); ++r) {
       if (r == c) continue;
       const double factor = a[r][c];
-      for (Size k = 0; k < static_cast<Size>(n); ++k) a[r][k] -= factor * a[c][k], inverse[r][k] -= factor * inverse[c][k];
+      for (Size k = 0; k < static_cast<Size>(n); ++k)
+        a[r][k] -= factor * a[c][k], inverse[r][k] -= factor * inverse[c][k];
     }
   }
   a = inverse;
@@ -75,7 +76,8 @@ Vec Fit::at(double frame) const {
 Vec Fit::velocity(double frame) const {
   Vec sum;
   double power = 1;
-  for (Size k = 1; k < coefficient.size(); ++k) sum = sum + coefficient[k] * (power * static_cast<double>(k)), power *= frame - origin;
+  for (Size k = 1; k < coefficient.size(); ++k)
+    sum = sum + coefficient[k] * (power * static_cast<double>(k)), power *= frame - origin;
   return sum;
 }
 
@@ -108,7 +110,8 @@ bool held_by_line(const Path& path, const std::vector<std::vector<LineRun>>& lin
     if (!path.clean[static_cast<Size>(t)]) continue;
     const Vec p = path.at[static_cast<Size>(t)];
     for (const LineRun& run : lines[static_cast<Size>(t)]) {
-      const double dx = p.x - std::clamp(p.x, static_cast<double>(run.x0), static_cast<double>(run.x1)), dy = p.y - run.y - 0.5;
+      const double dx = p.x - std::clamp(p.x, static_cast<double>(run.x0), static_cast<double>(run.x1)),
+                   dy = p.y - run.y - 0.5;
       if (std::hypot(dx, dy) < path.radius + 2.5) {
         ++held;
         break;
@@ -271,7 +274,8 @@ Capsule capsule_of(const Path& path, int frame) {
   const Observation& o = path.track->frames[t];
   const double half = (o.xx + o.yy) / 2, spread = std::hypot((o.xx - o.yy) / 2, o.xy);
   const double grow = path.rigid ? 3 : 5;
-  const double length_half = std::sqrt(grow * (half + spread)), width_half = std::sqrt(grow * std::max(0.05, half - spread));
+  const double length_half = std::sqrt(grow * (half + spread)),
+               width_half = std::sqrt(grow * std::max(0.05, half - spread));
   if (path.rigid && length_half < 1.35 * width_half) return {path.at[t], path.at[t], path.radius};
   const double angle = 0.5 * std::atan2(2 * o.xy, o.xx - o.yy), reach = length_half - width_half;
   const Vec along{std::cos(angle) * reach, std::sin(angle) * reach};
@@ -290,7 +294,8 @@ double between(const Capsule& p, const Capsule& q) {
   const double s1 = cross(p.b - p.a, q.a - p.a), s2 = cross(p.b - p.a, q.b - p.a);
   const double s3 = cross(q.b - q.a, p.a - q.a), s4 = cross(q.b - q.a, p.b - q.a);
   if (s1 * s2 < 0 && s3 * s4 < 0) return 0;
-  return std::min({to_segment(p.a, q.a, q.b), to_segment(p.b, q.a, q.b), to_segment(q.a, p.a, p.b), to_segment(q.b, p.a, p.b)});
+  return std::min(
+      {to_segment(p.a, q.a, q.b), to_segment(p.b, q.a, q.b), to_segment(q.a, p.a, p.b), to_segment(q.b, p.a, p.b)});
 }
 
 }  // namespace

@@ -99,8 +99,9 @@ struct Event {
 
 std::vector<Event> find_events(std::span<const Path> paths, const Solids& solids);
 
-/// Distance of the surfaces of two bodies in a frame that shows both, pixels; negative where they overlap. A body counts
-/// as a capsule with its second moments: a disc, or a rod with round ends. Something soft counts as its bounding ellipse.
+/// Distance of the surfaces of two bodies in a frame that shows both, pixels; negative where they overlap. A body
+/// counts as a capsule with its second moments: a disc, or a rod with round ends. Something soft counts as its bounding
+/// ellipse.
 double surface_gap(const Path& a, const Path& b, int frame);
 /// The same for a point.
 double surface_gap(Vec point, const Path& b, int frame);

@@ -1,9 +1,9 @@
 // Swings and springs: the acceleration along the path follows the displacement by one law throughout, and the swing's
 // energy does not grow.
 //
-// Pendulum: θ″ = −k sin θ − c θ′ about the circle's centre. Spring: s″ = −k (s − s₀) − c s′ along a line. Derivatives are
-// Savitzky–Golay (cubic, 7 frames); the coefficients are fitted by iterated reweighting, so that a part of the clip that
-// moves by another law stands out.
+// Pendulum: θ″ = −k sin θ − c θ′ about the circle's centre. Spring: s″ = −k (s − s₀) − c s′ along a line. Derivatives
+// are Savitzky–Golay (cubic, 7 frames); the coefficients are fitted by iterated reweighting, so that a part of the clip
+// that moves by another law stands out.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -145,17 +145,20 @@ void test_energy(const Motion& m, const std::vector<double>& potential, int id, 
   if (m.s.size() < 12) return;
   std::vector<double> energy;
   for (Size i = 0; i < m.s.size(); ++i) energy.push_back(0.5 * m.v[i] * m.v[i] + potential[i]);
-  const double depth = *std::max_element(energy.begin(), energy.end()) - *std::min_element(potential.begin(), potential.end());
+  const double depth =
+      *std::max_element(energy.begin(), energy.end()) - *std::min_element(potential.begin(), potential.end());
   if (depth <= 0) return;
   double lowest = 1e18, rise = 0;
   int frame = -1, low_frame = 0;
   for (Size i = 3; i + 3 < energy.size(); ++i) {
-    const double here = median({energy.begin() + static_cast<std::ptrdiff_t>(i - 3), energy.begin() + static_cast<std::ptrdiff_t>(i + 4)});
+    const double here = median(
+        {energy.begin() + static_cast<std::ptrdiff_t>(i - 3), energy.begin() + static_cast<std::ptrdiff_t>(i + 4)});
     if (here < lowest) lowest = here, low_frame = m.frame[i];
     if (here - lowest > rise) rise = here - lowest, frame = low_frame;
   }
   if (frame < 0) return;
-  out.add(frame, frame + 3, rise / depth / 0.16, {id}, say("body %d swings ever higher: energy up by %.0f%%", id, 100 * rise / depth));
+  out.add(frame, frame + 3, rise / depth / 0.16, {id},
+          say("body %d swings ever higher: energy up by %.0f%%", id, 100 * rise / depth));
 }
 
 // Pushed by something, or one of several that hang together: no simple swing.
@@ -163,7 +166,8 @@ bool eventful(const Context& context, Size body) {
   int count = 0, held = 0;
   for (const Path& path : context.paths) held += path.rigid && path.attached;
   if (held > 1) return true;
-  for (const Event& event : context.events) count += event.body == static_cast<int>(body) && (event.on_solid || event.other >= 0);
+  for (const Event& event : context.events)
+    count += event.body == static_cast<int>(body) && (event.on_solid || event.other >= 0);
   return count > 0;
 }
 
@@ -179,7 +183,9 @@ bool test_pendulum(const Context& context, const Path& path, Verdict& out) {
   collect(path, frame, point);
   if (point.size() < 16) return false;
   const Circle circle = fit_circle(point);
-  if (circle.rms > std::max(0.2, 4 * path.noise) || circle.radius < 2 * path.radius || circle.radius > 3 * context.tracks->height) return false;
+  if (circle.rms > std::max(0.2, 4 * path.noise) || circle.radius < 2 * path.radius ||
+      circle.radius > 3 * context.tracks->height)
+    return false;
   std::vector<double> theta;
   for (const Vec& p : point) {
     double angle = std::atan2(p.x - circle.centre.x, p.y - circle.centre.y);
@@ -195,8 +201,10 @@ bool test_pendulum(const Context& context, const Path& path, Verdict& out) {
   const Law law = fit_law(m, force, false);
   // A circle that gravity explains: not an orbit, and not a ball on a table.
   double explained = 0, total = 0;
-  for (Size i = 0; i < m.a.size(); ++i) total += std::abs(m.a[i]), explained += std::min(std::abs(m.a[i]), std::abs(law.residual[i]));
-  if (total < 6 * m.noise_a * static_cast<double>(m.a.size()) || law.force <= 0 || explained > 0.75 * total) return false;
+  for (Size i = 0; i < m.a.size(); ++i)
+    total += std::abs(m.a[i]), explained += std::min(std::abs(m.a[i]), std::abs(law.residual[i]));
+  if (total < 6 * m.noise_a * static_cast<double>(m.a.size()) || law.force <= 0 || explained > 0.75 * total)
+    return false;
   if (!mostly_explained(m, law, force)) return false;
   out.applies = true;
   for (const double s : m.s) potential.push_back(-law.force * std::cos(s));
@@ -216,9 +224,11 @@ bool test_spring(const Context& context, const Path& path, Verdict& out) {
   Vec mean;
   for (const Vec& p : point) mean = mean + p * (1.0 / static_cast<double>(point.size()));
   double xx = 0, xy = 0, yy = 0;
-  for (const Vec& p : point) xx += (p.x - mean.x) * (p.x - mean.x), xy += (p.x - mean.x) * (p.y - mean.y), yy += (p.y - mean.y) * (p.y - mean.y);
+  for (const Vec& p : point)
+    xx += (p.x - mean.x) * (p.x - mean.x), xy += (p.x - mean.x) * (p.y - mean.y), yy += (p.y - mean.y) * (p.y - mean.y);
   const double angle = 0.5 * std::atan2(2 * xy, xx - yy), n = static_cast<double>(point.size());
-  const double minor = ((xx + yy) - std::hypot(xx - yy, 2 * xy)) / 2 / n, major = ((xx + yy) + std::hypot(xx - yy, 2 * xy)) / 2 / n;
+  const double minor = ((xx + yy) - std::hypot(xx - yy, 2 * xy)) / 2 / n,
+               major = ((xx + yy) + std::hypot(xx - yy, 2 * xy)) / 2 / n;
   if (std::sqrt(std::max(0.0, minor)) > std::max(0.2, 4 * path.noise) || major < 4) return false;
   const Vec along{std::cos(angle), std::sin(angle)};
   std::vector<double> s;
@@ -233,7 +243,8 @@ bool test_spring(const Context& context, const Path& path, Verdict& out) {
   for (Size i = 0; i < m.a.size(); ++i) {
     total += std::abs(m.a[i] - mean_a), explained += std::min(std::abs(m.a[i] - mean_a), std::abs(law.residual[i]));
   }
-  if (total < 6 * m.noise_a * static_cast<double>(m.a.size()) || law.force <= 0 || explained > 0.6 * total) return false;
+  if (total < 6 * m.noise_a * static_cast<double>(m.a.size()) || law.force <= 0 || explained > 0.6 * total)
+    return false;
   if (!mostly_explained(m, law, force)) return false;
   out.applies = true;
   for (const double v : m.s) potential.push_back(0.5 * law.force * v * v - law.constant * v);
@@ -251,7 +262,8 @@ std::vector<char> find_swings(const Context& context) {
   for (Size b = 0; b < context.paths.size(); ++b) {
     Verdict unused;
     const Path& path = context.paths[b];
-    if (path.moves() && !eventful(context, b)) out[b] = test_pendulum(context, path, unused) || test_spring(context, path, unused);
+    if (path.moves() && !eventful(context, b))
+      out[b] = test_pendulum(context, path, unused) || test_spring(context, path, unused);
   }
   return out;
 }

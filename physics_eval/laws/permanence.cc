@@ -25,7 +25,8 @@ bool could_hide(const Context& context, Size body, Vec place, int frame) {
 }
 
 bool near_border(const Context& context, Vec place, double margin) {
-  return place.x < margin || place.y < margin || place.x > context.tracks->width - margin || place.y > context.tracks->height - margin;
+  return place.x < margin || place.y < margin || place.x > context.tracks->width - margin ||
+         place.y > context.tracks->height - margin;
 }
 
 Vec speed_near(const Path& path, int frame, int way) {
@@ -63,13 +64,17 @@ void test_ends(const Context& context, Size body, Verdict& out) {
   const double w = weight(path);
   const Observation& end = path.track->frames[static_cast<Size>(last)];
   const Vec next = path.at[static_cast<Size>(last)] + speed_near(path, last, 1);
-  if (last + 2 < context.frames && !end.cut && !near_border(context, next, path.radius) && !could_hide(context, body, next, last + 1)) {
-    out.add(last + 1, context.frames - 1, 2.5 * w, {path.track->id}, say("body %d vanishes at (%.0f, %.0f)", path.track->id, next.x, next.y));
+  if (last + 2 < context.frames && !end.cut && !near_border(context, next, path.radius) &&
+      !could_hide(context, body, next, last + 1)) {
+    out.add(last + 1, context.frames - 1, 2.5 * w, {path.track->id},
+            say("body %d vanishes at (%.0f, %.0f)", path.track->id, next.x, next.y));
   }
   const Observation& start = path.track->frames[static_cast<Size>(first)];
   const Vec before = path.at[static_cast<Size>(first)] - speed_near(path, first, -1) * -1;
-  if (first >= 2 && !start.cut && !near_border(context, before, path.radius) && !could_hide(context, body, path.at[static_cast<Size>(first)], first - 1)) {
-    out.add(first, first + 3, 2.5 * w, {path.track->id}, say("body %d appears at (%.0f, %.0f)", path.track->id, start.x, start.y));
+  if (first >= 2 && !start.cut && !near_border(context, before, path.radius) &&
+      !could_hide(context, body, path.at[static_cast<Size>(first)], first - 1)) {
+    out.add(first, first + 3, 2.5 * w, {path.track->id},
+            say("body %d appears at (%.0f, %.0f)", path.track->id, start.x, start.y));
   }
 }
 
@@ -84,9 +89,11 @@ void test_gaps(const Context& context, Size body, Verdict& out) {
     if (unseen > 1) {
       const int begin = t - unseen;
       const Vec place = path.at[static_cast<Size>(begin) - 1];
-      const bool cut = path.track->frames[static_cast<Size>(begin) - 1].cut || near_border(context, place, path.radius + 2);
+      const bool cut =
+          path.track->frames[static_cast<Size>(begin) - 1].cut || near_border(context, place, path.radius + 2);
       if (!cut && !could_hide(context, body, place, begin)) {
-        out.add(begin, t - 1, std::min(2.0, 0.5 * unseen) * weight(path), {path.track->id}, say("body %d is gone for %d frames", path.track->id, unseen));
+        out.add(begin, t - 1, std::min(2.0, 0.5 * unseen) * weight(path), {path.track->id},
+                say("body %d is gone for %d frames", path.track->id, unseen));
       }
     }
     unseen = 0;
@@ -107,7 +114,9 @@ Verdict test_permanence(const Context& context) {
   for (const Event& event : context.events) {
     if (!event.jump) continue;
     int jumps = 0;
-    for (const Event& other : context.events) jumps += other.body == event.body && !other.on_solid && other.other < 0 && std::abs(other.frame - event.frame) < 10;
+    for (const Event& other : context.events)
+      jumps +=
+          other.body == event.body && !other.on_solid && other.other < 0 && std::abs(other.frame - event.frame) < 10;
     const Path& path = context.paths[static_cast<Size>(event.body)];
     if (jumps > 2 || mixed_up(context, static_cast<Size>(event.body), event.frame)) continue;
     out.add(event.frame, event.frame, event.peak / std::max(2.5, 14 * path.noise), {path.track->id},
@@ -136,8 +145,10 @@ Step largest_step(const std::vector<int>& frame, const std::vector<double>& valu
   out.noise = std::max(usual / 0.954, 0.7 * *high / 2.04);
   for (Size i = 3; i + 3 <= value.size(); ++i) {
     const Size from = i < 5 ? 0 : i - 5, to = std::min(value.size(), i + 5);
-    const double before = median({value.begin() + static_cast<std::ptrdiff_t>(from), value.begin() + static_cast<std::ptrdiff_t>(i)});
-    const double after = median({value.begin() + static_cast<std::ptrdiff_t>(i), value.begin() + static_cast<std::ptrdiff_t>(to)});
+    const double before =
+        median({value.begin() + static_cast<std::ptrdiff_t>(from), value.begin() + static_cast<std::ptrdiff_t>(i)});
+    const double after =
+        median({value.begin() + static_cast<std::ptrdiff_t>(i), value.begin() + static_cast<std::ptrdiff_t>(to)});
     // The step itself lies between two neighbours, not spread over many.
     const double sudden = std::abs(value[i] - value[i - 1]);
     const double size = std::min(std::abs(after - before), 1.3 * sudden);
@@ -174,7 +185,9 @@ namespace {
 bool beside_like(const Context& context, Size body) {
   int close = 0;
   for (Size j = 0; j < context.paths.size(); ++j) {
-    if (j == body || tracking::colour_distance(context.paths[body].track->colour, context.paths[j].track->colour) > 0.25) continue;
+    if (j == body ||
+        tracking::colour_distance(context.paths[body].track->colour, context.paths[j].track->colour) > 0.25)
+      continue;
     for (int t = 0; t < context.frames; ++t) close += touching(context.paths[body], context.paths[j], t, 3);
   }
   return close > 2;
@@ -202,17 +215,19 @@ Verdict test_rigidity(const Context& context) {
     const bool alone = !beside_like(context, b);
     const Step area = step_of(path, [](const Observation& o) { return std::log(std::max(1.0, o.area)); });
     if (area.frame >= 0 && alone && !mixed_up(context, b, area.frame)) {
-      out.add(area.frame, area.frame, std::abs(area.size) / std::max(0.1 + 0.5 * pixel, 7 * area.noise), {path.track->id},
+      out.add(area.frame, area.frame, std::abs(area.size) / std::max(0.1 + 0.5 * pixel, 7 * area.noise),
+              {path.track->id},
               say("body %d changes its area by %+.0f%%", path.track->id, 100 * (std::exp(area.size) - 1)));
     }
     const Step shape = step_of(path, spread);
     if (shape.frame >= 0 && alone && !beside(context, b, shape.frame)) {
-      out.add(shape.frame, shape.frame, std::abs(shape.size) / std::max(0.008 + 0.035 * pixel, 7 * shape.noise), {path.track->id},
-              say("body %d changes its shape (spread %+.0f%%)", path.track->id, 100 * shape.size));
+      out.add(shape.frame, shape.frame, std::abs(shape.size) / std::max(0.008 + 0.035 * pixel, 7 * shape.noise),
+              {path.track->id}, say("body %d changes its shape (spread %+.0f%%)", path.track->id, 100 * shape.size));
     }
     const Step longer = step_of(path, elongation);
     if (longer.frame >= 0 && alone && !beside(context, b, longer.frame)) {
-      out.add(longer.frame, longer.frame, std::abs(longer.size) / std::max(0.05 + 0.2 * pixel, 8 * longer.noise), {path.track->id},
+      out.add(longer.frame, longer.frame, std::abs(longer.size) / std::max(0.05 + 0.2 * pixel, 8 * longer.noise),
+              {path.track->id},
               say("body %d changes its shape (length to width %+.0f%%)", path.track->id, 100 * longer.size));
     }
   }

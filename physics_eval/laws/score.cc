@@ -13,7 +13,10 @@ namespace orrery {
 namespace laws {
 
 Context::Context(const Tracks& given)
-    : tracks(&given), paths(make_paths(given)), solids(given, paths), events(find_events(paths, solids)),
+    : tracks(&given),
+      paths(make_paths(given)),
+      solids(given, paths),
+      events(find_events(paths, solids)),
       frames(paths.empty() ? 0 : paths[0].frames()) {
   swings = find_swings(*this);
   free = find_free(*this);
@@ -71,7 +74,8 @@ LawResult judge(const Row& row, const Verdict& verdict, std::vector<double>& fra
       here = std::min(here, score);
     }
   }
-  // The first of those that are severe enough to be the cause: what follows from a break is often larger than the break.
+  // The first of those that are severe enough to be the cause: what follows from a break is often larger than the
+  // break.
   const Finding* worst = nullptr;
   for (const Finding& finding : verdict.findings) {
     if (finding.severity < std::min(0.7 * most, 2.0 * row.border)) continue;
@@ -103,7 +107,8 @@ const std::vector<std::string>& law_names() {
 PhysicsScore score_physics(const Tracks& tracks, const LawOptions& options) {
   for (const std::string& name : options.only) {
     const auto& all = law_names();
-    ORRERY_CHECK(std::find(all.begin(), all.end(), name) != all.end(), "[score physics] there is no law \"", name, "\"");
+    ORRERY_CHECK(std::find(all.begin(), all.end(), name) != all.end(), "[score physics] there is no law \"", name,
+                 "\"");
   }
   PhysicsScore out;
   out.tracks = static_cast<int>(tracks.tracks.size());
@@ -116,7 +121,8 @@ PhysicsScore score_physics(const Tracks& tracks, const LawOptions& options) {
   double score = 1;
   bool any = false;
   for (const auto& row : laws::kLaws) {
-    if (!options.only.empty() && std::find(options.only.begin(), options.only.end(), row.name) == options.only.end()) continue;
+    if (!options.only.empty() && std::find(options.only.begin(), options.only.end(), row.name) == options.only.end())
+      continue;
     out.laws.push_back(laws::judge(row, row.test(context), out.frames));
     any = any || out.laws.back().applies;
     if (out.laws.back().applies) score = std::min(score, out.laws.back().score);

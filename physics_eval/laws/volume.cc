@@ -1,4 +1,5 @@
-// Fluid volume: what is soft and of one colour keeps its area in the picture. (A view from the side, as deep everywhere.)
+// Fluid volume: what is soft and of one colour keeps its area in the picture. (A view from the side, as deep
+// everywhere.)
 #include <algorithm>
 #include <cmath>
 
@@ -11,7 +12,8 @@ namespace {
 
 using Size = std::size_t;
 
-// Visible area of all soft tracks with the colour of `like`, a frame; `open` when some of it is at the picture's border.
+// Visible area of all soft tracks with the colour of `like`, a frame; `open` when some of it is at the picture's
+// border.
 std::vector<double> area_of(const Context& context, const Path& like) {
   std::vector<double> out(static_cast<Size>(context.frames), 0);
   for (const Path& path : context.paths) {
@@ -45,7 +47,8 @@ Verdict test_volume(const Context& context) {
     if (grown <= 0.04 && most < 0.08) first = -1;
     most = std::max(most, grown);
   }
-  if (first >= 0) out.add(first, context.frames - 1, most / 0.1, {largest->track->id}, say("the fluid grows by %.0f%%", 100 * most));
+  if (first >= 0)
+    out.add(first, context.frames - 1, most / 0.1, {largest->track->id}, say("the fluid grows by %.0f%%", 100 * most));
   out.measured.push_back({"fluid_area", start, 0.01 * start, "px2"});
   return out;
 }

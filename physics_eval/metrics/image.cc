@@ -19,7 +19,8 @@ constexpr int kWindow = 2 * kRadius + 1;
 std::array<double, kWindow> gaussian_window() {
   std::array<double, kWindow> w{};
   double sum = 0;
-  for (int i = 0; i < kWindow; ++i) sum += w[static_cast<Size>(i)] = std::exp(-0.5 * (i - kRadius) * (i - kRadius) / (1.5 * 1.5));
+  for (int i = 0; i < kWindow; ++i)
+    sum += w[static_cast<Size>(i)] = std::exp(-0.5 * (i - kRadius) * (i - kRadius) / (1.5 * 1.5));
   for (double& v : w) v /= sum;
   return w;
 }
@@ -65,7 +66,8 @@ double ssim_channel(const Frame& a, const Frame& b, int channel) {
     const Size n = static_cast<Size>(out_width);
     for (Size x = 0; x < n; ++x) {
       const double ma = column[x], mb = column[n + x];
-      const double va = column[2 * n + x] - ma * ma, vb = column[3 * n + x] - mb * mb, vab = column[4 * n + x] - ma * mb;
+      const double va = column[2 * n + x] - ma * ma, vb = column[3 * n + x] - mb * mb,
+                   vab = column[4 * n + x] - ma * mb;
       sum += (2 * ma * mb + c1) * (2 * vab + c2) / ((ma * ma + mb * mb + c1) * (va + vb + c2));
     }
   }

@@ -13,9 +13,9 @@ namespace orrery {
 double psnr(const Frame& a, const Frame& b);
 
 /// Structural similarity (Wang et al. 2004): Gaussian window 11×11 with σ 1.5, population covariance, K₁ 0.01, K₂ 0.03,
-/// range 255, each channel for itself and averaged, borders of 5 pixels left out: scikit-image's structural_similarity with
-/// gaussian_weights=True, sigma=1.5, use_sample_covariance=False. Throws InputError for frames of different sizes or
-/// smaller than 11 pixels.
+/// range 255, each channel for itself and averaged, borders of 5 pixels left out: scikit-image's structural_similarity
+/// with gaussian_weights=True, sigma=1.5, use_sample_covariance=False. Throws InputError for frames of different sizes
+/// or smaller than 11 pixels.
 double ssim(const Frame& a, const Frame& b);
 
 struct FrameScore {

@@ -34,7 +34,8 @@ double range(const std::vector<double>& values) {
 }
 
 void check_frames(std::span<const Frame> frames, Size truth) {
-  ORRERY_CHECK(frames.size() == truth, "[phyworld] ", frames.size(), " frames and ", truth, " true states, expected as many");
+  ORRERY_CHECK(frames.size() == truth, "[phyworld] ", frames.size(), " frames and ", truth,
+               " true states, expected as many");
 }
 
 }  // namespace
@@ -104,7 +105,8 @@ struct Parts {
 Parts parts(const std::vector<Pair>& values, int before_end, int after_begin) {
   std::vector<double> flat;
   for (const Pair& v : values) flat.insert(flat.end(), v.begin(), v.end());
-  return {mean_abs(flat, 0, 2 * static_cast<Size>(before_end)), mean_abs(flat, 2 * static_cast<Size>(after_begin), flat.size())};
+  return {mean_abs(flat, 0, 2 * static_cast<Size>(before_end)),
+          mean_abs(flat, 2 * static_cast<Size>(after_begin), flat.size())};
 }
 
 int find_contact(const std::vector<Pair>& true_v) {
@@ -137,7 +139,8 @@ PhyWorldTwo phyworld_two(std::span<const Frame> frames, std::span<const std::arr
   std::vector<double> momentum, energy, radii[2];
   const Pair mass{initial.radius[0] * initial.radius[0], initial.radius[1] * initial.radius[1]};
   const double p0 = mass[0] * initial.speed[0] - mass[1] * initial.speed[1];
-  const double e0 = 0.5 * (mass[0] * initial.speed[0] * initial.speed[0] + mass[1] * initial.speed[1] * initial.speed[1]);
+  const double e0 =
+      0.5 * (mass[0] * initial.speed[0] * initial.speed[0] + mass[1] * initial.speed[1] * initial.speed[1]);
   for (Size i = 0; i < out.balls.size(); ++i) {
     const auto& p = truth[static_cast<Size>(out.frames[i])];
     dx.push_back({out.balls[i][0].x - p[0][0], out.balls[i][1].x - p[1][0]});

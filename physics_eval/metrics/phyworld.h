@@ -1,6 +1,6 @@
 // PhyWorld's evaluator (Kang et al., arXiv 2411.02385): where the balls are by colour masks, and how wrong their
-// positions and velocities are. Its conventions: a world of 10 × 10 units, 0.1 s a frame, y up, ball 1 red, ball 2 blue,
-// frames from the fourth on, while the balls are whole in the picture.
+// positions and velocities are. Its conventions: a world of 10 × 10 units, 0.1 s a frame, y up, ball 1 red, ball 2
+// blue, frames from the fourth on, while the balls are whole in the picture.
 #pragma once
 
 #include <array>
@@ -12,7 +12,8 @@
 namespace orrery {
 
 /// What a pixel is worth. The evaluator divides a pixel's index by the width; the renderer put `width` samples on
-/// [0, 1] with both ends, so the true pitch is width − 1. The difference makes most of the published floor of the truth.
+/// [0, 1] with both ends, so the true pitch is width − 1. The difference makes most of the published floor of the
+/// truth.
 enum class PixelPitch { published, renderer };
 
 /// A ball's centre and radius in world units; NaN as the evaluator has it where a ball was never seen.

@@ -45,7 +45,8 @@ struct Candidate {
   int sum[3] = {0, 0, 0};
   int count = 0;
   std::array<std::uint8_t, 3> value() const {
-    return {static_cast<std::uint8_t>((sum[0] + count / 2) / count), static_cast<std::uint8_t>((sum[1] + count / 2) / count),
+    return {static_cast<std::uint8_t>((sum[0] + count / 2) / count),
+            static_cast<std::uint8_t>((sum[1] + count / 2) / count),
             static_cast<std::uint8_t>((sum[2] + count / 2) / count)};
   }
 };
@@ -69,7 +70,8 @@ std::vector<Candidate> candidates(std::span<const Frame> frames, const std::vect
   return out;
 }
 
-std::vector<std::uint8_t> busy_pixels(std::span<const Frame> frames, const std::vector<int>& samples, const Frame& picture) {
+std::vector<std::uint8_t> busy_pixels(std::span<const Frame> frames, const std::vector<int>& samples,
+                                      const Frame& picture) {
   const int width = picture.width(), height = picture.height();
   std::vector<std::uint8_t> busy(static_cast<Size>(width) * static_cast<Size>(height), 0);
   parallel_for(height, 8, [&](std::int64_t begin, std::int64_t end) {
@@ -101,7 +103,8 @@ Choice best_choice(const std::vector<Candidate>& options, const Frame& picture, 
     int nearest = 1 << 30;
     for (int ny = std::max(0, y - 1); ny <= std::min(height - 1, y + 1); ++ny) {
       for (int nx = std::max(0, x - 1); nx <= std::min(width - 1, x + 1); ++nx) {
-        if (!busy[static_cast<Size>(ny * width + nx)]) nearest = std::min(nearest, pixel_distance2(value.data(), picture.at(nx, ny)));
+        if (!busy[static_cast<Size>(ny * width + nx)])
+          nearest = std::min(nearest, pixel_distance2(value.data(), picture.at(nx, ny)));
       }
     }
     const double cost = std::sqrt(static_cast<double>(nearest)) - 30.0 * c.count / samples;
@@ -132,7 +135,8 @@ void settle_busy(std::span<const Frame> frames, const std::vector<int>& samples,
   const int count = static_cast<int>(samples.size());
   std::priority_queue<Choice, std::vector<Choice>, std::greater<>> queue;
   const auto offer = [&](int pixel) {
-    const Choice choice = best_choice(options[static_cast<Size>(place[static_cast<Size>(pixel)])], picture, busy, pixel, count);
+    const Choice choice =
+        best_choice(options[static_cast<Size>(place[static_cast<Size>(pixel)])], picture, busy, pixel, count);
     if (choice.cost < 1e4) queue.push(choice);
   };
   for (const int i : todo) offer(i);
@@ -248,7 +252,8 @@ bool repair_ghosts(std::span<const Frame> frames, const std::vector<int>& sample
       for (Region& region : find_regions(mask, width, height)) {
         if (region.pixels < 9) continue;
         const Contour contour = contour_steps(region, mask, frame, background.picture);
-        if (contour.in_background > 1.6 * contour.in_frame + 4) ghosts[static_cast<Size>(k)].push_back(std::move(region));
+        if (contour.in_background > 1.6 * contour.in_frame + 4)
+          ghosts[static_cast<Size>(k)].push_back(std::move(region));
       }
     }
   });

@@ -146,7 +146,8 @@ class Linker {
     }
   }
 
-  // Tracks without a segment whose place lies in a segment of their colour that is larger than its owner: both are in it.
+  // Tracks without a segment whose place lies in a segment of their colour that is larger than its owner: both are in
+  // it.
   void share_merged(const std::vector<Segment>& found, const std::vector<int>& owner,
                     std::vector<std::vector<Size>>& shared) {
     for (Size k = 0; k < states_.size(); ++k) {
@@ -163,7 +164,8 @@ class Linker {
         if (found[s].area < already + 0.35 * state.area) continue;
         const double reach = std::sqrt(found[s].area / kPi) + state.radius() + 3;
         const double distance = std::hypot(found[s].x - state.predicted_x(), found[s].y - state.predicted_y());
-        if (distance < std::max(reach, state.gate()) && distance < nearest) nearest = distance, best = static_cast<int>(s);
+        if (distance < std::max(reach, state.gate()) && distance < nearest)
+          nearest = distance, best = static_cast<int>(s);
       }
       if (best < 0) continue;
       auto& members = shared[static_cast<Size>(best)];
@@ -187,7 +189,8 @@ class Linker {
 
   void split(Size t, const Segment& segment, const std::vector<Size>& members) {
     std::vector<Disc> discs;
-    for (const Size k : members) discs.push_back({states_[k].predicted_x(), states_[k].predicted_y(), states_[k].radius()});
+    for (const Size k : members)
+      discs.push_back({states_[k].predicted_x(), states_[k].predicted_y(), states_[k].radius()});
     const std::vector<Segment> parts = split_segment(segment, frames_[t], background_, discs);
     for (Size i = 0; i < members.size(); ++i) {
       if (parts[i].area < 0.25 * states_[members[i]].area) {

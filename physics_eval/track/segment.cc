@@ -115,11 +115,13 @@ std::vector<std::uint8_t> label_pixels(const Frame& frame, const std::vector<std
     for (const auto& [p, l] : found) label[static_cast<Size>(p)] = l;
     todo = std::move(later);
   }
-  for (const int p : todo) label[static_cast<Size>(p)] = static_cast<std::uint8_t>(nearest_label(palette, frame.at(p % width, p / width)));
+  for (const int p : todo)
+    label[static_cast<Size>(p)] = static_cast<std::uint8_t>(nearest_label(palette, frame.at(p % width, p / width)));
   return label;
 }
 
-// A region that is mostly enclosed by another (a highlight, a mark on a ball, a fringe of mixed colour) takes its label.
+// A region that is mostly enclosed by another (a highlight, a mark on a ball, a fringe of mixed colour) takes its
+// label.
 void absorb_enclosed(std::vector<std::uint8_t>& label, int width, int height) {
   const std::vector<Region> regions = find_regions(label, width, height);
   if (regions.size() < 2) return;
@@ -260,8 +262,8 @@ void add_difference(const std::vector<Run>& all, const std::vector<Run>& kept, s
   }
 }
 
-// Measures the runs. scratch is zero, of the picture's size, and left zero; mask: the frame's foreground (a pixel on its
-// edge is mixed with the background, one on the edge to another body is not).
+// Measures the runs. scratch is zero, of the picture's size, and left zero; mask: the frame's foreground (a pixel on
+// its edge is mixed with the background, one on the edge to another body is not).
 Segment measure(std::vector<Run> runs, const Frame& frame, const Background& background,
                 const std::vector<std::uint8_t>* mask, std::vector<std::uint8_t>& scratch) {
   const int width = frame.width(), height = frame.height();
@@ -341,7 +343,8 @@ ColourCounts count_colours(std::span<const Frame> frames, const Background& back
         const Chroma c = chroma(p[0], p[1], p[2]);
         out.chroma[static_cast<Size>(chroma_bin(c.u) * kBins + chroma_bin(c.v))] += 1;
         if (c.u * c.u + c.v * c.v < kGreyRadius * kGreyRadius) {
-          out.grey_lightness[static_cast<Size>(std::min(kLightBins - 1, static_cast<int>(lightness(p) * kLightBins)))] += 1;
+          out.grey_lightness[static_cast<Size>(
+              std::min(kLightBins - 1, static_cast<int>(lightness(p) * kLightBins)))] += 1;
         }
         out.total += 1;
       }
@@ -376,11 +379,13 @@ std::vector<PaletteColour> grey_peaks(const std::vector<double>& histogram, doub
   }
   std::vector<int> order(smooth.size());
   for (Size i = 0; i < order.size(); ++i) order[i] = static_cast<int>(i);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return smooth[static_cast<Size>(a)] > smooth[static_cast<Size>(b)]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int a, int b) { return smooth[static_cast<Size>(a)] > smooth[static_cast<Size>(b)]; });
   for (const int i : order) {
     if (smooth[static_cast<Size>(i)] < least || out.size() == 3) break;
     const double l = (i + 0.5) / kLightBins;
-    const bool apart = std::all_of(out.begin(), out.end(), [&](const PaletteColour& o) { return std::abs(o.lightness - l) > 0.45; });
+    const bool apart =
+        std::all_of(out.begin(), out.end(), [&](const PaletteColour& o) { return std::abs(o.lightness - l) > 0.45; });
     if (apart) out.push_back({{0, 0}, true, l});
   }
   return out;
@@ -395,14 +400,16 @@ std::vector<PaletteColour> find_palette(std::span<const Frame> frames, const Bac
   std::vector<PaletteColour> palette;
   std::vector<int> order(smooth.size());
   for (Size i = 0; i < order.size(); ++i) order[i] = static_cast<int>(i);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return smooth[static_cast<Size>(a)] > smooth[static_cast<Size>(b)]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int a, int b) { return smooth[static_cast<Size>(a)] > smooth[static_cast<Size>(b)]; });
   for (const int p : order) {
     const int i = p / kBins, j = p % kBins;
     const double here = smooth[static_cast<Size>(p)];
     if (here < 0.015 * counts.total || here <= 0 || palette.size() >= 11) break;
     bool peak = true;
     for (int a = std::max(0, i - 2); a <= std::min(kBins - 1, i + 2); ++a) {
-      for (int b = std::max(0, j - 2); b <= std::min(kBins - 1, j + 2); ++b) peak = peak && smooth[static_cast<Size>(a * kBins + b)] <= here;
+      for (int b = std::max(0, j - 2); b <= std::min(kBins - 1, j + 2); ++b)
+        peak = peak && smooth[static_cast<Size>(a * kBins + b)] <= here;
     }
     const Chroma c{(i + 0.5) * 2 / kBins - 1, (j + 0.5) * 2 / kBins - 1};
     for (const PaletteColour& other : palette) peak = peak && chroma_distance2(c, other.chroma) > 0.16 * 0.16;

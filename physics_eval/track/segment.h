@@ -24,8 +24,8 @@ struct Segment {
   std::vector<Run> runs;
 };
 
-/// A colour that bodies of the clip have. Greys differ by lightness (0 to 1), others by chromaticity alone: shading changes
-/// lightness.
+/// A colour that bodies of the clip have. Greys differ by lightness (0 to 1), others by chromaticity alone: shading
+/// changes lightness.
 struct PaletteColour {
   Chroma chroma;
   bool grey = false;

@@ -57,7 +57,8 @@ int visible_frames(const Track& track) {
 
 std::string why_not(const Tracks& tracks) {
   std::vector<double> share = tracks.foreground;
-  if (median(share) > 0.6) return "most of the picture differs from any fixed background: a moving camera, cuts or noise";
+  if (median(share) > 0.6)
+    return "most of the picture differs from any fixed background: a moving camera, cuts or noise";
   return {};
 }
 
@@ -116,9 +117,11 @@ Tracks track(std::span<const Frame> frames, double fps, const TrackOptions& opti
     summarise(track);
     out.tracks.push_back(std::move(track));
   }
-  std::stable_sort(out.tracks.begin(), out.tracks.end(), [](const Track& a, const Track& b) { return a.first() < b.first(); });
+  std::stable_sort(out.tracks.begin(), out.tracks.end(),
+                   [](const Track& a, const Track& b) { return a.first() < b.first(); });
   for (Size k = 0; k < out.tracks.size(); ++k) out.tracks[k].id = static_cast<int>(k);
-  if (out.tracks.empty()) out.reason = frames.size() < 2 ? "one frame: nothing can move" : "nothing stands out from the background";
+  if (out.tracks.empty())
+    out.reason = frames.size() < 2 ? "one frame: nothing can move" : "nothing stands out from the background";
   return out;
 }
 

@@ -18,7 +18,8 @@ struct TrackColour {
   double r = 0, g = 0, b = 0;
 };
 
-/// The nearest of the common colour words: red, orange, yellow, green, cyan, blue, purple, pink, brown, black, grey, white.
+/// The nearest of the common colour words: red, orange, yellow, green, cyan, blue, purple, pink, brown, black, grey,
+/// white.
 const char* colour_name(const TrackColour& colour);
 /// The same for a shaded body: greys are named by the lightness of their brighter pixels.
 const char* colour_name(const TrackColour& colour, double brightness);
@@ -92,8 +93,8 @@ struct Tracks {
   std::string reason;
 };
 
-/// Tracks the bodies of a clip of frames of one size. Deterministic at any thread count. Throws InputError for frames of
-/// different sizes or a rate that is not positive; a clip that cannot be tracked comes back with `reason`.
+/// Tracks the bodies of a clip of frames of one size. Deterministic at any thread count. Throws InputError for frames
+/// of different sizes or a rate that is not positive; a clip that cannot be tracked comes back with `reason`.
 Tracks track(std::span<const Frame> frames, double fps, const TrackOptions& options = {});
 
 }  // namespace orrery

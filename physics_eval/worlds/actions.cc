@@ -29,12 +29,13 @@ double number(const std::string& text, const std::string& whole) {
 
 TimedAction parse_one(const std::string& text) {
   const auto colon = text.find(':'), at = text.find('@'), comma = text.find(',');
-  ORRERY_CHECK(colon != std::string::npos && at != std::string::npos && comma != std::string::npos && colon < at && at < comma,
-               "[actions] found '", text, "', expected FRAME:push-DIRECTION@U,V, e.g. 24:push-right@0.5,0.7");
+  ORRERY_CHECK(
+      colon != std::string::npos && at != std::string::npos && comma != std::string::npos && colon < at && at < comma,
+      "[actions] found '", text, "', expected FRAME:push-DIRECTION@U,V, e.g. 24:push-right@0.5,0.7");
   TimedAction timed;
   const double frame = number(text.substr(0, colon), text);
-  ORRERY_CHECK(frame >= 1 && frame < 1e9 && frame == static_cast<int>(frame), "[actions] '", text,
-               "': the frame is ", frame, ", expected a whole number from 1");
+  ORRERY_CHECK(frame >= 1 && frame < 1e9 && frame == static_cast<int>(frame), "[actions] '", text, "': the frame is ",
+               frame, ", expected a whole number from 1");
   timed.frame = static_cast<int>(frame);
   const std::string name = text.substr(colon + 1, at - colon - 1);
   bool known = false;
@@ -45,8 +46,9 @@ TimedAction parse_one(const std::string& text) {
                "', expected push-left, push-right, push-up, push-down or none");
   timed.action.u = number(text.substr(at + 1, comma - at - 1), text);
   timed.action.v = number(text.substr(comma + 1), text);
-  ORRERY_CHECK(timed.action.u >= 0 && timed.action.u <= 1 && timed.action.v >= 0 && timed.action.v <= 1, "[actions] '", text,
-               "': the place is ", timed.action.u, ",", timed.action.v, ", expected shares of the picture in 0…1");
+  ORRERY_CHECK(timed.action.u >= 0 && timed.action.u <= 1 && timed.action.v >= 0 && timed.action.v <= 1, "[actions] '",
+               text, "': the place is ", timed.action.u, ",", timed.action.v,
+               ", expected shares of the picture in 0…1");
   return timed;
 }
 

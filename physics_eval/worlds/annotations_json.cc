@@ -105,7 +105,8 @@ FrameTruth read_frame(const Fields& fields) {
     frame.bodies.push_back(state);
   }
   for (const Fields& at : fields.objects("contacts")) {
-    frame.contacts.push_back({static_cast<int>(at.integer("a")), static_cast<int>(at.integer("b")), at.number("impulse")});
+    frame.contacts.push_back(
+        {static_cast<int>(at.integer("a")), static_cast<int>(at.integer("b")), at.number("impulse")});
   }
   frame.kinetic = fields.number_or("kinetic", 0);
   frame.potential = fields.number("energy") - frame.kinetic;
@@ -137,7 +138,10 @@ Json to_json(const Annotations& annotations) {
     const CorruptionTruth& corruption = *annotations.corruption;
     Json broken = Json::array();
     for (const bool each : corruption.broken) broken.push_back(each);
-    json.set("corruption", Json::object({{"kind", corruption.kind}, {"frame", corruption.frame}, {"observable", corruption.observable}, {"broken", std::move(broken)}}));
+    json.set("corruption", Json::object({{"kind", corruption.kind},
+                                         {"frame", corruption.frame},
+                                         {"observable", corruption.observable},
+                                         {"broken", std::move(broken)}}));
   } else {
     json.set("corruption", nullptr);
   }

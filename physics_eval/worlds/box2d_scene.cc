@@ -1,11 +1,11 @@
 #include "physics_eval/worlds/box2d_scene.h"
 
+#include <box2d/box2d.h>
+
 #include <algorithm>
 #include <cmath>
 #include <mutex>
 #include <numbers>
-
-#include <box2d/box2d.h>
 
 namespace orrery::worlds {
 namespace {
@@ -40,7 +40,9 @@ struct Box2dScene::Physics : public b2ContactListener {
   }
 
   // Ids are kept as body user data, one up so that 0 stays free.
-  static int id_of(const b2Body* body) { return static_cast<int>(const_cast<b2Body*>(body)->GetUserData().pointer) - 100; }
+  static int id_of(const b2Body* body) {
+    return static_cast<int>(const_cast<b2Body*>(body)->GetUserData().pointer) - 100;
+  }
 
   void PreSolve(b2Contact* contact, const b2Manifold*) override {
     const int a = id_of(contact->GetFixtureA()->GetBody()), b = id_of(contact->GetFixtureB()->GetBody());
@@ -54,7 +56,8 @@ struct Box2dScene::Physics : public b2ContactListener {
     double sum = 0;
     for (int i = 0; i < impulse->count; ++i) sum += impulse->normalImpulses[i];
     if (sum <= 0 || a < 0) return;
-    const auto found = std::find_if(contacts.begin(), contacts.end(), [&](const ContactState& have) { return have.a == a && have.b == b; });
+    const auto found = std::find_if(contacts.begin(), contacts.end(),
+                                    [&](const ContactState& have) { return have.a == a && have.b == b; });
     if (found != contacts.end()) {
       found->impulse += sum;
     } else {
@@ -80,7 +83,8 @@ Box2dScene::Box2dScene(SceneContext& context) : look_(context.look) {
   Parameters& p = context.parameters;
   view_height_ = p.draw("view_height", {3.5, 4.5}, {{2.6, 3.2}, {5, 6.5}});
   gravity_ = {0, -p.draw("gravity", {5, 10}, {{1.5, 4}, {12, 18}})};
-  room_ = {view_height_ * context.aspect, view_height_, view_height_ * p.draw("floor", {0.065, 0.11}), view_height_ * p.draw("wall", {0.024, 0.036})};
+  room_ = {view_height_ * context.aspect, view_height_, view_height_ * p.draw("floor", {0.065, 0.11}),
+           view_height_ * p.draw("wall", {0.024, 0.036})};
   physics_ = std::make_unique<Physics>(gravity_);
   // Thick slabs round the room: nothing tunnels through them.
   const double deep = 1.0, left = room_.wall, right = room_.width - room_.wall, top = room_.height - room_.wall;
@@ -175,7 +179,8 @@ void Box2dScene::add_hinge(int body, Vec2 at, double lowest_angle, double highes
 
 void Box2dScene::advance(double seconds) {
   const int steps = std::max(1, static_cast<int>(std::ceil(seconds / kLongestStep - 1e-9)));
-  for (int i = 0; i < steps; ++i) physics_->world.Step(static_cast<float>(seconds / steps), kVelocitySweeps, kPositionSweeps);
+  for (int i = 0; i < steps; ++i)
+    physics_->world.Step(static_cast<float>(seconds / steps), kVelocitySweeps, kPositionSweeps);
 }
 
 void Box2dScene::observe(FrameTruth& truth) {
@@ -185,7 +190,8 @@ void Box2dScene::observe(FrameTruth& truth) {
     const b2Body& body = *physics_->bodies[i];
     const Vec2 position = from_box(body.GetPosition()), velocity = from_box(body.GetLinearVelocity());
     const double omega = body.GetAngularVelocity();
-    truth.bodies.push_back({static_cast<int>(i), position, velocity, body.GetAngle(), omega, body.IsEnabled() ? 1.0 : 0.0});
+    truth.bodies.push_back(
+        {static_cast<int>(i), position, velocity, body.GetAngle(), omega, body.IsEnabled() ? 1.0 : 0.0});
     if (!body.IsEnabled()) continue;
     truth.kinetic += 0.5 * bodies_[i].mass * dot(velocity, velocity) + 0.5 * bodies_[i].inertia * omega * omega;
     truth.potential += bodies_[i].mass * -from_box(physics_->world.GetGravity()).y * (position.y - room_.floor);
@@ -199,7 +205,9 @@ void Box2dScene::push(Vec2 point, Vec2 change) {
   b2Body* nearest = nullptr;
   for (b2Body* body : physics_->bodies) {
     if (!body->IsEnabled()) continue;
-    if (nearest == nullptr || length(from_box(body->GetPosition()) - point) < length(from_box(nearest->GetPosition()) - point)) nearest = body;
+    if (nearest == nullptr ||
+        length(from_box(body->GetPosition()) - point) < length(from_box(nearest->GetPosition()) - point))
+      nearest = body;
   }
   if (nearest != nullptr) nearest->SetLinearVelocity(nearest->GetLinearVelocity() + to_box(change));
 }
@@ -210,7 +218,8 @@ void Box2dScene::paint_still(Canvas& canvas) const {
 }
 
 void Box2dScene::paint(Canvas& canvas, const FrameTruth& truth) const {
-  for (const BodyState& state : truth.bodies) paint_body(canvas, bodies_[static_cast<std::size_t>(state.id)], state, look_);
+  for (const BodyState& state : truth.bodies)
+    paint_body(canvas, bodies_[static_cast<std::size_t>(state.id)], state, look_);
 }
 
 int Box2dScene::colour_group(int body) const {
@@ -223,7 +232,8 @@ std::string Box2dScene::caption(Random random) const {
 }
 
 std::vector<std::string_view> Box2dScene::corruptions() const {
-  std::vector<std::string_view> kinds = {"gravity-off", "gravity-reversed", "gravity-doubled", "energy-gain", "teleport", "vanish", "sudden-stop", "pass-floor"};
+  std::vector<std::string_view> kinds = {"gravity-off", "gravity-reversed", "gravity-doubled", "energy-gain",
+                                         "teleport",    "vanish",           "sudden-stop",     "pass-floor"};
   if (bodies_.size() > 1) kinds.push_back("pass-through");
   return kinds;
 }
@@ -248,10 +258,12 @@ bool Box2dScene::corrupt(std::string_view kind, int body, Random random) {
     const double r = bodies_[static_cast<std::size_t>(body)].radius, low = room_.wall + r;
     Vec2 at{room_.width / 2, room_.height / 2};
     for (int attempt = 0; attempt < 256; ++attempt) {
-      at = {random.uniform(low, std::max(low, room_.width - low)), random.uniform(room_.floor + r, std::max(room_.floor + r, room_.height - low))};
+      at = {random.uniform(low, std::max(low, room_.width - low)),
+            random.uniform(room_.floor + r, std::max(room_.floor + r, room_.height - low))};
       bool free = length(at - from_box(chosen.GetPosition())) > 0.25 * view_height_;
       for (std::size_t i = 0; i < bodies_.size() && attempt < 192; ++i) {
-        free = free && (physics_->bodies[i] == &chosen || length(from_box(physics_->bodies[i]->GetPosition()) - at) > bodies_[i].radius + r);
+        free = free && (physics_->bodies[i] == &chosen ||
+                        length(from_box(physics_->bodies[i]->GetPosition()) - at) > bodies_[i].radius + r);
       }
       if (free) break;
     }

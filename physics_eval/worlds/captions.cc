@@ -14,7 +14,8 @@ constexpr std::string_view kSmall = "(small|small|little|tiny)", kBig = "(big|bi
 constexpr std::string_view kArticle = "(a|a|a|a|one|the)";
 constexpr std::string_view kLeft = "(to the left|to the left|leftwards|towards the left|left)";
 constexpr std::string_view kRight = "(to the right|to the right|rightwards|towards the right|right)";
-constexpr std::array<std::string_view, 9> kCounts = {"two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"};
+constexpr std::array<std::string_view, 9> kCounts = {"two",   "three", "four", "five", "six",
+                                                     "seven", "eight", "nine", "ten"};
 
 // Parses one alternative list up to ')' or the end; appends one choice to `out` when `chosen`.
 class Expander {
@@ -136,7 +137,8 @@ std::string group_phrase(const std::vector<Subject>& subjects, Random& random) {
   std::vector<std::string> parts;
   const std::string kinds = plural(expand(subjects[0].noun, {}, random));
   switch (random.below(5)) {
-    case 0: return count_word(static_cast<int>(subjects.size())) + " " + kinds;
+    case 0:
+      return count_word(static_cast<int>(subjects.size())) + " " + kinds;
     case 1:
       for (const Subject& subject : subjects) parts.push_back("one " + subject.colour);
       return count_word(static_cast<int>(subjects.size())) + " " + kinds + ", " + join(parts);

@@ -200,7 +200,8 @@ CorruptionTruth judge_corruption(const WorldSpec& spec, int frames) {
     truth.broken.push_back(broken);
   }
   // Another restitution is lawful; ending with more energy than there was is not.
-  if (truth.kind == "energy-gain" && after < 1.02 * before) std::fill(truth.broken.begin(), truth.broken.end(), false), broken = false;
+  if (truth.kind == "energy-gain" && after < 1.02 * before)
+    std::fill(truth.broken.begin(), truth.broken.end(), false), broken = false;
   truth.observable = broken && pinned;
   return truth;
 }

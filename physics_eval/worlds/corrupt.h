@@ -62,8 +62,8 @@ class Corruptor {
 };
 
 /// Runs the twin and its lawful original for `frames` frames, without drawing, and compares: the labels a frame and
-/// whether the twin departs from every lawful motion by more than the drawing's noise (kNoisePixels at the spec's size).
-/// Throws InputError when the spec has no corruption.
+/// whether the twin departs from every lawful motion by more than the drawing's noise (kNoisePixels at the spec's
+/// size). Throws InputError when the spec has no corruption.
 CorruptionTruth judge_corruption(const WorldSpec& spec, int frames);
 constexpr double kNoisePixels = 0.75;
 

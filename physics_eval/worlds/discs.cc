@@ -135,7 +135,8 @@ void DiscSystem::accelerations(double h) {
     if (rest.touch.other >= 0) continue;
     Disc& disc = discs[rest.touch.disc];
     // Rolling resistance slows spin and motion together, so that rolling stays rolling.
-    const double slower = std::min(std::abs(disc.omega), disc.rolling * rest.normal_impulse / (disc.mass * disc.radius * (1 + disc.inertia_share)));
+    const double slower = std::min(std::abs(disc.omega), disc.rolling * rest.normal_impulse /
+                                                             (disc.mass * disc.radius * (1 + disc.inertia_share)));
     const double change = std::copysign(slower, -disc.omega);
     const Vec2 tangent = perpendicular(rest.normal);
     if (disc.rolling > 0 && std::abs(dot(approach_of(rest.touch, rest.normal), tangent)) < slow()) {
@@ -170,7 +171,8 @@ bool DiscSystem::earliest(double limit, double* when, Touch* which) const {
       const Touch touch{i, static_cast<std::ptrdiff_t>(j)};
       if (!discs[j].present || is_resting(touch)) continue;
       const Disc& other = discs[j];
-      const Vec2 p = disc.position - other.position, v = disc.velocity - other.velocity, a = acceleration_[i] - acceleration_[j];
+      const Vec2 p = disc.position - other.position, v = disc.velocity - other.velocity,
+                 a = acceleration_[i] - acceleration_[j];
       const double reach = disc.radius + other.radius, square = reach * reach;
       const auto excess = [&](double t) {
         const Vec2 at = p + v * t + a * (0.5 * t * t);

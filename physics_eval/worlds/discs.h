@@ -1,8 +1,8 @@
-// Balls and walls, integrated without a time step's error: between events each substep has a constant acceleration, whose
-// parabola is exact, and impacts are located in time (closed form against walls, bisection between balls) before their
-// impulse is applied. Contacts that rest are solved together by projected Gauss–Seidel with Coulomb friction (Catto,
-// "Iterative dynamics with temporal coherence", GDC 2005). Box2D's semi-implicit Euler applies a restitution up to a step
-// too late, which feeds energy into every bounce; scenes of balls alone use this instead.
+// Balls and walls, integrated without a time step's error: between events each substep has a constant acceleration,
+// whose parabola is exact, and impacts are located in time (closed form against walls, bisection between balls) before
+// their impulse is applied. Contacts that rest are solved together by projected Gauss–Seidel with Coulomb friction
+// (Catto, "Iterative dynamics with temporal coherence", GDC 2005). Box2D's semi-implicit Euler applies a restitution up
+// to a step too late, which feeds energy into every bounce; scenes of balls alone use this instead.
 #pragma once
 
 #include <cstddef>

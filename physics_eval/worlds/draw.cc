@@ -23,7 +23,9 @@ struct PixelBox {
 
 // Pixels whose centre may be within `margin` of the box low…high, cut to the frame.
 PixelBox bounds(const Frame& frame, Vec2 low, Vec2 high, double margin) {
-  const auto cut = [](double value, int limit) { return static_cast<int>(std::clamp(value, 0.0, static_cast<double>(limit))); };
+  const auto cut = [](double value, int limit) {
+    return static_cast<int>(std::clamp(value, 0.0, static_cast<double>(limit)));
+  };
   return {cut(std::floor(low.x - margin), frame.width()), cut(std::floor(low.y - margin), frame.height()),
           cut(std::ceil(high.x + margin), frame.width()), cut(std::ceil(high.y + margin), frame.height())};
 }
@@ -76,7 +78,8 @@ void Canvas::capsule(Vec2 from, Vec2 to, double radius, Colour colour) {
 
 void Canvas::polygon(std::span<const Vec2> corners, Colour colour, float shading) {
   constexpr std::size_t kMost = 16;
-  ORRERY_ASSERT(corners.size() >= 3 && corners.size() <= kMost, "[draw] polygon of ", corners.size(), " corners, expected 3…16");
+  ORRERY_ASSERT(corners.size() >= 3 && corners.size() <= kMost, "[draw] polygon of ", corners.size(),
+                " corners, expected 3…16");
   std::array<Vec2, kMost> point{}, normal{};
   Vec2 low{1e30, 1e30}, high{-1e30, -1e30};
   for (std::size_t i = 0; i < corners.size(); ++i) {

@@ -1,6 +1,7 @@
 // The rasteriser: anti-aliased discs, capsules and polygons over a frame, placed in metres (y up, origin at the lower
-// left corner of the picture). Coverage of a pixel is the clamped signed distance of its centre to the outline; every shading is symmetric
-// about the body's centre, so that the centroid of a body's colour difference is the body's position.
+// left corner of the picture). Coverage of a pixel is the clamped signed distance of its centre to the outline; every
+// shading is symmetric about the body's centre, so that the centroid of a body's colour difference is the body's
+// position.
 #pragma once
 
 #include <cstdint>

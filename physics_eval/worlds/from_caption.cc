@@ -15,7 +15,8 @@ namespace {
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return out;
 }
 
@@ -50,7 +51,8 @@ std::string best_scene(const std::vector<std::string>& words) {
     double score = 0;
     for (const std::string& word : given) {
       const auto found = users.find(word);
-      if (word.size() > 3 && found != users.end() && found->second.count(std::string(scene.name)) != 0) score += 1.0 / static_cast<double>(found->second.size());
+      if (word.size() > 3 && found != users.end() && found->second.count(std::string(scene.name)) != 0)
+        score += 1.0 / static_cast<double>(found->second.size());
     }
     if (score > best + 1e-12) best = score, name = scene.name;
   }
@@ -65,7 +67,8 @@ bool fits(const World& world, const Wanted& wanted) {
   const auto& bodies = world.scene().bodies();
   const auto count = static_cast<int>(bodies.size());
   // Blocks are counted without the ball that hits them.
-  if (wanted.count > 0 && count != wanted.count && !(world.spec().scene == "stack" && count == wanted.count + 1)) return false;
+  if (wanted.count > 0 && count != wanted.count && !(world.spec().scene == "stack" && count == wanted.count + 1))
+    return false;
   if (bodies.empty()) return true;
   if (wanted.size != 0 && subject_of(bodies[0], world.scene().view_height()).size != wanted.size) return false;
   if (wanted.direction == 0) return true;
@@ -82,13 +85,17 @@ bool fits(const World& world, const Wanted& wanted) {
 void set_from_caption(WorldSpec& spec, std::string_view text) {
   const auto words = words_of(lower(text));
   const auto says = [&](std::initializer_list<std::string_view> any) {
-    return std::any_of(any.begin(), any.end(), [&](std::string_view word) { return std::find(words.begin(), words.end(), word) != words.end(); });
+    return std::any_of(any.begin(), any.end(), [&](std::string_view word) {
+      return std::find(words.begin(), words.end(), word) != words.end();
+    });
   };
   spec.scene = best_scene(words);
-  ORRERY_CHECK(!spec.scene.empty(), "[worlds] nothing in '", std::string(text), "' fits a scene; `orrery simulate --list` shows them");
+  ORRERY_CHECK(!spec.scene.empty(), "[worlds] nothing in '", std::string(text),
+               "' fits a scene; `orrery simulate --list` shows them");
   for (const std::string& word : words) {
     for (const NamedColour& row : named_colours()) {
-      if (word == row.name && std::find(spec.colours.begin(), spec.colours.end(), word) == spec.colours.end()) spec.colours.push_back(word);
+      if (word == row.name && std::find(spec.colours.begin(), spec.colours.end(), word) == spec.colours.end())
+        spec.colours.push_back(word);
     }
   }
   Wanted wanted;

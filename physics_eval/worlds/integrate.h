@@ -1,4 +1,5 @@
-// Runge–Kutta of order 4 for smooth systems: at the steps used here the energy drifts by less than 1e-8 over ten seconds.
+// Runge–Kutta of order 4 for smooth systems: at the steps used here the energy drifts by less than 1e-8 over ten
+// seconds.
 #pragma once
 
 #include <algorithm>

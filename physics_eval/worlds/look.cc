@@ -46,19 +46,23 @@ Look draw_look(Random random) {
   look.dark = random.chance(0.4);
   const float level = static_cast<float>(look.dark ? random.uniform(36, 74) : random.uniform(196, 232));
   look.first = muted(random, level);
-  const float contrast = static_cast<float>(look.background == Background::checker ? random.uniform(6, 10) : random.uniform(10, 22));
+  const float contrast =
+      static_cast<float>(look.background == Background::checker ? random.uniform(6, 10) : random.uniform(10, 22));
   const float sign = look.dark ? 1.0f : -1.0f;
   look.second = look.first + Colour{contrast, contrast, contrast} * sign;
-  const float ground = look.dark ? level + static_cast<float>(random.uniform(52, 70)) : level - static_cast<float>(random.uniform(78, 104));
+  const float ground = look.dark ? level + static_cast<float>(random.uniform(52, 70))
+                                 : level - static_cast<float>(random.uniform(78, 104));
   look.ground = muted(random, ground);
   look.line = look.dark ? Colour{176, 176, 180} : Colour{74, 74, 80};
-  look.detail = static_cast<float>(look.background == Background::checker ? random.between(3, 5) : random.uniform(0.4, 0.7));
+  look.detail =
+      static_cast<float>(look.background == Background::checker ? random.between(3, 5) : random.uniform(0.4, 0.7));
   look.shading = static_cast<float>(random.uniform(0.3, 0.7));
   return look;
 }
 
 void paint_background(const Look& look, Frame& frame) {
-  const float inverse_w = 1.0f / static_cast<float>(frame.width()), inverse_h = 1.0f / static_cast<float>(frame.height());
+  const float inverse_w = 1.0f / static_cast<float>(frame.width()),
+              inverse_h = 1.0f / static_cast<float>(frame.height());
   constexpr float kPi = std::numbers::pi_v<float>;
   for (int y = 0; y < frame.height(); ++y) {
     const float v = (static_cast<float>(y) + 0.5f) * inverse_h;
@@ -67,16 +71,23 @@ void paint_background(const Look& look, Frame& frame) {
       const float u = (static_cast<float>(x) + 0.5f) * inverse_w;
       float share = 0;
       switch (look.background) {
-        case Background::plain: break;
-        case Background::vertical: share = v; break;
-        case Background::horizontal: share = u; break;
+        case Background::plain:
+          break;
+        case Background::vertical:
+          share = v;
+          break;
+        case Background::horizontal:
+          share = u;
+          break;
         case Background::checker: {
           const float across = u * static_cast<float>(frame.width()) * inverse_h;
           const float wave = std::sin(kPi * look.detail * across) * std::sin(kPi * look.detail * v);
           share = 0.5f + 0.5f * std::clamp(wave * 4.0f, -1.0f, 1.0f);
           break;
         }
-        case Background::two_tone: share = std::clamp((v - look.detail) * 40.0f + 0.5f, 0.0f, 1.0f); break;
+        case Background::two_tone:
+          share = std::clamp((v - look.detail) * 40.0f + 0.5f, 0.0f, 1.0f);
+          break;
       }
       const Colour colour = mix(look.first, look.second, share);
       const auto byte = [](float value) { return static_cast<std::uint8_t>(std::clamp(value + 0.5f, 0.0f, 255.0f)); };

@@ -36,7 +36,8 @@ double Parameters::draw(const std::string& name, Interval in, const std::vector<
 int Parameters::draw_integer(const std::string& name, int low, int high) {
   const double value = draw(name, {static_cast<double>(low), static_cast<double>(high) + 1});
   const int whole = static_cast<int>(std::floor(value));
-  ORRERY_CHECK(whole >= low && whole <= high, "[worlds] ", name, " is ", value, ", expected a whole number in ", low, "…", high);
+  ORRERY_CHECK(whole >= low && whole <= high, "[worlds] ", name, " is ", value, ", expected a whole number in ", low,
+               "…", high);
   values_[name] = whole;
   return whole;
 }
@@ -52,7 +53,8 @@ void Parameters::check_overrides_used(std::string_view scene) const {
     if (values_.count(name) != 0) continue;
     std::string known;
     for (const auto& [have, unused] : values_) known += (known.empty() ? "" : ", ") + have;
-    throw InputError("[worlds] scene " + std::string(scene) + " has no parameter '" + name + "', expected one of: " + known);
+    throw InputError("[worlds] scene " + std::string(scene) + " has no parameter '" + name +
+                     "', expected one of: " + known);
   }
 }
 

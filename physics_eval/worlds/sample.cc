@@ -11,8 +11,8 @@ namespace {
 void check(const SampleOptions& options) {
   ORRERY_CHECK(options.frames >= 1, "[worlds] ", options.frames, " frames a clip, expected at least 1");
   ORRERY_CHECK(options.action_stride >= 1 && options.action_rows >= 1 && options.action_gap > 0,
-               "[worlds] action stride ", options.action_stride, ", rows ", options.action_rows, ", gap ", options.action_gap,
-               ", expected at least 1, at least 1, above 0");
+               "[worlds] action stride ", options.action_stride, ", rows ", options.action_rows, ", gap ",
+               options.action_gap, ", expected at least 1, at least 1, above 0");
 }
 
 // A push at the cell under a body that is in the picture, so that what the action names is where something is.
@@ -28,7 +28,9 @@ Action draw_push(const World& world, const SampleOptions& options, Random& rando
   action.push = static_cast<Push>(1 + random.below(4));
   const double rows = options.action_rows, columns = std::max(1.0, std::round(rows * options.width / options.height));
   const double width = options.width * world.metres_per_pixel(), height = options.height * world.metres_per_pixel();
-  const auto cell = [](double share, double count) { return (std::clamp(std::floor(share * count), 0.0, count - 1) + 0.5) / count; };
+  const auto cell = [](double share, double count) {
+    return (std::clamp(std::floor(share * count), 0.0, count - 1) + 0.5) / count;
+  };
   action.u = cell(body.position.x / width, columns);
   action.v = cell(1 - body.position.y / height, rows);
   return action;

@@ -1,5 +1,5 @@
-// A scene: something that moves by physics, draws itself and tells its state. Scenes are rows of one ordered table; a new
-// one is a file pair under scenes/ (or fluid/) and a line in registry.cc.
+// A scene: something that moves by physics, draws itself and tells its state. Scenes are rows of one ordered table; a
+// new one is a file pair under scenes/ (or fluid/) and a line in registry.cc.
 #pragma once
 
 #include <functional>
@@ -32,7 +32,8 @@ class Scene {
 
   /// Moves on by `seconds` > 0 (one frame).
   virtual void advance(double seconds) = 0;
-  /// Fills bodies, contacts since the last call, energies, momentum and extras of `truth`; leaves t and visibility alone.
+  /// Fills bodies, contacts since the last call, energies, momentum and extras of `truth`; leaves t and visibility
+  /// alone.
   virtual void observe(FrameTruth& truth) = 0;
   /// A push on the body nearest to `point`: an impulse that changes its velocity by `change`.
   virtual void push(Vec2 point, Vec2 change) = 0;

@@ -11,8 +11,8 @@ namespace orrery::worlds {
 namespace {
 
 const WorldSpec& checked(const WorldSpec& spec) {
-  ORRERY_CHECK(spec.width >= 8 && spec.height >= 8 && spec.width <= 4096 && spec.height <= 4096, "[worlds] size is ", spec.width,
-               "x", spec.height, ", expected 8…4096 pixels a side");
+  ORRERY_CHECK(spec.width >= 8 && spec.height >= 8 && spec.width <= 4096 && spec.height <= 4096, "[worlds] size is ",
+               spec.width, "x", spec.height, ", expected 8…4096 pixels a side");
   ORRERY_CHECK(spec.fps >= 1 && spec.fps <= 1000, "[worlds] frame rate is ", spec.fps, ", expected 1…1000");
   for (const std::string& name : spec.colours) colour_of(name);
   return spec;
@@ -80,7 +80,8 @@ World::World(const WorldSpec& spec)
   scene_ = info.make(context);
   parameters_.check_overrides_used(spec_.scene);
   auto& bodies = scene_->bodies();
-  const auto drawn = draw_colours(look_, std::min<int>(static_cast<int>(bodies.size()), 8), parameters_.random("colours"));
+  const auto drawn =
+      draw_colours(look_, std::min<int>(static_cast<int>(bodies.size()), 8), parameters_.random("colours"));
   std::vector<std::string> names = spec_.colours;
   for (const std::string& name : drawn) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
@@ -93,7 +94,8 @@ World::World(const WorldSpec& spec)
   paint_background(look_, still_);
   Canvas canvas(still_, metres_per_pixel());
   scene_->paint_still(canvas);
-  if (spec_.corruption.has_value()) corruptor_ = std::make_unique<Corruptor>(*spec_.corruption, *scene_, parameters_.random("corruption"));
+  if (spec_.corruption.has_value())
+    corruptor_ = std::make_unique<Corruptor>(*spec_.corruption, *scene_, parameters_.random("corruption"));
   observe();
 }
 
@@ -141,7 +143,9 @@ void World::draw(Frame& into) const {
 }
 
 std::string World::caption() const { return caption(spec_.seed); }
-std::string World::caption(std::uint64_t wording) const { return scene_->caption(Random(wording, name_hash("caption"))); }
+std::string World::caption(std::uint64_t wording) const {
+  return scene_->caption(Random(wording, name_hash("caption")));
+}
 
 Annotations World::describe() const {
   Annotations all;

@@ -1,9 +1,10 @@
 // Data sets: resumed, sharded and threaded runs end with the same bytes; bad input is named.
+#include "apps/pipeline/data_set.h"
+
 #include <filesystem>
 #include <fstream>
 #include <map>
 
-#include "apps/pipeline/data_set.h"
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/base/progress.h"
@@ -94,7 +95,8 @@ TEST_CASE("one's own videos are imported with their captions, the others named",
   fs::remove(folder.path / "clips.jsonl");
   CHECK_THROWS_AS(import_data_set(folder.path.string()), InputError);
   std::ofstream(folder.path / (clip_stem(0) + ".txt")) << "a ball\n falls\n";
-  std::ofstream(folder.path / "captions.jsonl") << "{\"file\": \"clips/000/000001.mp4\", \"caption\": \"something else\"}\n";
+  std::ofstream(folder.path / "captions.jsonl")
+      << "{\"file\": \"clips/000/000001.mp4\", \"caption\": \"something else\"}\n";
   std::ofstream(folder.path / "broken.mp4") << "no video";
   std::ofstream(folder.path / "broken.txt") << "a caption";
   const DataReport report = import_data_set(folder.path.string());

@@ -50,7 +50,8 @@ void change_pictures(const std::string& path, std::size_t from) {
   Clip clip = read_video(path);
   for (std::size_t i = from; i < clip.frames.size(); ++i)
     for (int y = 8; y < 24; ++y)
-      for (int x = 8; x < 24; ++x) clip.frames[i].at(x, y)[0] = static_cast<std::uint8_t>(clip.frames[i].at(x, y)[0] ^ 0x80);
+      for (int x = 8; x < 24; ++x)
+        clip.frames[i].at(x, y)[0] = static_cast<std::uint8_t>(clip.frames[i].at(x, y)[0] ^ 0x80);
   WriteOptions write;
   write.metadata = read_metadata(path);
   write_video(path, clip, write);
@@ -263,7 +264,8 @@ TEST_CASE("codes in a file decode to what the codec makes of them", "[generate][
   const Fixture f;
   Clip clip;
   for (int i = 0; i < 7; ++i) clip.frames.emplace_back(32, 16, static_cast<std::uint8_t>(30 * i));
-  const std::string video = (f.out / "v.mkv").string(), codes = (f.out / "v.safetensors").string(), again = (f.out / "w.mkv").string();
+  const std::string video = (f.out / "v.mkv").string(), codes = (f.out / "v.safetensors").string(),
+                    again = (f.out / "w.mkv").string();
   write_video(video, clip);
   const LatentCodec& codec = f.model->codec();
   const CodeReport encoded = encode_video(codec, video, codes, 0, 0, 0);

@@ -1,7 +1,8 @@
 // Rollouts of a tiny random model: what they depend on, what they take, and that they stay in bounds.
+#include "apps/pipeline/rollout.h"
+
 #include <fstream>
 
-#include "apps/pipeline/rollout.h"
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "tests/apps/tiny_model.h"
@@ -36,14 +37,16 @@ std::vector<std::int32_t> roll(Rollout& rollout, int latents, const Action& acti
   return codes;
 }
 
-std::vector<std::int32_t> roll(const LoadedModel& model, const RolloutOptions& options, int latents, const Action& action = {}) {
+std::vector<std::int32_t> roll(const LoadedModel& model, const RolloutOptions& options, int latents,
+                               const Action& action = {}) {
   Rollout rollout(model, options);
   return roll(rollout, latents, action);
 }
 
 }  // namespace
 
-TEST_CASE("a rollout is the same twice and with any thread count, and another with another seed, prompt or action", "[rollout]") {
+TEST_CASE("a rollout is the same twice and with any thread count, and another with another seed, prompt or action",
+          "[rollout]") {
   const Fixture f;
   const auto codes = roll(*f.model, options_for(7), 20);
   CHECK(codes.size() == 20 * 16);
@@ -83,7 +86,7 @@ TEST_CASE("the context never outgrows the trained one, whatever the length", "[r
   CHECK(most == f.model->context_groups());
   CHECK(rollout.latents() == 60);
   CHECK(rollout.tokens() == planned_tokens(*f.model, f.model->layout().group(), 60));
-  CHECK(planned_tokens(*f.model, 20, 6) == 7 * 20 - 1);           // all of it fits
+  CHECK(planned_tokens(*f.model, 20, 6) == 7 * 20 - 1);               // all of it fits
   CHECK(planned_tokens(*f.model, 20, 7) == 8 * 20 - 1 + 4 * 20 - 1);  // one new start with 3 of 6 frames
 }
 
@@ -131,7 +134,8 @@ TEST_CASE("prompts that cannot be taken are named", "[rollout]") {
   const Fixture f;
   std::string words;
   for (int i = 0; i < 10000; ++i) words += "ball ";
-  for (const std::string& prompt : {std::string(), std::string("  "), std::string("a\nball"), std::string("a \x7f"), std::string("a \xC2\x85"), std::string("\xff"), words})
+  for (const std::string& prompt : {std::string(), std::string("  "), std::string("a\nball"), std::string("a \x7f"),
+                                    std::string("a \xC2\x85"), std::string("\xff"), words})
     CHECK_THROWS_AS(f.model->encode_prompt(prompt), InputError);
   CHECK_NOTHROW(f.model->encode_prompt("red b\xC3\xA4ll"));
   // What looks like a mark is text.

@@ -20,16 +20,24 @@ namespace {
 
 constexpr int kFrames = 48;
 
-const std::map<std::string, std::set<std::string>> kLawOf = {
-    {"gravity-off", {"gravity", "oscillation"}},   {"gravity-reversed", {"gravity", "oscillation"}},
-    {"gravity-doubled", {"gravity", "oscillation"}}, {"energy-gain", {"bounce", "oscillation", "momentum"}},
-    {"momentum", {"momentum"}},                    {"teleport", {"permanence"}},
-    {"vanish", {"permanence"}},                    {"appear", {"permanence"}},
-    {"size-change", {"rigidity"}},                 {"shape-change", {"rigidity"}},
-    {"colour-change", {"colour"}},                 {"sudden-stop", {"inertia"}},
-    {"frozen", {"inertia"}},                       {"jitter", {"inertia"}},
-    {"reversed-time", {"time"}},                   {"pass-floor", {"interpenetration"}},
-    {"pass-through", {"interpenetration"}},        {"volume", {"volume"}}};
+const std::map<std::string, std::set<std::string>> kLawOf = {{"gravity-off", {"gravity", "oscillation"}},
+                                                             {"gravity-reversed", {"gravity", "oscillation"}},
+                                                             {"gravity-doubled", {"gravity", "oscillation"}},
+                                                             {"energy-gain", {"bounce", "oscillation", "momentum"}},
+                                                             {"momentum", {"momentum"}},
+                                                             {"teleport", {"permanence"}},
+                                                             {"vanish", {"permanence"}},
+                                                             {"appear", {"permanence"}},
+                                                             {"size-change", {"rigidity"}},
+                                                             {"shape-change", {"rigidity"}},
+                                                             {"colour-change", {"colour"}},
+                                                             {"sudden-stop", {"inertia"}},
+                                                             {"frozen", {"inertia"}},
+                                                             {"jitter", {"inertia"}},
+                                                             {"reversed-time", {"time"}},
+                                                             {"pass-floor", {"interpenetration"}},
+                                                             {"pass-through", {"interpenetration"}},
+                                                             {"volume", {"volume"}}};
 
 PhysicsScore score_of(const WorldSpec& spec) {
   World world(spec);
@@ -68,7 +76,8 @@ struct Tally {
 void print(const std::string& name, const Tally& tally, const std::vector<double>& clean) {
   const double n = static_cast<double>(tally.severity.size());
   if (n == 0 || clean.empty()) return;
-  std::printf("%-17s n %4.0f  AUC %.3f  law %.2f  frame %.2f\n", name.c_str(), n, auc(clean, tally.severity), tally.law / n, tally.frame / n);
+  std::printf("%-17s n %4.0f  AUC %.3f  law %.2f  frame %.2f\n", name.c_str(), n, auc(clean, tally.severity),
+              tally.law / n, tally.frame / n);
 }
 
 }  // namespace
@@ -103,9 +112,11 @@ int main(int argc, char** argv) {
     const double severity = severity_of(broken, named);
     const bool law = named && kLawOf.at(kind).count(named->law) > 0;
     const bool frame = named && (std::abs(named->frame - shown) <= 3 || std::abs(named->frame - truth.frame) <= 3);
-    for (Tally* tally : {&kinds[kind], &all}) tally->severity.push_back(severity), tally->law += law, tally->frame += frame;
+    for (Tally* tally : {&kinds[kind], &all})
+      tally->severity.push_back(severity), tally->law += law, tally->frame += frame;
   }
   for (const auto& [kind, tally] : kinds) print(kind, tally, clean);
   print("all", all, clean);
-  std::printf("clean clips with a score of 0.9 or more: %.3f\n", high / static_cast<double>(std::max<std::size_t>(1, clean.size())));
+  std::printf("clean clips with a score of 0.9 or more: %.3f\n",
+              high / static_cast<double>(std::max<std::size_t>(1, clean.size())));
 }

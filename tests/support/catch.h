@@ -6,15 +6,15 @@
 using Catch::Approx;
 using Catch::Matchers::ContainsSubstring;
 #else
-#include <catch2/catch.hpp>
-
 #include <string>
+
+#include <catch2/catch.hpp>
 
 inline auto ContainsSubstring(const std::string& text) { return Catch::Matchers::Contains(text); }
 // v3's visible skip, for v2: the case says why it did not run and ends.
-#define SKIP(message)                 \
-  do {                                \
-    WARN("skipped: " << message);     \
-    return;                           \
+#define SKIP(message)             \
+  do {                            \
+    WARN("skipped: " << message); \
+    return;                       \
   } while (false)
 #endif

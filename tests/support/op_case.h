@@ -4,8 +4,8 @@
 //   check_op({.name = "silu", .inputs = {Tensor::randn({3, 5}, random)},
 //             .run = [](const auto& in) { return std::vector<Tensor>{ops::silu(in[0])}; }});
 //
-// Tolerances are derived: an output that is a sum of `depth` terms, rounded `roundings` times to its dtype on the way, may
-// be off by (roundings · ε(dtype) + 2·√depth · ε(f32)) of the output's largest element; twice that for gradients.
+// Tolerances are derived: an output that is a sum of `depth` terms, rounded `roundings` times to its dtype on the way,
+// may be off by (roundings · ε(dtype) + 2·√depth · ε(f32)) of the output's largest element; twice that for gradients.
 // ORRERY_TOL_SCALE=0 prints residual ÷ tolerance of every comparison instead of checking it; another value scales.
 #pragma once
 
@@ -23,12 +23,12 @@ struct OpCase {
   /// Floating inputs are differentiated (see `constant`); views keep their strides.
   std::vector<Tensor> inputs;
   std::function<std::vector<Tensor>(const std::vector<Tensor>&)> run;
-  std::int64_t depth = 1;         ///< terms of the longest sum, forward or backward
-  int roundings = 1;              ///< roundings to the dtype between input and output
-  bool gradient = true;           ///< false: outputs only
+  std::int64_t depth = 1;          ///< terms of the longest sum, forward or backward
+  int roundings = 1;               ///< roundings to the dtype between input and output
+  bool gradient = true;            ///< false: outputs only
   std::vector<int> constant = {};  ///< floating inputs that get no gradient
-  double step = 1.0 / 64;         ///< of the finite differences; inputs are of size about 1
-  double flops = 0, bytes = 0;    ///< of one forward run, for speed
+  double step = 1.0 / 64;          ///< of the finite differences; inputs are of size about 1
+  double flops = 0, bytes = 0;     ///< of one forward run, for speed
 };
 
 /// All checks that apply. Finite differences need every floating input and output to be f32.

@@ -20,7 +20,9 @@ class Frame {
   std::span<std::uint8_t> bytes() { return pixels_; }
   std::span<const std::uint8_t> bytes() const { return pixels_; }
   /// The three bytes of a pixel; x and y are not checked.
-  std::uint8_t* at(int x, int y) { return &pixels_[(static_cast<std::size_t>(y) * static_cast<std::size_t>(width_) + static_cast<std::size_t>(x)) * 3]; }
+  std::uint8_t* at(int x, int y) {
+    return &pixels_[(static_cast<std::size_t>(y) * static_cast<std::size_t>(width_) + static_cast<std::size_t>(x)) * 3];
+  }
   const std::uint8_t* at(int x, int y) const { return const_cast<Frame*>(this)->at(x, y); }
   std::uint8_t* row(int y) { return at(0, y); }
   const std::uint8_t* row(int y) const { return at(0, y); }

@@ -5,7 +5,8 @@
 
 namespace orrery {
 
-/// How pixels between pixels are made. All but nearest work on the stored (sRGB-coded) values, as FFmpeg and viewers do.
+/// How pixels between pixels are made. All but nearest work on the stored (sRGB-coded) values, as FFmpeg and viewers
+/// do.
 enum class Filter {
   nearest,   ///< The pixel whose area holds the centre.
   area,      ///< The mean over the area covered: for making smaller; larger: as bilinear.

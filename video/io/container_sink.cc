@@ -13,8 +13,8 @@
 #include "video/io/container.h"
 #include "video/io/libav/convert.h"
 #include "video/io/libav/libav.h"
-#include "video/io/metadata_keys.h"
 #include "video/io/libav/palette.h"
+#include "video/io/metadata_keys.h"
 #include "video/io/sink.h"
 
 namespace orrery {
@@ -99,7 +99,8 @@ class ContainerSink final : public Sink {
   }
 
   void open_muxer() {
-    check(avformat_alloc_output_context2(&format_, nullptr, container_.muxer, ("file:" + file_.temporary().string()).c_str()));
+    check(avformat_alloc_output_context2(&format_, nullptr, container_.muxer,
+                                         ("file:" + file_.temporary().string()).c_str()));
     format_->flags |= AVFMT_FLAG_BITEXACT | AVFMT_FLAG_CUSTOM_IO;
     auto* buffer = static_cast<unsigned char*>(av_malloc(kBufferBytes));
     ORRERY_ASSERT(buffer != nullptr, "[video] out of memory");

@@ -65,8 +65,8 @@ struct VideoReader::State {
   int crop_width = 0, crop_height = 0;
   std::int64_t origin = AV_NOPTS_VALUE;
   double frame_seconds = 0, tolerance = 0;
-  Picture ahead, current;   // The next picture; on a grid also the one on screen.
-  Frame shown;              // The converted current picture on a grid.
+  Picture ahead, current;  // The next picture; on a grid also the one on screen.
+  Frame shown;             // The converted current picture on a grid.
   bool shown_valid = false;
   double now = 0;
   std::int64_t grid_index = 0, delivered = 0;
@@ -87,8 +87,8 @@ void VideoReader::State::open() {
   check_damage();
   const AVStream& stream = decoder->stream();
   const double tick = av_q2d(stream.time_base);
-  const double rate = positive(stream.avg_frame_rate) > 0 ? positive(stream.avg_frame_rate)
-                                                          : positive(stream.r_frame_rate);
+  const double rate =
+      positive(stream.avg_frame_rate) > 0 ? positive(stream.avg_frame_rate) : positive(stream.r_frame_rate);
   info.source_fps = is_still(decoder->format()) ? 0 : rate;
   if (container::is_sequence(path)) {
     const std::string first = std::filesystem::exists(container::sequence_name(path, 0))
@@ -162,8 +162,10 @@ void VideoReader::State::fill_info() {
     info.frames = stream.duration > 0 ? stream.duration : 0;
     info.seconds = static_cast<double>(info.frames) * frame_seconds;
   } else {
-    if (stream.duration > 0) info.seconds = static_cast<double>(stream.duration) * av_q2d(stream.time_base);
-    else if (format.duration > 0) info.seconds = static_cast<double>(format.duration) / AV_TIME_BASE;
+    if (stream.duration > 0)
+      info.seconds = static_cast<double>(stream.duration) * av_q2d(stream.time_base);
+    else if (format.duration > 0)
+      info.seconds = static_cast<double>(format.duration) / AV_TIME_BASE;
     info.frames = stream.nb_frames > 0 ? stream.nb_frames
                                        : static_cast<std::int64_t>(std::llround(info.seconds * info.source_fps));
   }
@@ -267,7 +269,8 @@ bool VideoReader::State::seek_to(double seconds) {
   current = {};
   ahead = {};
   shown_valid = false;
-  // Sequences are timed by counting; elsewhere the key picture may come out after the target in a file with a bad index.
+  // Sequences are timed by counting; elsewhere the key picture may come out after the target in a file with a bad
+  // index.
   bool sought = !container::is_sequence(path) && origin != AV_NOPTS_VALUE && decoder->seek(target);
   if (sought) {
     ahead = decode();
@@ -344,9 +347,9 @@ std::string read_metadata(const std::string& path) {
 }
 
 bool has_video_extension(const std::string& path) {
-  static const char* const kExtensions[] = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg",
-                                            ".ts",  ".wmv", ".flv", ".ogv", ".3gp",  ".y4m", ".png", ".jpg", ".jpeg",
-                                            ".bmp", ".tif", ".tiff", ".webp"};
+  static const char* const kExtensions[] = {".mp4",  ".m4v",  ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg",
+                                            ".mpeg", ".ts",   ".wmv", ".flv", ".ogv",  ".3gp", ".y4m", ".png",
+                                            ".jpg",  ".jpeg", ".bmp", ".tif", ".tiff", ".webp"};
   std::string extension = std::filesystem::path(path).extension().string();
   for (char& c : extension) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
   return std::find(std::begin(kExtensions), std::end(kExtensions), extension) != std::end(kExtensions);

@@ -18,16 +18,16 @@ struct VideoInfo {
   std::string pixel_format;  ///< As stored: "yuv420p", "rgba64be" …
   int width = 0;             ///< Pixels of the frames that come out: upright, square pixels.
   int height = 0;
-  int rotation = 0;        ///< Degrees clockwise that were applied to make it upright: 0, 90, 180, 270.
-  int bit_depth = 8;       ///< Bits a component as stored.
-  bool alpha = false;      ///< The file has an alpha channel (composited over ReadOptions::background).
-  bool audio = false;      ///< There is sound too (not read).
-  double fps = 0;          ///< Frames a second of the frames that come out; the mean where the rate varies. 0: a still.
-  double source_fps = 0;   ///< Frames a second as stored.
-  double seconds = 0;      ///< Length; 0 where the container does not say.
-  std::int64_t frames = 0; ///< Frames as stored that the container declares or its length implies; 0 where unknown.
+  int rotation = 0;       ///< Degrees clockwise that were applied to make it upright: 0, 90, 180, 270.
+  int bit_depth = 8;      ///< Bits a component as stored.
+  bool alpha = false;     ///< The file has an alpha channel (composited over ReadOptions::background).
+  bool audio = false;     ///< There is sound too (not read).
+  double fps = 0;         ///< Frames a second of the frames that come out; the mean where the rate varies. 0: a still.
+  double source_fps = 0;  ///< Frames a second as stored.
+  double seconds = 0;     ///< Length; 0 where the container does not say.
+  std::int64_t frames = 0;  ///< Frames as stored that the container declares or its length implies; 0 where unknown.
   std::map<std::string, std::string> tags;  ///< The container's tags, keys as stored.
-  std::string metadata;    ///< The provenance JSON that VideoWriter stored in the file; empty if there is none.
+  std::string metadata;  ///< The provenance JSON that VideoWriter stored in the file; empty if there is none.
 };
 
 struct ReadOptions {

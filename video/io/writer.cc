@@ -14,8 +14,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr Container kContainers[] = {
-    {".mp4", "mp4", "libx264"},        {".m4v", "mp4", "libx264"},  {".mov", "mov", "libx264"},
-    {".mkv", "matroska", "ffv1"},      {".webm", "webm", "libvpx-vp9"}, {".gif", "gif", "gif"},
+    {".mp4", "mp4", "libx264"},   {".m4v", "mp4", "libx264"},      {".mov", "mov", "libx264"},
+    {".mkv", "matroska", "ffv1"}, {".webm", "webm", "libvpx-vp9"}, {".gif", "gif", "gif"},
 };
 
 std::string extension_of(const std::string& path) {

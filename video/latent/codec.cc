@@ -1,5 +1,5 @@
-// The codec's network. Everything at the code grid is [N, rows, columns, channels]; norms are RMS norms over channels, so
-// no value depends on other positions' statistics and streams equal batches.
+// The codec's network. Everything at the code grid is [N, rows, columns, channels]; norms are RMS norms over channels,
+// so no value depends on other positions' statistics and streams equal batches.
 #include "video/latent/codec.h"
 
 #include <cmath>
@@ -20,8 +20,8 @@ Tensor he_matrix(Random& random, Shape shape, std::int64_t fan_in, double gain =
   return Tensor::randn(std::move(shape), random, static_cast<float>(gain / std::sqrt(static_cast<double>(fan_in))));
 }
 
-std::vector<CodecBlock> make_blocks(ParameterList& list, const std::string& prefix, std::int64_t count, std::int64_t width,
-                                    std::int64_t kernel, Random& random) {
+std::vector<CodecBlock> make_blocks(ParameterList& list, const std::string& prefix, std::int64_t count,
+                                    std::int64_t width, std::int64_t kernel, Random& random) {
   std::vector<CodecBlock> blocks;
   for (std::int64_t i = 0; i < count; ++i) {
     const std::string name = prefix + std::to_string(i) + ".";
@@ -68,7 +68,8 @@ Tensor widen_grid(const Tensor& x) {
 LatentCodec::LatentCodec(CodecConfig config, Random& random) : config_(std::move(config)) {
   config_.validate();
   const CodecConfig& c = config_;
-  const std::int64_t pixels = c.time_factor * c.space_factor * c.space_factor * 3, dims = static_cast<std::int64_t>(c.levels.size());
+  const std::int64_t pixels = c.time_factor * c.space_factor * c.space_factor * 3,
+                     dims = static_cast<std::int64_t>(c.levels.size());
   const std::int64_t fine_pixels = pixels / 4;
   const auto linear = [&](const std::string& name, Tensor& weight, Tensor& bias, std::int64_t out, std::int64_t in) {
     weight = he_matrix(random, {out, in}, in);
@@ -104,8 +105,9 @@ Tensor LatentCodec::trunk(Tensor x, const std::vector<CodecBlock>& blocks) const
 }
 
 Tensor LatentCodec::encode(const Tensor& chunks) const {
-  ORRERY_CHECK(chunks.rank() == 5 && chunks.dim(1) == config_.time_factor && chunks.dim(2) % config_.space_factor == 0 &&
-                   chunks.dim(3) % config_.space_factor == 0 && chunks.dim(4) == 3,
+  ORRERY_CHECK(chunks.rank() == 5 && chunks.dim(1) == config_.time_factor &&
+                   chunks.dim(2) % config_.space_factor == 0 && chunks.dim(3) % config_.space_factor == 0 &&
+                   chunks.dim(4) == 3,
                "[codec] chunks are ", to_string(chunks.shape()), ", expected [N, ", config_.time_factor,
                ", H, W, 3] with H and W divisible by ", config_.space_factor);
   const Tensor x = ops::linear(patches(ops::cast(chunks, compute), config_.space_factor), patch_, patch_bias_);

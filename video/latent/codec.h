@@ -1,6 +1,7 @@
 // The latent codec: frames ↔ codes. Causal in time: a latent frame stands for `time_factor` frames and the decoder sees
 // the latents before it, so streams of any length decode in bounded memory and without seams. Codes by finite scalar
-// quantisation (Mentzer et al. 2023, FSQ). A clip has 1 + k·time_factor frames: the first latent frame is one frame alone.
+// quantisation (Mentzer et al. 2023, FSQ). A clip has 1 + k·time_factor frames: the first latent frame is one frame
+// alone.
 #pragma once
 
 #include <cstdint>
@@ -17,17 +18,17 @@ namespace orrery {
 class Random;
 
 struct CodecConfig {
-  std::int64_t time_factor = 4;    ///< frames a latent frame: 1 or 4
-  std::int64_t space_factor = 8;   ///< pixels a code cell's side: 8 or 16
-  std::int64_t width = 192;        ///< channels at the code grid
-  std::int64_t fine_width = 96;    ///< channels of the decoder's last blocks, at twice the grid
+  std::int64_t time_factor = 4;   ///< frames a latent frame: 1 or 4
+  std::int64_t space_factor = 8;  ///< pixels a code cell's side: 8 or 16
+  std::int64_t width = 192;       ///< channels at the code grid
+  std::int64_t fine_width = 96;   ///< channels of the decoder's last blocks, at twice the grid
   std::int64_t encoder_blocks = 4;
-  /// 1: a code depends on its own cell alone, so what stands still keeps its codes exactly (half of all codes changed from
-  /// frame to frame with 3, and a transformer cannot predict that); 3: on its neighbours too.
+  /// 1: a code depends on its own cell alone, so what stands still keeps its codes exactly (half of all codes changed
+  /// from frame to frame with 3, and a transformer cannot predict that); 3: on its neighbours too.
   std::int64_t encoder_kernel = 1;
   std::int64_t decoder_blocks = 4;
   std::int64_t fine_blocks = 2;
-  std::int64_t history = 2;        ///< earlier latent frames that the decoder sees
+  std::int64_t history = 2;                            ///< earlier latent frames that the decoder sees
   std::vector<std::int64_t> levels = {8, 8, 5, 5, 5};  ///< FSQ levels; their product is the code book's size
 
   std::int64_t codes() const;
@@ -65,7 +66,8 @@ class LatentCodec {
 
   /// Quantised latents ↔ code ids in [0, codes()); ids in row-major cell order, [N · rows · columns].
   std::vector<std::int32_t> codes_of(const Tensor& quantized) const;
-  Tensor latents_of(std::span<const std::int32_t> codes, std::int64_t count, std::int64_t rows, std::int64_t columns) const;
+  Tensor latents_of(std::span<const std::int32_t> codes, std::int64_t count, std::int64_t rows,
+                    std::int64_t columns) const;
 
   /// Activations and products: bf16 with f32 sums where the machine is fast at it, or f32. Default f32.
   DType compute = DType::f32;
@@ -85,7 +87,8 @@ class LatentCodec {
 class StreamingEncoder {
  public:
   explicit StreamingEncoder(const LatentCodec& codec) : codec_(codec) {}
-  /// Adds a frame; returns the codes of a latent frame when one is complete, else nothing. Sizes must divide by space_factor.
+  /// Adds a frame; returns the codes of a latent frame when one is complete, else nothing. Sizes must divide by
+  /// space_factor.
   std::vector<std::int32_t> push(const Frame& frame);
   /// Pads the last chunk with its last frame and returns its codes, if one is open.
   std::vector<std::int32_t> finish();

@@ -16,10 +16,15 @@ struct IntegerField {
   std::int64_t CodecConfig::*member;
 };
 constexpr IntegerField kFields[] = {
-    {"time_factor", &CodecConfig::time_factor},       {"space_factor", &CodecConfig::space_factor},
-    {"width", &CodecConfig::width},                   {"fine_width", &CodecConfig::fine_width},
-    {"encoder_blocks", &CodecConfig::encoder_blocks}, {"encoder_kernel", &CodecConfig::encoder_kernel}, {"decoder_blocks", &CodecConfig::decoder_blocks},
-    {"fine_blocks", &CodecConfig::fine_blocks},       {"history", &CodecConfig::history},
+    {"time_factor", &CodecConfig::time_factor},
+    {"space_factor", &CodecConfig::space_factor},
+    {"width", &CodecConfig::width},
+    {"fine_width", &CodecConfig::fine_width},
+    {"encoder_blocks", &CodecConfig::encoder_blocks},
+    {"encoder_kernel", &CodecConfig::encoder_kernel},
+    {"decoder_blocks", &CodecConfig::decoder_blocks},
+    {"fine_blocks", &CodecConfig::fine_blocks},
+    {"history", &CodecConfig::history},
 };
 
 }  // namespace
@@ -27,12 +32,16 @@ constexpr IntegerField kFields[] = {
 void CodecConfig::validate() const {
   ORRERY_CHECK(time_factor == 1 || time_factor == 4, "[codec] time_factor is ", time_factor, ", expected 1 or 4");
   ORRERY_CHECK(space_factor == 8 || space_factor == 16, "[codec] space_factor is ", space_factor, ", expected 8 or 16");
-  ORRERY_CHECK(encoder_kernel == 1 || encoder_kernel == 3, "[codec] encoder_kernel is ", encoder_kernel, ", expected 1 or 3");
-  ORRERY_CHECK(width >= 1 && fine_width >= 1, "[codec] width is ", width, " and fine_width ", fine_width, ", expected at least 1");
+  ORRERY_CHECK(encoder_kernel == 1 || encoder_kernel == 3, "[codec] encoder_kernel is ", encoder_kernel,
+               ", expected 1 or 3");
+  ORRERY_CHECK(width >= 1 && fine_width >= 1, "[codec] width is ", width, " and fine_width ", fine_width,
+               ", expected at least 1");
   ORRERY_CHECK(encoder_blocks >= 0 && decoder_blocks >= 0 && fine_blocks >= 0 && history >= 0 && history <= 16,
                "[codec] encoder_blocks, decoder_blocks, fine_blocks or history is out of range");
-  ORRERY_CHECK(!levels.empty() && levels.size() <= 16, "[codec] levels has ", levels.size(), " entries, expected 1 to 16");
-  for (const std::int64_t level : levels) ORRERY_CHECK(level >= 2 && level <= 4096, "[codec] a level is ", level, ", expected 2 to 4096");
+  ORRERY_CHECK(!levels.empty() && levels.size() <= 16, "[codec] levels has ", levels.size(),
+               " entries, expected 1 to 16");
+  for (const std::int64_t level : levels)
+    ORRERY_CHECK(level >= 2 && level <= 4096, "[codec] a level is ", level, ", expected 2 to 4096");
   ORRERY_CHECK(codes() <= (1 << 24), "[codec] levels make ", codes(), " codes, expected at most 2^24");
 }
 

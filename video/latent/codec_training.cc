@@ -35,16 +35,18 @@ float pixel_weight(std::span<const Frame> frames, std::size_t t, int x, int y, c
 }  // namespace
 
 void CodecWindow::append(std::span<const Frame> frames, std::vector<float>& chunks, std::vector<float>& weights) const {
-  ORRERY_ASSERT(!frames.empty() && (static_cast<std::int64_t>(frames.size()) - 1) % time_factor == 0, "[codec] a window of ",
-                frames.size(), " frames, expected 1 + k·", time_factor);
+  ORRERY_ASSERT(!frames.empty() && (static_cast<std::int64_t>(frames.size()) - 1) % time_factor == 0,
+                "[codec] a window of ", frames.size(), " frames, expected 1 + k·", time_factor);
   for (std::size_t t = 0; t < frames.size(); ++t) {
     const std::int64_t copies = t == 0 ? time_factor : 1;
     for (std::int64_t copy = 0; copy < copies; ++copy) {
-      for (const std::uint8_t byte : frames[t].bytes()) chunks.push_back(static_cast<float>(byte) * (2.0f / 255.0f) - 1.0f);
+      for (const std::uint8_t byte : frames[t].bytes())
+        chunks.push_back(static_cast<float>(byte) * (2.0f / 255.0f) - 1.0f);
       // Of a frame that stands alone only the last copy is shown.
       const float shown = copy + 1 == copies ? 1.0f : 0.0f;
       for (int y = 0; y < frames[t].height(); ++y)
-        for (int x = 0; x < frames[t].width(); ++x) weights.insert(weights.end(), 3, shown * pixel_weight(frames, t, x, y, *this));
+        for (int x = 0; x < frames[t].width(); ++x)
+          weights.insert(weights.end(), 3, shown * pixel_weight(frames, t, x, y, *this));
     }
   }
 }
@@ -52,7 +54,8 @@ void CodecWindow::append(std::span<const Frame> frames, std::vector<float>& chun
 StepLoss CodecTraining::loss(const Batch& batch, bool) {
   const CodecConfig& c = codec_.config();
   const Tensor &chunks = batch.tensors.at(0), &weights = batch.tensors.at(1);
-  const std::int64_t windows = chunks.dim(0), length = chunks.dim(1), t = chunks.dim(2), h = chunks.dim(3), w = chunks.dim(4);
+  const std::int64_t windows = chunks.dim(0), length = chunks.dim(1), t = chunks.dim(2), h = chunks.dim(3),
+                     w = chunks.dim(4);
   const Tensor flat = chunks.reshaped({windows * length, t, h, w, 3});
   const Tensor quantized = codec_.quantize(codec_.encode(flat));
   const std::int64_t rows = quantized.dim(1), columns = quantized.dim(2), dims = quantized.dim(3);

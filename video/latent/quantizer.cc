@@ -1,5 +1,5 @@
-// Finite scalar quantisation (Mentzer et al. 2023): dimension i is bounded to its L_i levels by a shifted tanh and rounded;
-// values are scaled to [−1, 1]. A code id is the mixed-radix number of the levels, first dimension fastest.
+// Finite scalar quantisation (Mentzer et al. 2023): dimension i is bounded to its L_i levels by a shifted tanh and
+// rounded; values are scaled to [−1, 1]. A code id is the mixed-radix number of the levels, first dimension fastest.
 #include <algorithm>
 #include <cmath>
 
@@ -10,7 +10,8 @@ namespace orrery {
 
 namespace {
 
-// The bound of a dimension with `levels` values: z → tanh(z + shift) · half − offset lies in [−⌊L/2⌋, ⌈L/2⌉ − 1] after rounding.
+// The bound of a dimension with `levels` values: z → tanh(z + shift) · half − offset lies in [−⌊L/2⌋, ⌈L/2⌉ − 1] after
+// rounding.
 struct Bound {
   float half, offset, shift, scale;
   explicit Bound(std::int64_t levels) {
@@ -60,7 +61,8 @@ std::vector<std::int32_t> LatentCodec::codes_of(const Tensor& quantized) const {
     std::int64_t code = 0, radix = 1;
     for (std::int64_t i = 0; i < dims; ++i) {
       const std::int64_t level = config_.levels[static_cast<std::size_t>(i)];
-      const auto digit = std::lround(values[static_cast<std::int64_t>(cell) * dims + i] * static_cast<float>(level / 2)) + level / 2;
+      const auto digit =
+          std::lround(values[static_cast<std::int64_t>(cell) * dims + i] * static_cast<float>(level / 2)) + level / 2;
       code += std::clamp<std::int64_t>(digit, 0, level - 1) * radix;
       radix *= level;
     }
@@ -72,8 +74,8 @@ std::vector<std::int32_t> LatentCodec::codes_of(const Tensor& quantized) const {
 Tensor LatentCodec::latents_of(std::span<const std::int32_t> codes, std::int64_t count, std::int64_t rows,
                                std::int64_t columns) const {
   const auto dims = static_cast<std::int64_t>(config_.levels.size());
-  ORRERY_CHECK(static_cast<std::int64_t>(codes.size()) == count * rows * columns, "[codec] ", codes.size(), " codes, expected ", count,
-               " x ", rows, " x ", columns);
+  ORRERY_CHECK(static_cast<std::int64_t>(codes.size()) == count * rows * columns, "[codec] ", codes.size(),
+               " codes, expected ", count, " x ", rows, " x ", columns);
   const Tensor latents = Tensor::empty({count, rows, columns, dims});
   float* values = latents.data<float>();
   const std::int64_t total = config_.codes();

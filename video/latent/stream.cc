@@ -12,15 +12,19 @@ std::int64_t latent_frames(const CodecConfig& config, std::int64_t frames) {
   return 1 + (frames - 1 + config.time_factor - 1) / config.time_factor;
 }
 
-std::int64_t decoded_frames(const CodecConfig& config, std::int64_t latents) { return 1 + (latents - 1) * config.time_factor; }
+std::int64_t decoded_frames(const CodecConfig& config, std::int64_t latents) {
+  return 1 + (latents - 1) * config.time_factor;
+}
 
 Tensor frames_to_tensor(std::span<const Frame> frames) {
   ORRERY_CHECK(!frames.empty(), "[codec] no frames");
-  const Tensor tensor = Tensor::empty({static_cast<std::int64_t>(frames.size()), frames[0].height(), frames[0].width(), 3});
+  const Tensor tensor =
+      Tensor::empty({static_cast<std::int64_t>(frames.size()), frames[0].height(), frames[0].width(), 3});
   float* out = tensor.data<float>();
   for (const Frame& frame : frames) {
-    ORRERY_CHECK(frame.width() == frames[0].width() && frame.height() == frames[0].height(), "[codec] frames of ", frame.width(), "x",
-                 frame.height(), " and ", frames[0].width(), "x", frames[0].height(), " in one clip");
+    ORRERY_CHECK(frame.width() == frames[0].width() && frame.height() == frames[0].height(), "[codec] frames of ",
+                 frame.width(), "x", frame.height(), " and ", frames[0].width(), "x", frames[0].height(),
+                 " in one clip");
     for (const std::uint8_t byte : frame.bytes()) *out++ = static_cast<float>(byte) * (2.0f / 255.0f) - 1.0f;
   }
   return tensor;

@@ -64,10 +64,12 @@ Tensor unfold3x3(const Tensor& x) {
   const Shape shape = input.shape();
   const Tensor out = Tensor::empty({shape[0], shape[1], shape[2], 9 * shape[3]}, x.dtype());
   const bool bf16 = x.dtype() == DType::bf16;
-  bf16 ? unfold(input.data<BFloat16>(), out.data<BFloat16>(), shape) : unfold(input.data<float>(), out.data<float>(), shape);
+  bf16 ? unfold(input.data<BFloat16>(), out.data<BFloat16>(), shape)
+       : unfold(input.data<float>(), out.data<float>(), shape);
   record("unfold3x3", {x}, {out}, [shape, bf16](const std::vector<Tensor>& grads) {
     const Tensor grad = Tensor::empty(shape, grads[0].dtype());
-    bf16 ? fold(grads[0].data<BFloat16>(), grad.data<BFloat16>(), shape) : fold(grads[0].data<float>(), grad.data<float>(), shape);
+    bf16 ? fold(grads[0].data<BFloat16>(), grad.data<BFloat16>(), shape)
+         : fold(grads[0].data<float>(), grad.data<float>(), shape);
     return std::vector<Tensor>{grad};
   });
   return out;

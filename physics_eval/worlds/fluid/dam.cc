@@ -7,9 +7,11 @@ namespace orrery::worlds {
 namespace {
 
 const std::vector<std::string_view> kTemplates = {
-    "(a|the) dam (breaks|bursts) and (the|) water (rushes|flows|floods|spreads) (out|across the tank|through the tank|)",
+    "(a|the) dam (breaks|bursts) and (the|) water (rushes|flows|floods|spreads) (out|across the tank|through the "
+    "tank|)",
     "(a dam break|a dam breaking|water after a dam break)",
-    "(a|one|the) (column|wall|block) of water (collapses|falls|breaks down) (and (splashes|sloshes) (about|in the tank|)|)",
+    "(a|one|the) (column|wall|block) of water (collapses|falls|breaks down) (and (splashes|sloshes) (about|in the "
+    "tank|)|)",
     "water (rushes|flows|floods|sloshes) (across|through|along) (a|the) tank",
     "(a wave of water|a wave) (runs|rushes) (through|across) (a|the) tank",
     "water (sloshing|rushing|splashing) (in|through) (a|the) tank"};
@@ -62,7 +64,8 @@ class Dam : public WaterScene {
 }  // namespace
 
 SceneInfo dam_scene() {
-  return {"dam", "a column of water that breaks through a tank", [](SceneContext& context) { return std::make_unique<Dam>(context); }, kTemplates, 0.7};
+  return {"dam", "a column of water that breaks through a tank",
+          [](SceneContext& context) { return std::make_unique<Dam>(context); }, kTemplates, 0.7};
 }
 
 }  // namespace orrery::worlds

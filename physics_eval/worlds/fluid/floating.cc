@@ -10,13 +10,15 @@ namespace {
 
 constexpr std::string_view kBoxNoun = "(box|box|block|crate)";
 const std::vector<std::string_view> kFloats = {
-    "$one (floats|floats|is floating) (on|in) (the|) water", "$one (bobs|is bobbing) (up and down|) (on|in) (the|) water",
-    "$noun floating (on|in) (the|) water", "(a|the) (floating|bobbing) $noun (in (a|the) tank of water|on (the|) water)"};
+    "$one (floats|floats|is floating) (on|in) (the|) water",
+    "$one (bobs|is bobbing) (up and down|) (on|in) (the|) water", "$noun floating (on|in) (the|) water",
+    "(a|the) (floating|bobbing) $noun (in (a|the) tank of water|on (the|) water)"};
 const std::vector<std::string_view> kFalls = {
     "$one (falls|drops|is dropped|splashes) into (the|) water (and (floats|bobs)|)",
     "$one is dropped into (a tank of water|a tank) and floats", "$noun (falling|dropping) into (the|) water"};
-const std::vector<std::string_view> kRises = {"$one (rises|comes up|pops up) (out of|through) (the|) water (and (floats|bobs)|)",
-                                              "$one (rises|comes up) to the surface (of the water|)"};
+const std::vector<std::string_view> kRises = {
+    "$one (rises|comes up|pops up) (out of|through) (the|) water (and (floats|bobs)|)",
+    "$one (rises|comes up) to the surface (of the water|)"};
 
 class Floating : public WaterScene {
  public:
@@ -39,7 +41,7 @@ class Floating : public WaterScene {
     const double start = draw < 0 ? -0.35 + 0.55 * draw : 0.12 + 0.88 * draw;
     const double highest = std::max(level + reach, ceiling);
     const double y = start >= 0 ? level + reach + start * (highest - level - reach)
-                                 : level + reach + start * (level - 0.05 * view_height_);
+                                : level + reach + start * (level - 0.05 * view_height_);
     body.position = {reach + (width - 2 * reach) * p.draw("place1", {0.15, 0.85}), std::clamp(y, 1.1 * reach, highest)};
     const bool ball = body.shape == fluid::BodyShape::disc;
     falls_ = body.position.y > level + 1.2 * reach;
@@ -74,8 +76,8 @@ std::vector<std::string_view> all_templates() {
 }  // namespace
 
 SceneInfo float_scene() {
-  return {"float", "a box or a ball floating in a tank of water", [](SceneContext& context) { return std::make_unique<Floating>(context); },
-          all_templates(), 0.7};
+  return {"float", "a box or a ball floating in a tank of water",
+          [](SceneContext& context) { return std::make_unique<Floating>(context); }, all_templates(), 0.7};
 }
 
 }  // namespace orrery::worlds

@@ -11,9 +11,12 @@ namespace {
 
 constexpr std::string_view kJug = "(jug|pitcher|cup)", kGlass = "(glass|container|bowl)";
 const std::vector<std::string_view> kTemplates = {
-    "water is poured (from a $jug|out of a $jug|) into a $glass", "(a|the) $jug (tips|tilts) and pours water into (a|the) $glass",
-    "pouring water (from a $jug|) into a $glass", "water (pours|flows|runs) (from|out of) (a|the) $jug into (a|the) $glass",
-    "water (fills|is filling) (a|the) $glass", "(a|the) $glass (is filled|fills) with water"};
+    "water is poured (from a $jug|out of a $jug|) into a $glass",
+    "(a|the) $jug (tips|tilts) and pours water into (a|the) $glass",
+    "pouring water (from a $jug|) into a $glass",
+    "water (pours|flows|runs) (from|out of) (a|the) $jug into (a|the) $glass",
+    "water (fills|is filling) (a|the) $glass",
+    "(a|the) $glass (is filled|fills) with water"};
 
 class Pour : public WaterScene {
  public:
@@ -48,7 +51,8 @@ class Pour : public WaterScene {
     solver_->fill(
         [&](Vec2 point) {
           const double x = (mirrored ? room_.width - point.x : point.x) - left;
-          const bool in_jug = x > lip_x - wide && x < lip_x && point.y > lip_y - high && point.y < lip_y - high * (1 - full);
+          const bool in_jug =
+              x > lip_x - wide && x < lip_x && point.y > lip_y - high && point.y < lip_y - high * (1 - full);
           return in_jug || (x > glass_left && x < glass_right && point.y < bed);
         },
         p.random("water").fork(0).next_u64());
@@ -81,7 +85,8 @@ SceneInfo pour_scene() {
   std::vector<std::string_view> all = kTemplates;
   all.push_back(kJug);
   all.push_back(kGlass);
-  return {"pour", "water poured from a jug into a glass", [](SceneContext& context) { return std::make_unique<Pour>(context); }, all, 0.7};
+  return {"pour", "water poured from a jug into a glass",
+          [](SceneContext& context) { return std::make_unique<Pour>(context); }, all, 0.7};
 }
 
 }  // namespace orrery::worlds

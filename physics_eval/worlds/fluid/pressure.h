@@ -1,5 +1,5 @@
-// The linear system of both projections: a five-point matrix over the cells that hold water, plus one term of rank three
-// for each floating body. Conjugate gradients, preconditioned with MIC(0) of the five-point part (Bridson, "Fluid
+// The linear system of both projections: a five-point matrix over the cells that hold water, plus one term of rank
+// three for each floating body. Conjugate gradients, preconditioned with MIC(0) of the five-point part (Bridson, "Fluid
 // simulation for computer graphics", 2nd edition, figure 5.8).
 #pragma once
 

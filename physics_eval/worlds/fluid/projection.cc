@@ -1,8 +1,9 @@
 // The two projections: velocity without divergence, and particles at their rest density. One matrix serves both.
 //
-// With q = pressure · dt / (density · cell) and open shares w, a cell's row is Σ w (q - q_neighbour) = -div, where div is
-// Σ ± [w u + (covered share) (speed of the solid)]; a free surface at share θ of the way to an air cell's centre makes its
-// term w q / θ. Pressure pushes a body by density · cell² · Σ q j, j the row of covered shares (Batty et al., section 4).
+// With q = pressure · dt / (density · cell) and open shares w, a cell's row is Σ w (q - q_neighbour) = -div, where div
+// is Σ ± [w u + (covered share) (speed of the solid)]; a free surface at share θ of the way to an air cell's centre
+// makes its term w q / θ. Pressure pushes a body by density · cell² · Σ q j, j the row of covered shares (Batty et al.,
+// section 4).
 #include <algorithm>
 
 #include "physics_eval/worlds/fluid/solver.h"
@@ -16,8 +17,8 @@ constexpr int kRounds = 120;
 
 }  // namespace
 
-// A cell is water if a particle is in it, or if most of its open part is spoken for by particles around it (beside solids
-// and in gaps between particles).
+// A cell is water if a particle is in it, or if most of its open part is spoken for by particles around it (beside
+// solids and in gaps between particles).
 void Solver::mark_water() {
   const int nx = options_.nx, ny = options_.ny;
   int rows = 0;
@@ -26,8 +27,9 @@ void Solver::mark_water() {
       const auto c = static_cast<std::size_t>(cell_index(i, j));
       row_[c] = -1;
       if (!occupied_[c] && share_[c] < 0.5 * std::max(0.1, 1 - solid_[c])) continue;
-      const double open = open_u_[static_cast<std::size_t>(u_index(i, j))] + open_u_[static_cast<std::size_t>(u_index(i + 1, j))] +
-                          open_v_[static_cast<std::size_t>(v_index(i, j))] + open_v_[static_cast<std::size_t>(v_index(i, j + 1))];
+      const double open =
+          open_u_[static_cast<std::size_t>(u_index(i, j))] + open_u_[static_cast<std::size_t>(u_index(i + 1, j))] +
+          open_v_[static_cast<std::size_t>(v_index(i, j))] + open_v_[static_cast<std::size_t>(v_index(i, j + 1))];
       if (open > 0) row_[c] = rows++;
     }
   system_.reset(rows);
@@ -68,7 +70,8 @@ void Solver::build_system() {
     for (int i = 0; i < nx; ++i) {
       const int c = cell_index(i, j);
       if (i > 0) couple(c, c - 1, open_u_[static_cast<std::size_t>(u_index(i, j))], system_.left_value, system_.left);
-      if (j > 0) couple(c, c - nx, open_v_[static_cast<std::size_t>(v_index(i, j))], system_.below_value, system_.below);
+      if (j > 0)
+        couple(c, c - nx, open_v_[static_cast<std::size_t>(v_index(i, j))], system_.below_value, system_.below);
     }
   system_.precondition();
 }
@@ -148,8 +151,8 @@ void Solver::apply_gradient(const std::vector<double>& q, Field& u, Field& v, do
     }
 }
 
-// Shifts that spread particles where they crowd and gather them where gaps opened inside the water. A cell beside air may
-// be part full, so there only crowding counts.
+// Shifts that spread particles where they crowd and gather them where gaps opened inside the water. A cell beside air
+// may be part full, so there only crowding counts.
 void Solver::project_density() {
   const int nx = options_.nx, ny = options_.ny;
   const auto rows = static_cast<std::size_t>(system_.rows());

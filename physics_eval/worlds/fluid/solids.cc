@@ -16,8 +16,9 @@ constexpr double kSkin = 0.05;
 // Faces open by less than this are shut: slivers make the system stiff and carry no water.
 constexpr double kSliver = 0.03;
 
-// The share of the square of side `side` around `centre` that a body covers: four quarters, each cut by a straight line.
-// Over a face's whole volume and not the face alone, so that buoyancy grows smoothly as a body sinks through the grid.
+// The share of the square of side `side` around `centre` that a body covers: four quarters, each cut by a straight
+// line. Over a face's whole volume and not the face alone, so that buoyancy grows smoothly as a body sinks through the
+// grid.
 double covered_share(const Body& body, Vec2 centre, double side) {
   const double whole = contact(body, centre).distance;
   if (std::abs(whole) > side) return whole < 0 ? 1 : 0;
@@ -69,8 +70,8 @@ Contact Solver::nearest_solid_or_edge(Vec2 point) const {
   return nearest;
 }
 
-// Fills the distances at the nodes and the shares of faces and cells that solids cover. Vessels before bodies: where both
-// claim a face, the vessel has it.
+// Fills the distances at the nodes and the shares of faces and cells that solids cover. Vessels before bodies: where
+// both claim a face, the vessel has it.
 void Solver::face_fractions() {
   const int nx = options_.nx, ny = options_.ny;
   const double h = options_.cell;
@@ -124,8 +125,8 @@ void Solver::face_fractions() {
   solid_cells();
 }
 
-// The share of each cell that solids cover, from a 4×4 sampling of the interpolated distances, spread with the tent that
-// particles are spread with (its mass over a cell and its neighbours: 1/8, 3/4, 1/8).
+// The share of each cell that solids cover, from a 4×4 sampling of the interpolated distances, spread with the tent
+// that particles are spread with (its mass over a cell and its neighbours: 1/8, 3/4, 1/8).
 void Solver::solid_cells() {
   const int nx = options_.nx, ny = options_.ny;
   std::fill(solid_.begin(), solid_.end(), 0.0);
@@ -135,7 +136,8 @@ void Solver::solid_cells() {
     for (int i = 0; i < nx; ++i) {
       const auto n = static_cast<std::size_t>(i + (nx + 1) * j);
       const auto above = n + static_cast<std::size_t>(nx + 1);
-      const double corners[4] = {node_distance_[n], node_distance_[n + 1], node_distance_[above], node_distance_[above + 1]};
+      const double corners[4] = {node_distance_[n], node_distance_[n + 1], node_distance_[above],
+                                 node_distance_[above + 1]};
       const double least = std::min({corners[0], corners[1], corners[2], corners[3]});
       const double most = std::max({corners[0], corners[1], corners[2], corners[3]});
       if (least >= 0) continue;
@@ -144,7 +146,8 @@ void Solver::solid_cells() {
         inside = 0;
         for (int q = 0; q < 16; ++q) {
           const double x = (q % 4 + 0.5) / 4, y = (q / 4 + 0.5) / 4;
-          const double low = corners[0] + (corners[1] - corners[0]) * x, high = corners[2] + (corners[3] - corners[2]) * x;
+          const double low = corners[0] + (corners[1] - corners[0]) * x,
+                       high = corners[2] + (corners[3] - corners[2]) * x;
           inside += low + (high - low) * y < 0;
         }
       }
@@ -168,8 +171,10 @@ void Solver::solid_cells() {
 void Solver::constrain_to_solids() {
   const int nx = options_.nx, ny = options_.ny;
   const double h = options_.cell;
-  for (int j = 0; j < ny; ++j) u_[static_cast<std::size_t>(u_index(0, j))] = u_[static_cast<std::size_t>(u_index(nx, j))] = 0;
-  for (int i = 0; i < nx; ++i) v_[static_cast<std::size_t>(v_index(i, 0))] = v_[static_cast<std::size_t>(v_index(i, ny))] = 0;
+  for (int j = 0; j < ny; ++j)
+    u_[static_cast<std::size_t>(u_index(0, j))] = u_[static_cast<std::size_t>(u_index(nx, j))] = 0;
+  for (int i = 0; i < nx; ++i)
+    v_[static_cast<std::size_t>(v_index(i, 0))] = v_[static_cast<std::size_t>(v_index(i, ny))] = 0;
   if (walls_.empty() && bodies_.empty()) return;
   const Field u = u_, v = v_;
   const auto near = [&](int i, int j) {
@@ -181,8 +186,9 @@ void Solver::constrain_to_solids() {
       if (open_u_[f] > 0 || !near(i, j)) continue;
       const Vec2 point{i * h, (j + 0.5) * h};
       const Contact solid = nearest_solid(point);
-      const double other = 0.25 * (v[static_cast<std::size_t>(v_index(i - 1, j))] + v[static_cast<std::size_t>(v_index(i, j))] +
-                                   v[static_cast<std::size_t>(v_index(i - 1, j + 1))] + v[static_cast<std::size_t>(v_index(i, j + 1))]);
+      const double other =
+          0.25 * (v[static_cast<std::size_t>(v_index(i - 1, j))] + v[static_cast<std::size_t>(v_index(i, j))] +
+                  v[static_cast<std::size_t>(v_index(i - 1, j + 1))] + v[static_cast<std::size_t>(v_index(i, j + 1))]);
       u_[f] -= solid.normal.x * dot(solid.normal, Vec2{u[f], other} - solid.velocity);
     }
   for (int j = 1; j < ny; ++j)
@@ -191,8 +197,9 @@ void Solver::constrain_to_solids() {
       if (open_v_[f] > 0 || !near(i, j)) continue;
       const Vec2 point{(i + 0.5) * h, j * h};
       const Contact solid = nearest_solid(point);
-      const double other = 0.25 * (u[static_cast<std::size_t>(u_index(i, j - 1))] + u[static_cast<std::size_t>(u_index(i + 1, j - 1))] +
-                                   u[static_cast<std::size_t>(u_index(i, j))] + u[static_cast<std::size_t>(u_index(i + 1, j))]);
+      const double other =
+          0.25 * (u[static_cast<std::size_t>(u_index(i, j - 1))] + u[static_cast<std::size_t>(u_index(i + 1, j - 1))] +
+                  u[static_cast<std::size_t>(u_index(i, j))] + u[static_cast<std::size_t>(u_index(i + 1, j))]);
       v_[f] -= solid.normal.y * dot(solid.normal, Vec2{other, v[f]} - solid.velocity);
     }
 }

@@ -117,8 +117,8 @@ void Solver::substep(double dt) {
   extrapolate(u_, known_u_, options_.nx + 1, options_.ny);
   extrapolate(v_, known_v_, options_.nx, options_.ny + 1);
   constrain_to_solids();
-  // Paths follow a mean of the speeds before and after: at one half second order, so that a fall is a parabola; a little
-  // more of the later speed damps what the grid cannot resolve.
+  // Paths follow a mean of the speeds before and after: at one half second order, so that a fall is a parabola; a
+  // little more of the later speed damps what the grid cannot resolve.
   for (std::size_t f = 0; f < u_.size(); ++f)
     path_u_[f] = mass_u_[f] > 1e-9 ? path_u_[f] + kLater * (u_[f] - path_u_[f]) : u_[f];
   for (std::size_t f = 0; f < v_.size(); ++f)

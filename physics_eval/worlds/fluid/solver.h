@@ -42,8 +42,8 @@ struct Particle {
 };
 
 struct WaterState {
-  double mass = 0;                 ///< kg, exactly particles · particle mass
-  Vec2 centre, momentum;           ///< centre of mass, kg·m/s
+  double mass = 0;                    ///< kg, exactly particles · particle mass
+  Vec2 centre, momentum;              ///< centre of mass, kg·m/s
   double kinetic = 0, potential = 0;  ///< joules; potential from height 0 along gravity
 };
 
@@ -131,18 +131,18 @@ class Solver {
   std::vector<Wall> walls_;
   std::vector<int> wall_vessel_;
   Field node_distance_;
-  Field open_u_, open_v_;          // share of a face that is open
-  Field flux_u_, flux_v_;          // share covered by moving vessels times their velocity
+  Field open_u_, open_v_;               // share of a face that is open
+  Field flux_u_, flux_v_;               // share covered by moving vessels times their velocity
   std::vector<Field> body_u_, body_v_;  // share covered by each body
-  Field solid_;                    // share of a cell, smoothed by the particles' tent
-  bool fresh_ = true;              // solids must be placed anew
+  Field solid_;                         // share of a cell, smoothed by the particles' tent
+  bool fresh_ = true;                   // solids must be placed anew
 
   // Water on the grid.
   Field u_, v_, mass_u_, mass_v_, path_u_, path_v_, shift_u_, shift_v_;
-  Field share_;                    // tent-weighted volume of particles a cell
+  Field share_;  // tent-weighted volume of particles a cell
   std::vector<std::uint8_t> occupied_, known_u_, known_v_;
-  std::vector<int> row_;           // unknown of a cell, or -1
-  Field pressure_;                 // last solution a cell, to start from
+  std::vector<int> row_;  // unknown of a cell, or -1
+  Field pressure_;        // last solution a cell, to start from
   PressureSystem system_;
 };
 

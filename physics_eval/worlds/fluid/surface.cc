@@ -175,8 +175,9 @@ Surface draw_surface(const WaterShape& water, const View& view, const SolidDista
     const auto x = static_cast<double>(b.index % static_cast<std::size_t>(view.width));
     const auto y = static_cast<double>(b.index / static_cast<std::size_t>(view.width));
     const double out = gap - double{b.distance};
-    surface.coverage[b.index] = std::max(plain[b.index], bilinear(plain, view.width, view.height, x + 0.5 + b.normal.x * out,
-                                                                  y + 0.5 + b.normal.y * out));
+    surface.coverage[b.index] =
+        std::max(plain[b.index],
+                 bilinear(plain, view.width, view.height, x + 0.5 + b.normal.x * out, y + 0.5 + b.normal.y * out));
   }
   light(surface);
   return surface;

@@ -29,7 +29,9 @@ struct Surface {
   /// 1 just under the surface where it faces up, fading to 0 below.
   std::vector<float> light;
 
-  float at(int x, int y) const { return coverage[static_cast<std::size_t>(y) * static_cast<std::size_t>(width) + static_cast<std::size_t>(x)]; }
+  float at(int x, int y) const {
+    return coverage[static_cast<std::size_t>(y) * static_cast<std::size_t>(width) + static_cast<std::size_t>(x)];
+  }
   /// Sum of the coverage, pixels.
   double area() const;
 };

@@ -7,8 +7,8 @@ namespace orrery::fluid {
 
 namespace {
 
-// Where a point lies among samples of a field: the lower left sample and the shares of the upper right ones. Outside the
-// outermost samples the nearest one counts whole.
+// Where a point lies among samples of a field: the lower left sample and the shares of the upper right ones. Outside
+// the outermost samples the nearest one counts whole.
 struct Stencil {
   int i, j;
   double tx, ty;

@@ -95,7 +95,8 @@ void WaterScene::observe(FrameTruth& truth) {
     truth.bodies.push_back(state);
     if (!gone_) {
       const BodyInfo& info = bodies_[0];
-      truth.kinetic += 0.5 * info.mass * dot(state.velocity, state.velocity) + 0.5 * info.inertia * state.omega * state.omega;
+      truth.kinetic +=
+          0.5 * info.mass * dot(state.velocity, state.velocity) + 0.5 * info.inertia * state.omega * state.omega;
       truth.potential -= info.mass * dot(solver_->options().gravity, state.position - origin_);
       truth.momentum += state.velocity * info.mass;
     }
@@ -215,7 +216,8 @@ void WaterScene::paint_water(Canvas& canvas, const FrameTruth& truth, const Mome
       const float channels[3] = {colour.r, colour.g, colour.b};
       for (int c = 0; c < 3; ++c) {
         const float old = static_cast<float>(row[3 * x + c]);
-        row[3 * x + c] = static_cast<std::uint8_t>(std::clamp(old + (channels[c] - old) * coverage + 0.5f, 0.0f, 255.0f));
+        row[3 * x + c] =
+            static_cast<std::uint8_t>(std::clamp(old + (channels[c] - old) * coverage + 0.5f, 0.0f, 255.0f));
       }
     }
   }

@@ -29,24 +29,30 @@ const std::vector<std::string_view> kBounceOne = {
     "$one (falls|drops) and (bounces|keeps bouncing) on the (floor|ground)",
     "$noun bouncing (on the (floor|ground)|)",
     "(a bouncing|the bouncing) $noun"};
-const std::vector<std::string_view> kBounceSideways = {
-    "$one (falls|drops) and bounces $dir", "$one bounces $dir (across the room|)", "$one bouncing (off the (floor|ground)|) and moving $dir"};
-const std::vector<std::string_view> kBounceTwo = {"$group (bounce|bounce|are bouncing) (on the (floor|ground)|up and down|)",
-                                                  "$group (fall|drop) (to the (floor|ground)|) and bounce", "$group bouncing (on the (floor|ground)|)"};
-const std::vector<std::string_view> kThrow = {
-    "$one is (thrown|tossed) $dir (in an arc|through the air|)", "$one (flies|is flying) (through the air|in an arc|) $dir",
-    "$one is (thrown|tossed) (up|into the air|through the air)", "$noun (thrown|tossed) $dir"};
+const std::vector<std::string_view> kBounceSideways = {"$one (falls|drops) and bounces $dir",
+                                                       "$one bounces $dir (across the room|)",
+                                                       "$one bouncing (off the (floor|ground)|) and moving $dir"};
+const std::vector<std::string_view> kBounceTwo = {
+    "$group (bounce|bounce|are bouncing) (on the (floor|ground)|up and down|)",
+    "$group (fall|drop) (to the (floor|ground)|) and bounce", "$group bouncing (on the (floor|ground)|)"};
+const std::vector<std::string_view> kThrow = {"$one is (thrown|tossed) $dir (in an arc|through the air|)",
+                                              "$one (flies|is flying) (through the air|in an arc|) $dir",
+                                              "$one is (thrown|tossed) (up|into the air|through the air)",
+                                              "$noun (thrown|tossed) $dir"};
 const std::vector<std::string_view> kRoll = {"$one (rolls|rolls|is rolling) $dir (on the (floor|ground)|)",
                                              "$one (rolls|is rolling) (on|along|across|over) the (floor|ground)",
-                                             "$noun rolling ($dir|on the (floor|ground)|)", "(a rolling|the rolling) $noun"};
-const std::vector<std::string_view> kCollide = {"$group (collide|collide|are colliding|run into each other|bump into each other|hit each other)",
-                                                "$group move towards each other and collide", "$group colliding",
-                                                "a collision (of|between) $group"};
-const std::vector<std::string_view> kCollideMany = {"$group (collide|collide|are colliding|run into each other|bump into each other|hit each other)",
-                                                    "$group (bounce off each other|bounce around and collide)", "$group colliding",
-                                                    "a collision (of|between) $group"};
+                                             "$noun rolling ($dir|on the (floor|ground)|)",
+                                             "(a rolling|the rolling) $noun"};
+const std::vector<std::string_view> kCollide = {
+    "$group (collide|collide|are colliding|run into each other|bump into each other|hit each other)",
+    "$group move towards each other and collide", "$group colliding", "a collision (of|between) $group"};
+const std::vector<std::string_view> kCollideMany = {
+    "$group (collide|collide|are colliding|run into each other|bump into each other|hit each other)",
+    "$group (bounce off each other|bounce around and collide)", "$group colliding", "a collision (of|between) $group"};
 
-void append(std::vector<std::string_view>& all, const std::vector<std::string_view>& more) { all.insert(all.end(), more.begin(), more.end()); }
+void append(std::vector<std::string_view>& all, const std::vector<std::string_view>& more) {
+  all.insert(all.end(), more.begin(), more.end());
+}
 
 std::unique_ptr<Scene> make_bounce(SceneContext& context) {
   auto scene = std::make_unique<BallScene>(context, true);
@@ -57,11 +63,13 @@ std::unique_ptr<Scene> make_bounce(SceneContext& context) {
     const std::string label = std::to_string(i + 1);
     const double radius = radius_of(context, room.height, i + 1);
     // Two balls start in their own halves.
-    const double lane = (right - left) / count, low = left + lane * i + radius * 1.05, high = left + lane * (i + 1) - radius * 1.05;
+    const double lane = (right - left) / count, low = left + lane * i + radius * 1.05,
+                 high = left + lane * (i + 1) - radius * 1.05;
     const double x = low + (high - low) * context.parameters.draw("place" + label, {0.1, 0.9});
     const double ground = room.floor + radius, top = room.height - room.wall - radius;
     const double y = ground + (top - ground) * context.parameters.draw("drop" + label, {0.55, 0.97});
-    const double sideways = context.parameters.draw("sideways" + label, {-0.35, 0.35}, {{-0.7, -0.4}, {0.4, 0.7}}) * room.height;
+    const double sideways =
+        context.parameters.draw("sideways" + label, {-0.35, 0.35}, {{-0.7, -0.4}, {0.4, 0.7}}) * room.height;
     scene->add_ball({x, y}, {std::abs(sideways) < 0.06 * room.height ? 0.0 : sideways, 0}, radius);
   }
   const double sideways = scene->system().discs[0].velocity.x, x = scene->system().discs[0].position.x;
@@ -103,7 +111,8 @@ std::unique_ptr<Scene> make_roll(SceneContext& context) {
   const double low = room.wall + radius, high = room.width - room.wall - radius;
   const double edge = context.parameters.draw("place1", {0.02, 0.45});
   const double speed = context.parameters.draw("speed1", {0.3, 0.8}, {{0.12, 0.22}, {0.95, 1.3}}) * room.height;
-  scene->add_ball({right ? low + (high - low) * edge : high - (high - low) * edge, room.floor + radius}, {right ? speed : -speed, 0}, radius);
+  scene->add_ball({right ? low + (high - low) * edge : high - (high - low) * edge, room.floor + radius},
+                  {right ? speed : -speed, 0}, radius);
   Disc& ball = scene->system().discs[0];
   ball.omega = -ball.velocity.x / radius;
   ball.friction = context.parameters.draw("friction", {0.3, 0.6});
@@ -123,7 +132,8 @@ std::unique_ptr<Scene> make_collide(SceneContext& context) {
   const double speed = context.parameters.draw("speed1", {0.25, 0.55}, {{0.12, 0.2}, {0.65, 0.9}}) * room.height;
   const double other_speed = context.parameters.draw("speed2", {0.25, 0.55}, {{0.12, 0.2}, {0.65, 0.9}}) * room.height;
   const double r1 = radius_of(context, room.height, 1), r2 = radius_of(context, room.height, 2);
-  const double left = room.wall, right = room.width - room.wall, bottom = table ? room.wall : room.floor, top = room.height - room.wall;
+  const double left = room.wall, right = room.width - room.wall, bottom = table ? room.wall : room.floor,
+               top = room.height - room.wall;
   if (!table) {
     // Between them at least 0.4 of what the balls leave free.
     const double spread = 0.3 * (right - left - 2 * r1 - 2 * r2);
@@ -136,7 +146,8 @@ std::unique_ptr<Scene> make_collide(SceneContext& context) {
   }
   // Where they would meet, how they come in, and how far off centre.
   const double slack = std::max(r1, r2) < 0.145 * room.height ? 0.08 * room.height : 0.02 * room.height;
-  const Vec2 middle{(left + right) / 2 + random.uniform(-1, 1) * slack, (bottom + top) / 2 + random.uniform(-1, 1) * slack};
+  const Vec2 middle{(left + right) / 2 + random.uniform(-1, 1) * slack,
+                    (bottom + top) / 2 + random.uniform(-1, 1) * slack};
   const double angle = context.parameters.draw("direction", {0, 2 * std::numbers::pi});
   const double aside = context.parameters.draw("aside", {-0.5, 0.5}) * (r1 + r2);
   const Vec2 along{std::cos(angle), std::sin(angle)}, side = perpendicular(along);
@@ -153,7 +164,9 @@ std::unique_ptr<Scene> make_collide(SceneContext& context) {
     for (int attempt = 0; attempt < 64; ++attempt) {
       const Vec2 at{random.uniform(left + r, right - r), random.uniform(bottom + r, top - r)};
       const auto& discs = scene->system().discs;
-      const bool free = std::all_of(discs.begin(), discs.end(), [&](const Disc& disc) { return length(disc.position - at) > 1.3 * (disc.radius + r); });
+      const bool free = std::all_of(discs.begin(), discs.end(), [&](const Disc& disc) {
+        return length(disc.position - at) > 1.3 * (disc.radius + r);
+      });
       // Nor in the lane of the first two.
       const double off = std::abs(dot(at - middle, side));
       if (!free || (off < r + std::max(r1, r2) && attempt < 48)) continue;
@@ -186,7 +199,8 @@ BallScene::BallScene(SceneContext& context, bool elevation) : look_(context.look
                    {{room_.wall, 0}, {1, 0}, kLeftWall},
                    {{room_.width - room_.wall, 0}, {-1, 0}, kRightWall},
                    {{0, room_.height - room_.wall}, {0, -1}, kCeiling}};
-  context.parameters.draw("restitution", elevation ? kRestitution : Interval{0.93, 1.0}, elevation ? kRestitutionOut : std::vector<Interval>{{0.6, 0.85}});
+  context.parameters.draw("restitution", elevation ? kRestitution : Interval{0.93, 1.0},
+                          elevation ? kRestitutionOut : std::vector<Interval>{{0.6, 0.85}});
   restitution_ = context.parameters.values().at("restitution");
 }
 
@@ -214,9 +228,11 @@ void BallScene::observe(FrameTruth& truth) {
   truth.momentum = {};
   for (std::size_t i = 0; i < system_.discs.size(); ++i) {
     const Disc& disc = system_.discs[i];
-    truth.bodies.push_back({static_cast<int>(i), disc.position, disc.velocity, disc.angle, disc.omega, disc.present ? 1.0 : 0.0});
+    truth.bodies.push_back(
+        {static_cast<int>(i), disc.position, disc.velocity, disc.angle, disc.omega, disc.present ? 1.0 : 0.0});
     if (!disc.present) continue;
-    truth.kinetic += 0.5 * disc.mass * dot(disc.velocity, disc.velocity) + 0.5 * disc.inertia() * disc.omega * disc.omega;
+    truth.kinetic +=
+        0.5 * disc.mass * dot(disc.velocity, disc.velocity) + 0.5 * disc.inertia() * disc.omega * disc.omega;
     truth.potential -= disc.mass * dot(system_.gravity, disc.position - Vec2{0, room_.floor});
     truth.momentum += disc.velocity * disc.mass;
   }
@@ -226,7 +242,8 @@ void BallScene::observe(FrameTruth& truth) {
 void BallScene::push(Vec2 point, Vec2 change) {
   Disc* nearest = nullptr;
   for (Disc& disc : system_.discs) {
-    if (disc.present && (nearest == nullptr || length(disc.position - point) < length(nearest->position - point))) nearest = &disc;
+    if (disc.present && (nearest == nullptr || length(disc.position - point) < length(nearest->position - point)))
+      nearest = &disc;
   }
   if (nearest != nullptr) nearest->velocity += change;
 }
@@ -252,7 +269,8 @@ std::string BallScene::caption(Random random) const {
 
 std::vector<std::string_view> BallScene::corruptions() const {
   std::vector<std::string_view> kinds = {"energy-gain", "teleport", "vanish", "sudden-stop", "size-change"};
-  if (system_.gravity.y != 0) kinds.insert(kinds.end(), {"gravity-off", "gravity-reversed", "gravity-doubled", "pass-floor"});
+  if (system_.gravity.y != 0)
+    kinds.insert(kinds.end(), {"gravity-off", "gravity-reversed", "gravity-doubled", "pass-floor"});
   if (system_.discs.size() > 1) kinds.insert(kinds.end(), {"momentum", "pass-through"});
   return kinds;
 }
@@ -298,7 +316,8 @@ bool BallScene::corrupt(std::string_view kind, int body, Random random) {
 bool BallScene::teleport(Disc& disc, Random& random) {
   for (int attempt = 0; attempt < 256; ++attempt) {
     const double low = room_.wall + disc.radius;
-    const Vec2 at{random.uniform(low, room_.width - low), random.uniform(room_.floor + disc.radius, room_.height - low)};
+    const Vec2 at{random.uniform(low, room_.width - low),
+                  random.uniform(room_.floor + disc.radius, room_.height - low)};
     if (length(at - disc.position) < 0.25 * view_height_ && attempt < 255) continue;
     const bool free = std::all_of(system_.discs.begin(), system_.discs.end(), [&](const Disc& other) {
       // A crowded room: anywhere far enough will do in the end.
@@ -312,13 +331,14 @@ bool BallScene::teleport(Disc& disc, Random& random) {
 }
 
 SceneInfo bounce_scene() {
-  return {"bounce", "a ball, or two, dropped onto the floor of a closed room", make_bounce, joined({kBounceOne, kBounceSideways, kBounceTwo}), 3};
+  return {"bounce", "a ball, or two, dropped onto the floor of a closed room", make_bounce,
+          joined({kBounceOne, kBounceSideways, kBounceTwo}), 3};
 }
 SceneInfo throw_scene() { return {"throw", "a ball thrown in an arc", make_throw, kThrow, 1}; }
 SceneInfo roll_scene() { return {"roll", "a ball rolling over the floor between two walls", make_roll, kRoll, 1}; }
 SceneInfo collide_scene() {
-  return {"collide", "two to four balls that run into each other, on a table seen from above or along the floor", make_collide,
-          joined({kCollide, kCollideMany}), 1.5};
+  return {"collide", "two to four balls that run into each other, on a table seen from above or along the floor",
+          make_collide, joined({kCollide, kCollideMany}), 1.5};
 }
 
 }  // namespace orrery::worlds

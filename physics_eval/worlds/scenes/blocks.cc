@@ -13,16 +13,23 @@ namespace {
 constexpr double kDegree = std::numbers::pi / 180;
 constexpr std::string_view kBlock = "(block|box)";
 
-const std::vector<std::string_view> kRampBall = {"$one (rolls|rolls|is rolling) down (a|the) (ramp|slope)", "$one (rolls|rolling) down (a|the) (ramp|slope) $dir",
+const std::vector<std::string_view> kRampBall = {"$one (rolls|rolls|is rolling) down (a|the) (ramp|slope)",
+                                                 "$one (rolls|rolling) down (a|the) (ramp|slope) $dir",
                                                  "$noun rolling down (a|the) (ramp|slope)"};
-const std::vector<std::string_view> kRampBlock = {"$one (slides|slides|is sliding) down (a|the) (ramp|slope)", "$one (slides|sliding) down (a|the) (ramp|slope) $dir",
+const std::vector<std::string_view> kRampBlock = {"$one (slides|slides|is sliding) down (a|the) (ramp|slope)",
+                                                  "$one (slides|sliding) down (a|the) (ramp|slope) $dir",
                                                   "$noun sliding down (a|the) (ramp|slope)"};
-const std::vector<std::string_view> kSeesaw = {"$one falls (on|onto) a seesaw (and throws $other up|)", "$one (drops|falls) onto (a|the) seesaw and $other (flies|jumps) up",
+const std::vector<std::string_view> kSeesaw = {"$one falls (on|onto) a seesaw (and throws $other up|)",
+                                               "$one (drops|falls) onto (a|the) seesaw and $other (flies|jumps) up",
                                                "$one lands on a seesaw", "a seesaw with $one and $other"};
-const std::vector<std::string_view> kStack = {"$one (hits|runs into|crashes into) a (tower|stack) of $count blocks", "a (tower|stack) of $count $colour blocks is hit by $one",
-                                              "$one (hits|crashes into|bumps into) a (tower|stack) of blocks", "$noun (hitting|crashing into) a (tower|stack) of blocks"};
-const std::vector<std::string_view> kDominoes = {"$count $colour dominoes (fall over|topple|fall|are falling over)", "$colour dominoes (fall over|topple) (one after another|)",
-                                                 "a row of (falling|$colour) dominoes", "a row of $count dominoes (falls over|topples)"};
+const std::vector<std::string_view> kStack = {"$one (hits|runs into|crashes into) a (tower|stack) of $count blocks",
+                                              "a (tower|stack) of $count $colour blocks is hit by $one",
+                                              "$one (hits|crashes into|bumps into) a (tower|stack) of blocks",
+                                              "$noun (hitting|crashing into) a (tower|stack) of blocks"};
+const std::vector<std::string_view> kDominoes = {"$count $colour dominoes (fall over|topple|fall|are falling over)",
+                                                 "$colour dominoes (fall over|topple) (one after another|)",
+                                                 "a row of (falling|$colour) dominoes",
+                                                 "a row of $count dominoes (falls over|topples)"};
 
 // Mirrors a place or a velocity when the scene runs to the left.
 struct Side {
@@ -42,14 +49,17 @@ std::unique_ptr<Scene> make_ramp(SceneContext& context) {
   const Room& room = scene->room();
   const Side side{room.width, p.draw_flag("leftwards", 0.5)};
   const bool ball = p.draw_flag("ball", 0.65);
-  const double slope = (ball ? p.draw("slope", {15, 32}, {{8, 13}, {35, 40}}) : p.draw("slope", {24, 34}, {{20, 23}, {36, 40}})) * kDegree;
+  const double slope =
+      (ball ? p.draw("slope", {15, 32}, {{8, 13}, {35, 40}}) : p.draw("slope", {24, 34}, {{20, 23}, {36, 40}})) *
+      kDegree;
   const double friction = ball ? p.draw("friction", {0.5, 0.8}) : p.draw("friction", {0.05, 0.2});
   const double radius = body_radius(context, room, "radius1");
   // The slope comes down from the wall and ends before the middle of the room's far half.
   const double run = (room.width - 2 * room.wall) * p.draw("run", {0.55, 0.7});
   const double rise = std::min(run * std::tan(slope), room.height - room.wall - room.floor - 2.6 * radius);
   const double angle = std::atan2(rise, run);
-  std::vector<Vec2> wedge = {side.at(room.wall, room.floor), side.at(room.wall + run, room.floor), side.at(room.wall, room.floor + rise)};
+  std::vector<Vec2> wedge = {side.at(room.wall, room.floor), side.at(room.wall + run, room.floor),
+                             side.at(room.wall, room.floor + rise)};
   if (side.mirrored) std::swap(wedge[1], wedge[2]);
   scene->add_obstacle(wedge, 0.6);
   BodySpec body;
@@ -60,7 +70,8 @@ std::unique_ptr<Scene> make_ramp(SceneContext& context) {
   body.friction = friction;
   const double lift = ball ? radius : body.height / 2;
   // Along the slope from its top, clear of the wall.
-  const double back = (ball ? radius * 1.15 : 0.5 * body.width * 1.5) + std::sin(angle) * lift + p.draw("place1", {0, 0.12}) * run;
+  const double back =
+      (ball ? radius * 1.15 : 0.5 * body.width * 1.5) + std::sin(angle) * lift + p.draw("place1", {0, 0.12}) * run;
   const double x = room.wall + back, y = room.floor + rise - back * std::tan(angle);
   body.position = side.at(x + std::sin(angle) * lift, y + std::cos(angle) * lift);
   body.angle = ball ? 0 : -side.way() * angle;
@@ -70,7 +81,9 @@ std::unique_ptr<Scene> make_ramp(SceneContext& context) {
   scene->slots = [ball, right](const Box2dScene& at, Random& random) {
     Subject subject = subject_of(at.bodies()[0], at.view_height());
     if (!ball) subject.noun = kBlock, subject.size = 0;
-    return Slots{{"one", noun_phrase(subject, random)}, {"noun", noun(subject, random)}, {"dir", direction_phrase(right, random)}};
+    return Slots{{"one", noun_phrase(subject, random)},
+                 {"noun", noun(subject, random)},
+                 {"dir", direction_phrase(right, random)}};
   };
   return scene;
 }
@@ -110,7 +123,8 @@ std::unique_ptr<Scene> make_seesaw(SceneContext& context) {
   load.position = plank.position + along * (side.way() * half * 0.82) + up * (thick / 2 + load.height / 2 + 0.002);
   load.angle = plank.angle;
   const double drop = p.draw("drop1", {0.75, 0.97});
-  const double highest = room.height - room.wall - ball.radius, lowest = plank.position.y + half * std::sin(tilt) + 1.2 * ball.radius;
+  const double highest = room.height - room.wall - ball.radius,
+               lowest = plank.position.y + half * std::sin(tilt) + 1.2 * ball.radius;
   ball.position = {middle - side.way() * half * p.draw("place1", {0.7, 0.85}), lowest + (highest - lowest) * drop};
   scene->add(ball);
   scene->add(load);
@@ -140,7 +154,8 @@ std::unique_ptr<Scene> make_stack(SceneContext& context) {
   ball.density = p.draw("density1", {3, 6});
   ball.restitution = p.draw("restitution", {0.3, 0.6});
   const double speed = room.height * p.draw("speed1", {0.9, 1.5}, {{0.6, 0.8}, {1.7, 2.2}});
-  ball.position = side.at(room.wall + ball.radius * 1.2, room.floor + ball.radius + room.height * p.draw("height1", {0.0, 0.25}));
+  ball.position =
+      side.at(room.wall + ball.radius * 1.2, room.floor + ball.radius + room.height * p.draw("height1", {0.0, 0.25}));
   // Thrown so that it comes in at about its starting height.
   const double way = at - wide / 2 - ball.radius * 2.2 - room.wall, time = way / speed;
   ball.velocity = {side.way() * speed, 0.5 * -scene->gravity().y * time * p.draw("loft", {0.5, 1.0})};
@@ -152,7 +167,8 @@ std::unique_ptr<Scene> make_stack(SceneContext& context) {
     box.shape = Shape::box;
     box.width = wide;
     box.height = block;
-    box.position = side.at(at + p.draw("offset" + std::to_string(i + 1), {-0.06, 0.06}) * wide, room.floor + block * (i + 0.5));
+    box.position =
+        side.at(at + p.draw("offset" + std::to_string(i + 1), {-0.06, 0.06}) * wide, room.floor + block * (i + 0.5));
     box.restitution = 0.1;
     box.friction = 0.5;
     scene->add(box);
@@ -164,7 +180,10 @@ std::unique_ptr<Scene> make_stack(SceneContext& context) {
   scene->templates = kStack;
   scene->slots = [count, two_tone](const Box2dScene& world, Random& random) {
     const Subject one = subject_of(world.bodies()[0], world.view_height());
-    return Slots{{"one", noun_phrase(one, random)}, {"noun", noun(one, random)}, {"count", count_word(count)}, {"colour", two_tone ? "" : world.bodies()[1].colour}};
+    return Slots{{"one", noun_phrase(one, random)},
+                 {"noun", noun(one, random)},
+                 {"count", count_word(count)},
+                 {"colour", two_tone ? "" : world.bodies()[1].colour}};
   };
   return scene;
 }
@@ -176,7 +195,8 @@ std::unique_ptr<Scene> make_dominoes(SceneContext& context) {
   const Side side{room.width, p.draw_flag("leftwards", 0.5)};
   const int count = p.draw_integer("count", 4, 6);
   const double tall = room.height * p.draw("tall", {0.2, 0.27}), thin = room.height * p.draw("thin", {0.034, 0.045});
-  const double span = room.width - 2 * room.wall, gap = std::min(0.62 * tall, (span - 0.95 * tall - count * thin) / count) * p.draw("gap", {0.85, 1.0});
+  const double span = room.width - 2 * room.wall,
+               gap = std::min(0.62 * tall, (span - 0.95 * tall - count * thin) / count) * p.draw("gap", {0.85, 1.0});
   const double row = count * thin + (count - 1) * gap, start = room.wall + 0.6 * (span - row - 0.85 * tall) + thin / 2;
   for (int i = 0; i < count; ++i) {
     BodySpec domino;
@@ -214,8 +234,15 @@ SceneInfo ramp_scene() {
   grammar.insert(grammar.end(), kRampBlock.begin(), kRampBlock.end());
   return {"ramp", "a ball rolling or a block sliding down a slope", make_ramp, with_block(grammar), 1};
 }
-SceneInfo seesaw_scene() { return {"seesaw", "a ball that falls on one end of a seesaw and throws up what lies on the other", make_seesaw, with_block(kSeesaw), 0.6}; }
-SceneInfo stack_scene() { return {"stack", "a ball that runs into a tower of three to five blocks", make_stack, kStack, 0.6}; }
-SceneInfo dominoes_scene() { return {"dominoes", "a row of four to six dominoes knocking each other over", make_dominoes, kDominoes, 0.5}; }
+SceneInfo seesaw_scene() {
+  return {"seesaw", "a ball that falls on one end of a seesaw and throws up what lies on the other", make_seesaw,
+          with_block(kSeesaw), 0.6};
+}
+SceneInfo stack_scene() {
+  return {"stack", "a ball that runs into a tower of three to five blocks", make_stack, kStack, 0.6};
+}
+SceneInfo dominoes_scene() {
+  return {"dominoes", "a row of four to six dominoes knocking each other over", make_dominoes, kDominoes, 0.5};
+}
 
 }  // namespace orrery::worlds

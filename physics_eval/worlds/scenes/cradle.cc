@@ -12,9 +12,11 @@
 namespace orrery::worlds {
 namespace {
 
-const std::vector<std::string_view> kTemplates = {"a newton's cradle (with $count $colour balls|swings|swinging|) (back and forth|)",
-                                                  "newton's cradle (with $count $colour balls|)", "$count $colour balls (swing|swinging) in a newton's cradle",
-                                                  "$count hanging $colour balls (knock|knocking|hit|hitting) (against|into) each other", "$count $colour balls on strings hit each other"};
+const std::vector<std::string_view> kTemplates = {
+    "a newton's cradle (with $count $colour balls|swings|swinging|) (back and forth|)",
+    "newton's cradle (with $count $colour balls|)", "$count $colour balls (swing|swinging) in a newton's cradle",
+    "$count hanging $colour balls (knock|knocking|hit|hitting) (against|into) each other",
+    "$count $colour balls on strings hit each other"};
 
 class Cradle : public Scene {
  public:
@@ -30,7 +32,8 @@ class Cradle : public Scene {
     const double height = view_height_ * p.draw("pivot_y", {0.86, 0.92});
     // The outermost ball stays in the picture.
     const double room_aside = width / 2 - (count - 1) * radius - 1.15 * radius;
-    const double angle = std::min(p.draw("angle", {20, 40}, {{10, 18}, {42, 50}}) * std::numbers::pi / 180, std::asin(std::min(1.0, room_aside / rod_)));
+    const double angle = std::min(p.draw("angle", {20, 40}, {{10, 18}, {42, 50}}) * std::numbers::pi / 180,
+                                  std::asin(std::min(1.0, room_aside / rod_)));
     const bool right = p.draw_flag("from_right", 0.5);
     // A hair apart, so that each impact is between two balls, as in the real thing.
     const double spacing = 2 * radius * 1.0005;
@@ -53,7 +56,9 @@ class Cradle : public Scene {
     const double pull = pull_ * gravity_.y / rod_;
     for (int step = 0; step < steps; ++step) {
       for (auto& ball : balls_) {
-        integrate(ball, seconds / steps, kLongest, [pull](const std::array<double, 2>& s) { return std::array<double, 2>{s[1], pull * std::sin(s[0])}; });
+        integrate(ball, seconds / steps, kLongest, [pull](const std::array<double, 2>& s) {
+          return std::array<double, 2>{s[1], pull * std::sin(s[0])};
+        });
       }
       // An impact is passed along the row until no pair closes.
       bool again = touch_;
@@ -96,19 +101,23 @@ class Cradle : public Scene {
 
   void paint(Canvas& canvas, const FrameTruth& truth) const override {
     for (const BodyState& ball : truth.bodies) {
-      if (ball.visible > 0) canvas.capsule(pivots_[static_cast<std::size_t>(ball.id)], ball.position, 0.006 * view_height_, look_.line);
+      if (ball.visible > 0)
+        canvas.capsule(pivots_[static_cast<std::size_t>(ball.id)], ball.position, 0.006 * view_height_, look_.line);
     }
-    for (const BodyState& ball : truth.bodies) paint_body(canvas, bodies_[static_cast<std::size_t>(ball.id)], ball, look_);
+    for (const BodyState& ball : truth.bodies)
+      paint_body(canvas, bodies_[static_cast<std::size_t>(ball.id)], ball, look_);
   }
 
   int colour_group(int) const override { return 0; }
 
   std::string caption(Random random) const override {
-    return expand_one(kTemplates, {{"count", count_word(static_cast<int>(balls_.size()))}, {"colour", bodies_[0].colour}}, random);
+    return expand_one(kTemplates,
+                      {{"count", count_word(static_cast<int>(balls_.size()))}, {"colour", bodies_[0].colour}}, random);
   }
 
   std::vector<std::string_view> corruptions() const override {
-    return {"gravity-off", "gravity-reversed", "gravity-doubled", "energy-gain", "momentum", "pass-through", "sudden-stop"};
+    return {"gravity-off", "gravity-reversed", "gravity-doubled", "energy-gain",
+            "momentum",    "pass-through",     "sudden-stop"};
   }
 
   bool corrupt(std::string_view kind, int body, Random) override {
@@ -167,7 +176,8 @@ class Cradle : public Scene {
 }  // namespace
 
 SceneInfo cradle_scene() {
-  return {"cradle", "Newton's cradle of three to five balls", [](SceneContext& context) { return std::make_unique<Cradle>(context); }, kTemplates, 0.6};
+  return {"cradle", "Newton's cradle of three to five balls",
+          [](SceneContext& context) { return std::make_unique<Cradle>(context); }, kTemplates, 0.6};
 }
 
 }  // namespace orrery::worlds

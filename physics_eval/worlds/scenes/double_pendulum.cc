@@ -27,7 +27,8 @@ class DoublePendulum : public Scene {
     for (std::size_t i = 0; i < 2; ++i) {
       const std::string label = std::to_string(i + 1);
       rod_[i] = view_height_ * p.draw("rod" + label, {0.15, 0.19}, {{0.12, 0.14}, {0.195, 0.2}});
-      state_[i] = (p.draw_flag("from_right" + label, 0.5) ? 1 : -1) * p.draw("angle" + label, {60, 150}, {{20, 50}, {155, 175}}) * kDegree;
+      state_[i] = (p.draw_flag("from_right" + label, 0.5) ? 1 : -1) *
+                  p.draw("angle" + label, {60, 150}, {{20, 50}, {155, 175}}) * kDegree;
       BodyInfo bob;
       bob.id = static_cast<int>(i);
       bob.radius = view_height_ * p.draw("radius" + label, {0.062, 0.085}, {{0.045, 0.055}});
@@ -66,7 +67,8 @@ class DoublePendulum : public Scene {
     const double m1 = bodies_[0].mass, m2 = bodies_[1].mass;
     const Vec2 impulse = change * (on_second ? m2 : m1);
     const double q1 = rod_[0] * dot(u1, impulse), q2 = on_second ? rod_[1] * dot(u2, impulse) : 0.0;
-    const double a = (m1 + m2) * rod_[0] * rod_[0], b = m2 * rod_[0] * rod_[1] * std::cos(state_[0] - state_[1]), c = m2 * rod_[1] * rod_[1];
+    const double a = (m1 + m2) * rod_[0] * rod_[0], b = m2 * rod_[0] * rod_[1] * std::cos(state_[0] - state_[1]),
+                 c = m2 * rod_[1] * rod_[1];
     const double determinant = a * c - b * b;
     state_[2] += (c * q1 - b * q2) / determinant;
     state_[3] += (a * q2 - b * q1) / determinant;
@@ -88,11 +90,15 @@ class DoublePendulum : public Scene {
   std::string caption(Random random) const override {
     const Subject inner = subject_of(bodies_[0], view_height_), outer = subject_of(bodies_[1], view_height_);
     return expand_one(kTemplates,
-                      {{"group", group_phrase({inner, outer}, random)}, {"inner", noun_phrase({inner.colour}, random)}, {"outer", noun_phrase({outer.colour}, random)}},
+                      {{"group", group_phrase({inner, outer}, random)},
+                       {"inner", noun_phrase({inner.colour}, random)},
+                       {"outer", noun_phrase({outer.colour}, random)}},
                       random);
   }
 
-  std::vector<std::string_view> corruptions() const override { return {"gravity-off", "gravity-reversed", "gravity-doubled", "sudden-stop", "energy-gain"}; }
+  std::vector<std::string_view> corruptions() const override {
+    return {"gravity-off", "gravity-reversed", "gravity-doubled", "sudden-stop", "energy-gain"};
+  }
 
   bool corrupt(std::string_view kind, int, Random) override {
     if (kind == "gravity-off") {
@@ -120,7 +126,8 @@ class DoublePendulum : public Scene {
     const double f2 = m2 * l1 * s[2] * s[2] * sine - m2 * g * std::sin(s[1]);
     const double a = (m1 + m2) * l1, b = m2 * l2 * c, d = m2 * l1 * c, e = m2 * l2;
     const double determinant = a * e - b * d;
-    return {s[2], s[3], (e * f1 - b * f2) / determinant + growth_ * s[2], (a * f2 - d * f1) / determinant + growth_ * s[3]};
+    return {s[2], s[3], (e * f1 - b * f2) / determinant + growth_ * s[2],
+            (a * f2 - d * f1) / determinant + growth_ * s[3]};
   }
 
   Look look_;

@@ -11,7 +11,8 @@
 namespace orrery::worlds {
 namespace {
 
-const std::vector<std::string_view> kTemplates = {"$planet (orbits|orbits|circles|is orbiting) (around|) $star", "$planet (moves|goes|travels) around $star",
+const std::vector<std::string_view> kTemplates = {"$planet (orbits|orbits|circles|is orbiting) (around|) $star",
+                                                  "$planet (moves|goes|travels) around $star",
                                                   "$planet in orbit around $star", "$planetnoun orbiting $star"};
 
 class Orbit : public Scene {
@@ -83,10 +84,15 @@ class Orbit : public Scene {
   std::string caption(Random random) const override {
     const Subject planet{bodies_[0].colour}, star{bodies_[1].colour};
     return expand_one(kTemplates,
-                      {{"planet", noun_phrase(planet, random)}, {"planetnoun", noun(planet, random)}, {"star", noun_phrase(star, random)}}, random);
+                      {{"planet", noun_phrase(planet, random)},
+                       {"planetnoun", noun(planet, random)},
+                       {"star", noun_phrase(star, random)}},
+                      random);
   }
 
-  std::vector<std::string_view> corruptions() const override { return {"gravity-off", "gravity-reversed", "gravity-doubled", "energy-gain"}; }
+  std::vector<std::string_view> corruptions() const override {
+    return {"gravity-off", "gravity-reversed", "gravity-doubled", "energy-gain"};
+  }
 
   bool corrupt(std::string_view kind, int, Random) override {
     if (kind == "gravity-off") {
@@ -115,7 +121,8 @@ class Orbit : public Scene {
 }  // namespace
 
 SceneInfo orbit_scene() {
-  return {"orbit", "a ball in orbit around a fixed one", [](SceneContext& context) { return std::make_unique<Orbit>(context); }, kTemplates, 0.8};
+  return {"orbit", "a ball in orbit around a fixed one",
+          [](SceneContext& context) { return std::make_unique<Orbit>(context); }, kTemplates, 0.8};
 }
 
 }  // namespace orrery::worlds

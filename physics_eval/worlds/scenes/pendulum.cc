@@ -13,7 +13,9 @@ namespace {
 const std::vector<std::string_view> kTemplates = {
     "$one (swings|swings|is swinging) (back and forth|from side to side|on a (string|rod|rope)|)",
     "$one (hangs|hanging) on a (string|rod|rope) and (swings|swinging)",
-    "a pendulum with $one", "a (swinging|) pendulum (with|,) $one", "$noun swinging (on a (string|rod|rope)|like a pendulum|)",
+    "a pendulum with $one",
+    "a (swinging|) pendulum (with|,) $one",
+    "$noun swinging (on a (string|rod|rope)|like a pendulum|)",
     "a $colour pendulum (swings|is swinging) (back and forth|from side to side|)"};
 
 class Pendulum : public Scene {
@@ -53,7 +55,9 @@ class Pendulum : public Scene {
     truth.momentum = velocity * mass;
   }
 
-  void push(Vec2, Vec2 change) override { state_[1] += dot(change, Vec2{std::cos(state_[0]), std::sin(state_[0])}) / rod_; }
+  void push(Vec2, Vec2 change) override {
+    state_[1] += dot(change, Vec2{std::cos(state_[0]), std::sin(state_[0])}) / rod_;
+  }
 
   void paint_still(Canvas& canvas) const override { paint_room(canvas, room_, look_); }
 
@@ -64,7 +68,9 @@ class Pendulum : public Scene {
     paint_body(canvas, bodies_[0], bob, look_);
   }
 
-  std::vector<std::string_view> corruptions() const override { return {"gravity-off", "gravity-reversed", "gravity-doubled", "sudden-stop", "energy-gain"}; }
+  std::vector<std::string_view> corruptions() const override {
+    return {"gravity-off", "gravity-reversed", "gravity-doubled", "sudden-stop", "energy-gain"};
+  }
 
   bool corrupt(std::string_view kind, int, Random) override {
     if (kind == "gravity-off") {
@@ -86,7 +92,9 @@ class Pendulum : public Scene {
 
   std::string caption(Random random) const override {
     const Subject subject = subject_of(bodies_[0], view_height_);
-    return expand_one(kTemplates, {{"one", noun_phrase(subject, random)}, {"noun", noun(subject, random)}, {"colour", subject.colour}}, random);
+    return expand_one(
+        kTemplates,
+        {{"one", noun_phrase(subject, random)}, {"noun", noun(subject, random)}, {"colour", subject.colour}}, random);
   }
 
  private:
@@ -103,7 +111,8 @@ class Pendulum : public Scene {
 }  // namespace
 
 SceneInfo pendulum_scene() {
-  return {"pendulum", "a ball swinging on a stiff rod", [](SceneContext& context) { return std::make_unique<Pendulum>(context); }, kTemplates, 1};
+  return {"pendulum", "a ball swinging on a stiff rod",
+          [](SceneContext& context) { return std::make_unique<Pendulum>(context); }, kTemplates, 1};
 }
 
 }  // namespace orrery::worlds

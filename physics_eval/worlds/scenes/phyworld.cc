@@ -1,12 +1,12 @@
 #include "physics_eval/worlds/scenes/phyworld.h"
 
+#include <box2d/box2d.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <memory>
 #include <vector>
-
-#include <box2d/box2d.h>
 
 #include "core/base/error.h"
 #include "physics_eval/worlds/box2d_scene.h"
@@ -17,20 +17,26 @@ namespace {
 
 constexpr double kScale = 10, kStep = 0.01, kFrame = 0.1, kEdge = 0.05;
 constexpr Interval kSpeed{1, 4}, kRadius{0.7, 1.4}, kPairRadius{0.5, 1.5};
-const std::vector<Interval> kSpeedOut = {{0, 0.8}, {4.5, 6}}, kRadiusOut = {{0.3, 0.6}, {1.5, 2}}, kPairRadiusOut = {{0.3, 0.4}, {1.7, 2}};
+const std::vector<Interval> kSpeedOut = {{0, 0.8}, {4.5, 6}}, kRadiusOut = {{0.3, 0.6}, {1.5, 2}},
+                            kPairRadiusOut = {{0.3, 0.4}, {1.7, 2}};
 // Frames that a lone ball stays in sight, frames before and after a collision, frames a clip.
 constexpr double kFramesInSight = 24, kFramesBefore = 8, kFramesAfter = 8, kFrames = 32;
 
 enum class Scenario { uniform, collision, parabola };
 
-const std::vector<std::string_view> kUniform = {"a red ball moves to the right", "a red ball moves right at a constant speed", "a red ball drifts to the right"};
-const std::vector<std::string_view> kCollision = {"a red ball and a blue ball collide", "a blue ball and a red ball run into each other", "two balls, red and blue, collide"};
-const std::vector<std::string_view> kParabola = {"a red ball is thrown to the right and falls", "a red ball falls to the right in an arc"};
+const std::vector<std::string_view> kUniform = {
+    "a red ball moves to the right", "a red ball moves right at a constant speed", "a red ball drifts to the right"};
+const std::vector<std::string_view> kCollision = {"a red ball and a blue ball collide",
+                                                  "a blue ball and a red ball run into each other",
+                                                  "two balls, red and blue, collide"};
+const std::vector<std::string_view> kParabola = {"a red ball is thrown to the right and falls",
+                                                 "a red ball falls to the right in an arc"};
 
 class PhyWorld : public Scene {
  public:
   PhyWorld(SceneContext& context, Scenario scenario) : scenario_(scenario) {
-    ORRERY_CHECK(std::abs(context.aspect - 1) < 1e-9, "[worlds] phyworld pictures are square, found ", context.aspect, " times as wide as high");
+    ORRERY_CHECK(std::abs(context.aspect - 1) < 1e-9, "[worlds] phyworld pictures are square, found ", context.aspect,
+                 " times as wide as high");
     prepare_box2d();
     view_height_ = kScale;
     gravity_ = {0, scenario == Scenario::parabola ? -2.5 : 0.0};
@@ -64,16 +70,21 @@ class PhyWorld : public Scene {
 
   void push(Vec2 point, Vec2 change) override {
     b2Body* nearest = balls_[0];
-    const auto far = [&](const b2Body* ball) { return length(Vec2{ball->GetPosition().x, ball->GetPosition().y} - point); };
+    const auto far = [&](const b2Body* ball) {
+      return length(Vec2{ball->GetPosition().x, ball->GetPosition().y} - point);
+    };
     for (b2Body* ball : balls_) {
       if (far(ball) < far(nearest)) nearest = ball;
     }
-    nearest->SetLinearVelocity(nearest->GetLinearVelocity() + b2Vec2(static_cast<float>(change.x), static_cast<float>(change.y)));
+    nearest->SetLinearVelocity(nearest->GetLinearVelocity() +
+                               b2Vec2(static_cast<float>(change.x), static_cast<float>(change.y)));
   }
 
   double metres_per_pixel(int height) const override { return kScale / (height - 1); }
 
-  void paint_still(Canvas& canvas) const override { std::fill(canvas.frame().bytes().begin(), canvas.frame().bytes().end(), std::uint8_t{255}); }
+  void paint_still(Canvas& canvas) const override {
+    std::fill(canvas.frame().bytes().begin(), canvas.frame().bytes().end(), std::uint8_t{255});
+  }
 
   void paint(Canvas& canvas, const FrameTruth& truth) const override {
     Frame& frame = canvas.frame();
@@ -81,7 +92,8 @@ class PhyWorld : public Scene {
     const int width = frame.width(), height = frame.height();
     PixelBox box{width, height, 0, 0};
     for (const BodyState& state : truth.bodies) {
-      const double r = shown(bodies_[static_cast<std::size_t>(state.id)], state).radius / kScale, x = state.position.x / kScale, y = state.position.y / kScale;
+      const double r = shown(bodies_[static_cast<std::size_t>(state.id)], state).radius / kScale,
+                   x = state.position.x / kScale, y = state.position.y / kScale;
       box.x0 = std::min(box.x0, static_cast<int>(std::floor((x - r) * (width - 1))));
       box.x1 = std::max(box.x1, static_cast<int>(std::ceil((x + r) * (width - 1))) + 1);
       box.y0 = std::min(box.y0, static_cast<int>(std::floor((1 - y - r) * (height - 1))));
@@ -91,7 +103,9 @@ class PhyWorld : public Scene {
       for (int i = std::max(0, box.x0); i < std::min(width, box.x1); ++i) {
         std::array<double, 3> pixel = {255, 255, 255};
         for (const BodyState& state : truth.bodies) {
-          if (state.visible > 0) blend(pixel, state, static_cast<double>(i) / (width - 1), static_cast<double>(height - 1 - row) / (height - 1));
+          if (state.visible > 0)
+            blend(pixel, state, static_cast<double>(i) / (width - 1),
+                  static_cast<double>(height - 1 - row) / (height - 1));
         }
         for (std::size_t c = 0; c < 3; ++c) frame.at(i, row)[c] = static_cast<std::uint8_t>(pixel[c]);
       }
@@ -99,7 +113,9 @@ class PhyWorld : public Scene {
   }
 
   std::string caption(Random random) const override {
-    return expand_one(scenario_ == Scenario::uniform ? kUniform : (scenario_ == Scenario::collision ? kCollision : kParabola), {}, random);
+    return expand_one(
+        scenario_ == Scenario::uniform ? kUniform : (scenario_ == Scenario::collision ? kCollision : kParabola), {},
+        random);
   }
 
   std::vector<std::string_view> corruptions() const override {
@@ -182,7 +198,8 @@ class PhyWorld : public Scene {
 
   void place_two(Parameters& p) {
     const double v1 = p.draw("speed1", kSpeed, kSpeedOut), v2 = p.draw("speed2", kSpeed, kSpeedOut);
-    const double r1 = p.draw("radius1", kPairRadius, kPairRadiusOut), r2 = p.draw("radius2", kPairRadius, kPairRadiusOut);
+    const double r1 = p.draw("radius1", kPairRadius, kPairRadiusOut),
+                 r2 = p.draw("radius2", kPairRadius, kPairRadiusOut);
     speed_ = {v1, v2};
     const double nearest = kFramesBefore * (v1 + v2) * kFrame + r1 + r2;
     double farthest = (kFrames - kFramesAfter) * kFrame * (v1 + v2) + r1 + r2;
@@ -217,21 +234,38 @@ class PhyWorld : public Scene {
   double clock_ = 0, done_ = 0;
 };
 
-SceneInfo row(std::string_view name, std::string_view description, Scenario scenario, const std::vector<std::string_view>& grammar) {
-  return {name, description, [scenario](SceneContext& context) { return std::make_unique<PhyWorld>(context, scenario); }, grammar, 0, 1 / kFrame, kFrames * kFrame};
+SceneInfo row(std::string_view name, std::string_view description, Scenario scenario,
+              const std::vector<std::string_view>& grammar) {
+  return {name,
+          description,
+          [scenario](SceneContext& context) { return std::make_unique<PhyWorld>(context, scenario); },
+          grammar,
+          0,
+          1 / kFrame,
+          kFrames * kFrame};
 }
 
 }  // namespace
 
-SceneInfo phyworld_uniform_scene() { return row("phyworld-uniform", "PhyWorld: a ball in uniform motion", Scenario::uniform, kUniform); }
-SceneInfo phyworld_collision_scene() { return row("phyworld-collision", "PhyWorld: two balls collide elastically in a line", Scenario::collision, kCollision); }
-SceneInfo phyworld_parabola_scene() { return row("phyworld-parabola", "PhyWorld: a ball thrown level under gravity", Scenario::parabola, kParabola); }
+SceneInfo phyworld_uniform_scene() {
+  return row("phyworld-uniform", "PhyWorld: a ball in uniform motion", Scenario::uniform, kUniform);
+}
+SceneInfo phyworld_collision_scene() {
+  return row("phyworld-collision", "PhyWorld: two balls collide elastically in a line", Scenario::collision,
+             kCollision);
+}
+SceneInfo phyworld_parabola_scene() {
+  return row("phyworld-parabola", "PhyWorld: a ball thrown level under gravity", Scenario::parabola, kParabola);
+}
 
 WorldSpec phyworld_grid_spec(const std::string& scene, std::uint64_t index, int speeds, int radii, std::uint64_t seed) {
-  ORRERY_CHECK(speeds >= 2 && radii >= 2 && index < static_cast<std::uint64_t>(speeds) * static_cast<std::uint64_t>(radii), "[worlds] clip ",
-               index, " of a grid of ", speeds, " speeds and ", radii, " radii");
+  ORRERY_CHECK(
+      speeds >= 2 && radii >= 2 && index < static_cast<std::uint64_t>(speeds) * static_cast<std::uint64_t>(radii),
+      "[worlds] clip ", index, " of a grid of ", speeds, " speeds and ", radii, " radii");
   ORRERY_CHECK(scene == "phyworld-uniform" || scene == "phyworld-parabola", "[worlds] no grid for scene ", scene);
-  const auto at = [](Interval range, std::uint64_t i, int count) { return range.low + (range.high - range.low) * static_cast<double>(i) / (count - 1); };
+  const auto at = [](Interval range, std::uint64_t i, int count) {
+    return range.low + (range.high - range.low) * static_cast<double>(i) / (count - 1);
+  };
   WorldSpec spec;
   spec.scene = scene;
   spec.seed = Random(seed, name_hash("phyworld-grid")).fork(index).next_u64() >> 11;

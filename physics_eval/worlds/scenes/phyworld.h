@@ -1,7 +1,8 @@
 // PhyWorld's three scenarios (Kang et al., "How far is video generation from world model", arXiv 2411.02385) as its
-// simulator makes them: Box2D, a 10 × 10 world without walls, steps of 0.01 s, a frame every tenth step (the first after
-// one step), density and restitution 1, and its own renderer: white ground, red and blue balls with a soft rim, `width`
-// samples on [0, 1] with both ends. So a pixel's centre i stands for i · metres_per_pixel, not i + ½ as elsewhere.
+// simulator makes them: Box2D, a 10 × 10 world without walls, steps of 0.01 s, a frame every tenth step (the first
+// after one step), density and restitution 1, and its own renderer: white ground, red and blue balls with a soft rim,
+// `width` samples on [0, 1] with both ends. So a pixel's centre i stands for i · metres_per_pixel, not i + ½ as
+// elsewhere.
 #pragma once
 
 #include <cstdint>

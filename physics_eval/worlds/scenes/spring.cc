@@ -8,11 +8,14 @@
 namespace orrery::worlds {
 namespace {
 
-const std::vector<std::string_view> kHanging = {"$one (bobs|bounces|oscillates|is bobbing) (up and down|) on a spring", "$one (hangs|hanging) (on|from) a spring and (bobs|bobbing) up and down",
-                                                "a spring with $one (bobbing|oscillating|) (up and down|)", "$noun on a spring"};
-const std::vector<std::string_view> kLying = {"$one (oscillates|slides|is sliding) (back and forth|from side to side) on a spring",
-                                              "a spring (pulls|moves) $one back and forth", "$noun on a spring",
-                                              "$one on a spring (moves|oscillates) (back and forth|from side to side)"};
+const std::vector<std::string_view> kHanging = {
+    "$one (bobs|bounces|oscillates|is bobbing) (up and down|) on a spring",
+    "$one (hangs|hanging) (on|from) a spring and (bobs|bobbing) up and down",
+    "a spring with $one (bobbing|oscillating|) (up and down|)", "$noun on a spring"};
+const std::vector<std::string_view> kLying = {
+    "$one (oscillates|slides|is sliding) (back and forth|from side to side) on a spring",
+    "a spring (pulls|moves) $one back and forth", "$noun on a spring",
+    "$one on a spring (moves|oscillates) (back and forth|from side to side)"};
 
 class Spring : public Scene {
  public:
@@ -71,13 +74,15 @@ class Spring : public Scene {
 
   void paint(Canvas& canvas, const FrameTruth& truth) const override {
     const BodyState& ball = truth.bodies[0];
-    if (ball.visible > 0) canvas.spring(anchor_, ball.position, 6, 0.035 * view_height_, 0.009 * view_height_, look_.line);
+    if (ball.visible > 0)
+      canvas.spring(anchor_, ball.position, 6, 0.035 * view_height_, 0.009 * view_height_, look_.line);
     paint_body(canvas, bodies_[0], ball, look_);
   }
 
   std::string caption(Random random) const override {
     const Subject subject = subject_of(bodies_[0], view_height_);
-    return expand_one(hanging_ ? kHanging : kLying, {{"one", noun_phrase(subject, random)}, {"noun", noun(subject, random)}}, random);
+    return expand_one(hanging_ ? kHanging : kLying,
+                      {{"one", noun_phrase(subject, random)}, {"noun", noun(subject, random)}}, random);
   }
 
   std::vector<std::string_view> corruptions() const override {
@@ -121,7 +126,8 @@ class Spring : public Scene {
 SceneInfo spring_scene() {
   std::vector<std::string_view> grammar = kHanging;
   grammar.insert(grammar.end(), kLying.begin(), kLying.end());
-  return {"spring", "a ball bobbing on a spring, hanging or lying", [](SceneContext& context) { return std::make_unique<Spring>(context); }, grammar, 0.8};
+  return {"spring", "a ball bobbing on a spring, hanging or lying",
+          [](SceneContext& context) { return std::make_unique<Spring>(context); }, grammar, 0.8};
 }
 
 }  // namespace orrery::worlds

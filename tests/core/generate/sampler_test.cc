@@ -1,11 +1,12 @@
 // The sampler: what it may draw, how often it draws it, and what its numbers depend on.
+#include "core/generate/sampler.h"
+
 #include <cmath>
 #include <limits>
 #include <map>
 #include <vector>
 
 #include "core/base/error.h"
-#include "core/generate/sampler.h"
 #include "tests/support/catch.h"
 
 using namespace orrery;
@@ -14,7 +15,8 @@ namespace {
 
 constexpr int kDraws = 40000;
 
-std::map<std::int32_t, int> draw(const SamplingOptions& options, const std::vector<float>& logits, std::int32_t first, std::int32_t last) {
+std::map<std::int32_t, int> draw(const SamplingOptions& options, const std::vector<float>& logits, std::int32_t first,
+                                 std::int32_t last) {
   const Sampler sampler(options, 5);
   std::map<std::int32_t, int> counts;
   for (int i = 0; i < kDraws; ++i) ++counts[sampler.sample(logits, first, last, static_cast<std::uint64_t>(i))];

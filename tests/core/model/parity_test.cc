@@ -1,5 +1,5 @@
-// The transformer against HuggingFace transformers' deepseek_v4: logits, gradients and greedy continuations of tiny random
-// models. The fixtures are made by tests/fixtures/deepseek_v4/make.py (versions in each file's metadata).
+// The transformer against HuggingFace transformers' deepseek_v4: logits, gradients and greedy continuations of tiny
+// random models. The fixtures are made by tests/fixtures/deepseek_v4/make.py (versions in each file's metadata).
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -52,8 +52,8 @@ double largest_difference(const std::vector<float>& a, const std::vector<float>&
   return result;
 }
 
-const char* const kCases[] = {"sliding", "csa4",        "hca8", "mixed", "hash", "csa8", "short",
-                              "one_token", "window_edge", "long", "yarn",  "clamp"};
+const char* const kCases[] = {"sliding", "csa4",      "hca8",        "mixed", "hash", "csa8",
+                              "short",   "one_token", "window_edge", "long",  "yarn", "clamp"};
 
 }  // namespace
 
@@ -77,7 +77,8 @@ TEST_CASE("gradients of all parameters equal autograd's", "[model][parity]") {
   backward(ops::mean(ops::mul(logits, direction.reshaped(logits.shape()))));
   double scale = 0;  // of the largest gradient: tiny ones are compared against it, not against their own noise
   for (const Parameter& item : fixture.model.parameters().all())
-    if (fixture.file.has("grad." + item.name)) scale = std::max(scale, largest(tensor_of(fixture.file, "grad." + item.name).to_vector()));
+    if (fixture.file.has("grad." + item.name))
+      scale = std::max(scale, largest(tensor_of(fixture.file, "grad." + item.name).to_vector()));
   int compared = 0;
   for (const Parameter& item : fixture.model.parameters().all()) {
     if (item.kind == ParameterKind::buffer) continue;

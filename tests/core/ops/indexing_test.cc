@@ -32,8 +32,10 @@ TEST_CASE("embedding agrees with its reference, repeated and skipped ids too", "
     for (const DType dtype : {DType::f32, DType::bf16})
       for (const DType out : {DType::f32, DType::bf16})
         for (const Shape& shape : {Shape{50}, Shape{3, 4}, Shape{0}})
-          check_op({.name = "embedding " + to_string(shape), .inputs = {normal({11, width}, 1, dtype), indices(shape, 11, -1)},
-                    .run = [out](const Tensors& in) { return Tensors{ops::embedding(in[0], in[1], out)}; }, .depth = 50,
+          check_op({.name = "embedding " + to_string(shape),
+                    .inputs = {normal({11, width}, 1, dtype), indices(shape, 11, -1)},
+                    .run = [out](const Tensors& in) { return Tensors{ops::embedding(in[0], in[1], out)}; },
+                    .depth = 50,
                     .roundings = 2});
   CHECK_THROWS_WITH(ops::embedding(normal({3, 2}, 1), indices({4}, 5, 3)), ContainsSubstring("[embedding] index"));
   CHECK_THROWS_AS(ops::embedding(normal({3, 2}, 1), normal({4}, 1)), InputError);
@@ -46,12 +48,19 @@ TEST_CASE("gather, index_select and scatter_add agree with their references", "[
       Shape shape = x.shape();
       const std::int64_t size = shape[static_cast<std::size_t>(dim)];
       shape[static_cast<std::size_t>(dim)] = 6;
-      check_op({.name = "gather", .inputs = {x, indices(shape, size)},
-                .run = [dim](const Tensors& in) { return Tensors{ops::gather(in[0], dim, in[1])}; }, .depth = 6, .roundings = 2});
-      check_op({.name = "index_select", .inputs = {x, indices({6}, size)},
-                .run = [dim](const Tensors& in) { return Tensors{ops::index_select(in[0], dim, in[1])}; }, .depth = 6, .roundings = 2});
+      check_op({.name = "gather",
+                .inputs = {x, indices(shape, size)},
+                .run = [dim](const Tensors& in) { return Tensors{ops::gather(in[0], dim, in[1])}; },
+                .depth = 6,
+                .roundings = 2});
+      check_op({.name = "index_select",
+                .inputs = {x, indices({6}, size)},
+                .run = [dim](const Tensors& in) { return Tensors{ops::index_select(in[0], dim, in[1])}; },
+                .depth = 6,
+                .roundings = 2});
       // Each addition rounds to bf16.
-      check_op({.name = "scatter_add", .inputs = {x, indices(shape, size), normal(shape, 2, dtype)},
+      check_op({.name = "scatter_add",
+                .inputs = {x, indices(shape, size), normal(shape, 2, dtype)},
                 .run = [dim](const Tensors& in) { return Tensors{ops::scatter_add(in[0], dim, in[1], in[2])}; },
                 .depth = 6,
                 .roundings = 6});
@@ -63,13 +72,16 @@ TEST_CASE("gather, index_select and scatter_add agree with their references", "[
 
 TEST_CASE("top_k and sort agree with their references", "[ops]") {
   for (const DType dtype : {DType::f32, DType::bf16})
-    for (const auto& [n, k] : {std::pair{1, 1}, std::pair{7, 3}, std::pair{100, 0}, std::pair{1000, 17}, std::pair{300, 300}})
+    for (const auto& [n, k] :
+         {std::pair{1, 1}, std::pair{7, 3}, std::pair{100, 0}, std::pair{1000, 17}, std::pair{300, 300}})
       for (const bool ascending : {false, true})
-        check_op({.name = "top_k " + std::to_string(k) + " of " + std::to_string(n), .inputs = {normal({3, n}, 4, dtype)},
-                  .run = [k = k, ascending](const Tensors& in) {
-                    const auto top = ops::top_k(in[0], k, ascending);
-                    return Tensors{top.values, top.indices};
-                  },
+        check_op({.name = "top_k " + std::to_string(k) + " of " + std::to_string(n),
+                  .inputs = {normal({3, n}, 4, dtype)},
+                  .run =
+                      [k = k, ascending](const Tensors& in) {
+                        const auto top = ops::top_k(in[0], k, ascending);
+                        return Tensors{top.values, top.indices};
+                      },
                   .step = 1.0 / 1048576});
 }
 

@@ -38,12 +38,19 @@ Tensor weights(std::int64_t tokens) {
 }  // namespace
 
 TEST_CASE("softmax agrees with its reference", "[ops]") {
-  for (const Shape& shape : {Shape{1}, Shape{3, 1}, Shape{5, 7}, Shape{2, 3, 131}, Shape{4, 1000}, Shape{0, 5}, Shape{3, 0}})
+  for (const Shape& shape :
+       {Shape{1}, Shape{3, 1}, Shape{5, 7}, Shape{2, 3, 131}, Shape{4, 1000}, Shape{0, 5}, Shape{3, 0}})
     for (const DType dtype : {DType::f32, DType::bf16}) {
-      check_op({.name = "softmax " + to_string(shape), .inputs = {normal(shape, 1, dtype)},
-                .run = [](const Tensors& in) { return Tensors{ops::softmax(in[0])}; }, .depth = 1000, .roundings = 4});
-      check_op({.name = "log_softmax " + to_string(shape), .inputs = {normal(shape, 1, dtype)},
-                .run = [](const Tensors& in) { return Tensors{ops::log_softmax(in[0])}; }, .depth = 1000, .roundings = 4});
+      check_op({.name = "softmax " + to_string(shape),
+                .inputs = {normal(shape, 1, dtype)},
+                .run = [](const Tensors& in) { return Tensors{ops::softmax(in[0])}; },
+                .depth = 1000,
+                .roundings = 4});
+      check_op({.name = "log_softmax " + to_string(shape),
+                .inputs = {normal(shape, 1, dtype)},
+                .run = [](const Tensors& in) { return Tensors{ops::log_softmax(in[0])}; },
+                .depth = 1000,
+                .roundings = 4});
     }
 }
 
@@ -66,10 +73,11 @@ TEST_CASE("cross entropy agrees with its reference", "[ops]") {
       for (const bool weighted : {false, true})
         check_op({.name = "cross_entropy of " + std::to_string(classes),
                   .inputs = {normal({9, classes}, 1, dtype), targets(9, classes), weighted ? weights(9) : Tensor()},
-                  .run = [](const Tensors& in) {
-                    const auto loss = ops::cross_entropy(in[0], in[1], in[2]);
-                    return Tensors{loss.total, loss.losses.detach()};
-                  },
+                  .run =
+                      [](const Tensors& in) {
+                        const auto loss = ops::cross_entropy(in[0], in[1], in[2]);
+                        return Tensors{loss.total, loss.losses.detach()};
+                      },
                   .depth = 515,
                   .roundings = 4,
                   .gradient = true,
@@ -111,10 +119,11 @@ TEST_CASE("the head's cross entropy in f32 and bf16 agrees with its reference", 
   for (const DType dtype : {DType::f32, DType::bf16})
     check_op({.name = "linear_cross_entropy",
               .inputs = {normal({21, 12}, 1, dtype), normal({37, 12}, 2), targets(21, 37), weights(21)},
-              .run = [](const Tensors& in) {
-                const auto loss = ops::linear_cross_entropy(in[0], in[1], in[2], in[3]);
-                return Tensors{loss.total, loss.losses.detach()};
-              },
+              .run =
+                  [](const Tensors& in) {
+                    const auto loss = ops::linear_cross_entropy(in[0], in[1], in[2], in[3]);
+                    return Tensors{loss.total, loss.losses.detach()};
+                  },
               .depth = 60,
               .roundings = 4,
               .constant = {3}});
@@ -122,9 +131,12 @@ TEST_CASE("the head's cross entropy in f32 and bf16 agrees with its reference", 
 
 TEST_CASE("losses of wrong operands say what they found", "[ops]") {
   const Tensor logits = normal({2, 5}, 1);
-  CHECK_THROWS_WITH(ops::cross_entropy(logits, Tensor::from(std::vector<std::int32_t>{1, 5}, {2})), ContainsSubstring("target 5 at 1"));
-  CHECK_THROWS_WITH(ops::cross_entropy(logits, Tensor::from(std::vector<std::int32_t>{1}, {1})), ContainsSubstring("targets are i32 [1]"));
+  CHECK_THROWS_WITH(ops::cross_entropy(logits, Tensor::from(std::vector<std::int32_t>{1, 5}, {2})),
+                    ContainsSubstring("target 5 at 1"));
+  CHECK_THROWS_WITH(ops::cross_entropy(logits, Tensor::from(std::vector<std::int32_t>{1}, {1})),
+                    ContainsSubstring("targets are i32 [1]"));
   CHECK_THROWS_WITH(ops::cross_entropy(logits, normal({2}, 1)), ContainsSubstring("expected i32"));
-  CHECK_THROWS_WITH(ops::linear_cross_entropy(logits, normal({7, 4}, 1), Tensor::from(std::vector<std::int32_t>{1, 1}, {2})),
-                    ContainsSubstring("[linear_cross_entropy]"));
+  CHECK_THROWS_WITH(
+      ops::linear_cross_entropy(logits, normal({7, 4}, 1), Tensor::from(std::vector<std::int32_t>{1, 1}, {2})),
+      ContainsSubstring("[linear_cross_entropy]"));
 }

@@ -68,7 +68,8 @@ TEST_CASE("actions are written into a frame's header and read back", "[vocabular
   CHECK(none[2] == vocabulary.mark(Mark::nowhere));
   CHECK_THROWS_WITH(vocabulary.frame_header({ActionKind::push_up, 8, 0}),
                     ContainsSubstring("row 8 is out of range, expected 0 to 7"));
-  CHECK_THROWS_WITH(vocabulary.frame_header({ActionKind::push_up, 0, -1}), ContainsSubstring("column -1 is out of range"));
+  CHECK_THROWS_WITH(vocabulary.frame_header({ActionKind::push_up, 0, -1}),
+                    ContainsSubstring("column -1 is out of range"));
   const auto push = vocabulary.frame_header({ActionKind::push_left, 1, 2});
   for (std::size_t place = 0; place < 4; ++place) {
     for (const auto& header : {none, push}) {

@@ -31,7 +31,8 @@ double depth_between(const Solver& solver, double x0, double x1) {
 }
 
 bool all_finite_and_inside(const Solver& solver) {
-  const double width = solver.options().nx * solver.options().cell, height = solver.options().ny * solver.options().cell;
+  const double width = solver.options().nx * solver.options().cell,
+               height = solver.options().ny * solver.options().cell;
   for (const Particle& p : solver.particles())
     if (!std::isfinite(p.velocity.x + p.velocity.y) ||
         !(p.position.x > 0 && p.position.x < width && p.position.y > 0 && p.position.y < height))
@@ -242,7 +243,8 @@ TEST_CASE("a tilted jug pours its water into the glass below", "[fluid]") {
   solver.vessels()[1].omega = 0;
   solver.advance(3);
   double in_glass = 0;
-  for (const Particle& p : solver.particles()) in_glass += p.position.x > 1.2 && p.position.x < 2.8 && p.position.y < 1.6;
+  for (const Particle& p : solver.particles())
+    in_glass += p.position.x > 1.2 && p.position.x < 2.8 && p.position.y < 1.6;
   CHECK(solver.particles().size() == count);
   CHECK(in_glass / static_cast<double>(count) > 0.9);
 }

@@ -35,9 +35,10 @@ TEST_CASE("water scenes are sound over their ranges for ten seconds", "[fluid]")
         CAPTURE(scene, seed, split == Split::in_distribution);
         REQUIRE(count > 100);
         // The jug turns about its lip and so lifts its water by its own size at most.
-        const double tilting = std::string(scene) == "pour" ? world.scene().bodies().back().mass * -world.scene().gravity().y *
-                                                                  0.3 * world.scene().view_height()
-                                                            : 0.0;
+        const double tilting =
+            std::string(scene) == "pour"
+                ? world.scene().bodies().back().mass * -world.scene().gravity().y * 0.3 * world.scene().view_height()
+                : 0.0;
         for (int frame = 0; frame < 240; ++frame) {
           world.step();
           const FrameTruth& truth = world.truth();
@@ -70,7 +71,8 @@ TEST_CASE("drawn water keeps its area in the tank", "[fluid]") {
     if (frame % 10 != 0) continue;
     // What splashes above the picture is not in it.
     double seen = 0;
-    for (const auto& particle : scene.solver().particles()) seen += particle.position.y + origin.y < world.scene().view_height();
+    for (const auto& particle : scene.solver().particles())
+      seen += particle.position.y + origin.y < world.scene().view_height();
     seen *= volume / static_cast<double>(scene.solver().particles().size());
     const fluid::View view{128, 128, pixel, Vec2{} - origin};
     const fluid::Surface surface = fluid::draw_surface(scene.solver(), view);
@@ -78,7 +80,8 @@ TEST_CASE("drawn water keeps its area in the tank", "[fluid]") {
     for (int y = 0; y < 128; ++y)
       for (int x = 0; x < 128; ++x) {
         const double wx = (x + 0.5) * pixel, wy = (128 - y - 0.5) * pixel;
-        if (wx > origin.x && wx < world.scene().view_height() - origin.x && wy > origin.y) area += double{surface.at(x, y)};
+        if (wx > origin.x && wx < world.scene().view_height() - origin.x && wy > origin.y)
+          area += double{surface.at(x, y)};
       }
     INFO("frame " << frame);
     CHECK(area * pixel * pixel == Approx(seen).epsilon(0.04));
@@ -94,7 +97,8 @@ TEST_CASE("water is poured from the jug into the glass", "[fluid]") {
     while (world.frame() < 240) world.step();
     const auto& scene = dynamic_cast<const WaterScene&>(world.scene());
     const fluid::Vessel& glass = scene.solver().vessels()[1];
-    const double low = std::min(glass.walls[0].a.x, glass.walls[2].a.x), high = std::max(glass.walls[0].a.x, glass.walls[2].a.x);
+    const double low = std::min(glass.walls[0].a.x, glass.walls[2].a.x),
+                 high = std::max(glass.walls[0].a.x, glass.walls[2].a.x);
     double inside = 0, out_of_jug = 0;
     for (const auto& particle : scene.solver().particles()) {
       const bool below = particle.position.y < glass.walls[0].a.y;
@@ -110,7 +114,8 @@ TEST_CASE("water is poured from the jug into the glass", "[fluid]") {
 
 TEST_CASE("a floating body comes to rest at Archimedes' depth in its scene", "[fluid]") {
   WorldSpec spec = spec_of("float", 3);
-  spec.overrides = {{"ball", 0}, {"flat1", 0.5}, {"radius1", 0.13}, {"density1", 0.5}, {"start1", 0.5}, {"angle1", 0}, {"place1", 0.5}};
+  spec.overrides = {{"ball", 0},     {"flat1", 0.5}, {"radius1", 0.13}, {"density1", 0.5},
+                    {"start1", 0.5}, {"angle1", 0},  {"place1", 0.5}};
   World world(spec);
   const BodyInfo box = world.scene().bodies()[0];
   const auto& scene = dynamic_cast<const WaterScene&>(world.scene());
@@ -121,7 +126,8 @@ TEST_CASE("a floating body comes to rest at Archimedes' depth in its scene", "[f
     height += world.truth().bodies[0].position.y / 240;
   }
   const double width = world.scene().view_height() - 2 * scene.origin().x;
-  const double level = scene.origin().y + (world.truth().extra.at("volume") + box.mass) / width;  // water's density is 1
+  const double level =
+      scene.origin().y + (world.truth().extra.at("volume") + box.mass) / width;  // water's density is 1
   // Half sunk: its centre lies at the level.
   CHECK(std::abs(height - level) < 0.03 * box.height);
 }
@@ -135,7 +141,8 @@ TEST_CASE("a push moves the body or the water that is nearest to it", "[fluid]")
   spec.actions = {{1, {Push::right, body.position.x / extent, 1 - body.position.y / extent}}};
   World pushed(spec);
   plain.step(), pushed.step();
-  CHECK(pushed.truth().bodies[0].velocity.x - plain.truth().bodies[0].velocity.x == Approx(pushed.push_speed()).epsilon(1e-9));
+  CHECK(pushed.truth().bodies[0].velocity.x - plain.truth().bodies[0].velocity.x ==
+        Approx(pushed.push_speed()).epsilon(1e-9));
   spec.actions = {{1, {Push::right, 0.5, 0.97}}};
   World stirred(spec);
   stirred.step();

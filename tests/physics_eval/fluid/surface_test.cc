@@ -1,8 +1,9 @@
 // The drawn water: its area, its place, its smoothness.
+#include "physics_eval/worlds/fluid/surface.h"
+
 #include <cmath>
 
 #include "core/base/error.h"
-#include "physics_eval/worlds/fluid/surface.h"
 #include "tests/support/catch.h"
 
 using namespace orrery;

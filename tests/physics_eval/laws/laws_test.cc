@@ -1,4 +1,6 @@
 // The laws on motion given as tracks: what is lawful passes, each break is named and found in time.
+#include "physics_eval/laws/laws.h"
+
 #include <cmath>
 #include <functional>
 #include <string>
@@ -6,7 +8,6 @@
 
 #include "core/base/error.h"
 #include "core/base/random.h"
-#include "physics_eval/laws/laws.h"
 #include "tests/support/catch.h"
 
 using namespace orrery;
@@ -78,12 +79,20 @@ std::function<Point(int)> bounce(double e) {
 
 TEST_CASE("lawful motion scores high", "[laws]") {
   for (const auto& path : std::vector<std::function<Point(int)>>{
-           thrown, bounce(0.85), [](int t) { return Point{15 + 1.7 * t, 60}; },
-           [](int t) { return Point{64 + 40 * std::sin(0.6 * std::cos(0.13 * t)), 20 + 40 * std::cos(0.6 * std::cos(0.13 * t))}; },
-           [](int t) { return Point{64, 60 + 15 * std::cos(0.2 * t)}; }}) {
+           thrown, bounce(0.85),
+           [](int t) {
+             return Point{15 + 1.7 * t, 60};
+           },
+           [](int t) {
+             return Point{64 + 40 * std::sin(0.6 * std::cos(0.13 * t)), 20 + 40 * std::cos(0.6 * std::cos(0.13 * t))};
+           },
+           [](int t) {
+             return Point{64, 60 + 15 * std::cos(0.2 * t)};
+           }}) {
     const PhysicsScore score = score_physics(tracks_of({path}));
     std::string found;
-    for (const LawResult& result : score.laws) found += result.law + " " + std::to_string(result.severity) + " " + result.evidence + "; ";
+    for (const LawResult& result : score.laws)
+      found += result.law + " " + std::to_string(result.severity) + " " + result.evidence + "; ";
     INFO(found);
     CHECK(score.reason.empty());
     CHECK(score.score > 0.9);
@@ -92,7 +101,9 @@ TEST_CASE("lawful motion scores high", "[laws]") {
   }
   // Two equal balls meet head on and exchange their speeds.
   const auto one = [](int t) { return Point{20 + 1.5 * std::min(t + 0.0, 20.4) - 0.9 * std::max(0.0, t - 20.4), 60}; };
-  const auto two = [](int t) { return Point{83.0 - 0.9 * std::min(t + 0.0, 20.4) + 1.5 * std::max(0.0, t - 20.4), 60}; };
+  const auto two = [](int t) {
+    return Point{83.0 - 0.9 * std::min(t + 0.0, 20.4) + 1.5 * std::max(0.0, t - 20.4), 60};
+  };
   CHECK(score_physics(tracks_of({one, two})).score > 0.9);
 }
 
@@ -111,15 +122,31 @@ TEST_CASE("each break is found, named and placed", "[laws]") {
     int frame;
     std::function<Point(int)> path;
   };
-  const std::vector<Case> cases = {
-      {"permanence", 20, [](int t) { return t < 20 ? thrown(t) : Point{2000, 0}; }},
-      {"permanence", 20, [](int t) { return t >= 20 ? thrown(t) : Point{2000, 0}; }},
-      {"permanence", 20, [](int t) { const Point p = thrown(t); return t < 20 ? p : Point{p.x + 15, p.y}; }},
-      {"inertia", 20, [](int t) { return thrown(std::min(t, 20)); }},
-      {"gravity", 24, [](int t) { const Point p = thrown(24); return t < 24 ? thrown(t) : Point{p.x + 1.6 * (t - 24), p.y + 0.44 * (t - 24)}; }},
-      {"time", 20, [](int t) { return thrown(t < 20 ? t : 38 - t); }},
-      {"interpenetration", 30, [](int t) { return Point{40, 40 + 2.5 * t}; }},
-      {"bounce", 22, bounce(1.3)}};
+  const std::vector<Case> cases = {{"permanence", 20,
+                                    [](int t) {
+                                      return t < 20 ? thrown(t) : Point{2000, 0};
+                                    }},
+                                   {"permanence", 20,
+                                    [](int t) {
+                                      return t >= 20 ? thrown(t) : Point{2000, 0};
+                                    }},
+                                   {"permanence", 20,
+                                    [](int t) {
+                                      const Point p = thrown(t);
+                                      return t < 20 ? p : Point{p.x + 15, p.y};
+                                    }},
+                                   {"inertia", 20, [](int t) { return thrown(std::min(t, 20)); }},
+                                   {"gravity", 24,
+                                    [](int t) {
+                                      const Point p = thrown(24);
+                                      return t < 24 ? thrown(t) : Point{p.x + 1.6 * (t - 24), p.y + 0.44 * (t - 24)};
+                                    }},
+                                   {"time", 20, [](int t) { return thrown(t < 20 ? t : 38 - t); }},
+                                   {"interpenetration", 30,
+                                    [](int t) {
+                                      return Point{40, 40 + 2.5 * t};
+                                    }},
+                                   {"bounce", 22, bounce(1.3)}};
   for (const Case& c : cases) {
     INFO(c.law);
     const PhysicsScore score = score_physics(tracks_of({c.path}));

@@ -72,7 +72,8 @@ void check_one(std::istringstream& in) {
   }
   if (wrong > 0.15) frames[9] = Frame(64, 64, 255);
   const PhyWorldOne out = phyworld_one(frames, truth, r, vx, PixelPitch::published);
-  for (const double mine : {out.x_error, out.y_error, out.vx_error, out.vy_error, out.radius_range, out.mean_speed_error}) {
+  for (const double mine :
+       {out.x_error, out.y_error, out.vx_error, out.vy_error, out.radius_range, out.mean_speed_error}) {
     double theirs = 0;
     in >> theirs;
     CHECK(mine == Approx(theirs).epsilon(1e-9).margin(1e-12));
@@ -97,9 +98,9 @@ void check_two(std::istringstream& in) {
     frames.push_back(draw({{(a + e) / 10, 0.5, r1 / 10, {255, 0, 0}}, {(b - e) / 10, 0.5, r2 / 10, {0, 0, 255}}}));
   }
   const PhyWorldTwo out = phyworld_two(frames, truth, {{r1, r2}, {v1, v2}}, PixelPitch::published);
-  for (const double mine : {out.before_x_error, out.after_x_error, out.before_v_error, out.after_v_error,
-                            out.before_momentum_error, out.after_momentum_error, out.before_energy_error,
-                            out.after_energy_error, out.radius_range}) {
+  for (const double mine :
+       {out.before_x_error, out.after_x_error, out.before_v_error, out.after_v_error, out.before_momentum_error,
+        out.after_momentum_error, out.before_energy_error, out.after_energy_error, out.radius_range}) {
     double theirs = 0;
     in >> theirs;
     CHECK(mine == Approx(theirs).epsilon(1e-9).margin(1e-12));

@@ -1,4 +1,6 @@
 // The tracker on drawn balls: places, sizes, colours, identity; on every background, resting, crossing, touching.
+#include "physics_eval/track/track.h"
+
 #include <cmath>
 #include <functional>
 #include <string>
@@ -7,7 +9,6 @@
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "physics_eval/track/assign.h"
-#include "physics_eval/track/track.h"
 #include "tests/support/catch.h"
 #include "tests/support/draw_scene.h"
 

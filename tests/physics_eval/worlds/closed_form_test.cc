@@ -65,7 +65,8 @@ TEST_CASE("a dropped ball rises by the square of its restitution at each bounce"
   }
   REQUIRE(tops.size() >= 5);
   // A top is sampled within 1 ms, i.e. within g·(1 ms)²/2 = 4e-6 m.
-  for (std::size_t i = 0; i < 5; ++i) CHECK(tops[i] == Approx(2 * std::pow(0.81, static_cast<double>(i + 1))).margin(5e-6));
+  for (std::size_t i = 0; i < 5; ++i)
+    CHECK(tops[i] == Approx(2 * std::pow(0.81, static_cast<double>(i + 1))).margin(5e-6));
 }
 
 TEST_CASE("an elastic ball in a room keeps its energy", "[worlds]") {
@@ -143,7 +144,8 @@ TEST_CASE("balls piled in a corner come to rest without sinking", "[worlds]") {
     CHECK(disc.position.y > 0.2 - 1e-6);
   }
   for (std::size_t i = 0; i < 4; ++i) {
-    for (std::size_t j = i + 1; j < 4; ++j) CHECK(length(system.discs[i].position - system.discs[j].position) > 0.4 - 1e-5);
+    for (std::size_t j = i + 1; j < 4; ++j)
+      CHECK(length(system.discs[i].position - system.discs[j].position) > 0.4 - 1e-5);
   }
 }
 
@@ -180,7 +182,8 @@ TEST_CASE("the spring follows the cosine", "[worlds]") {
   for (int frame = 1; frame < 240; ++frame) {
     world.step();
     // Stretched: it starts 0.6 m below the rest position.
-    CHECK(world.truth().bodies[0].position.y - top == Approx(0.6 * (1 - std::cos(2 * kPi * 0.8 * frame / 24))).margin(1e-10));
+    CHECK(world.truth().bodies[0].position.y - top ==
+          Approx(0.6 * (1 - std::cos(2 * kPi * 0.8 * frame / 24))).margin(1e-10));
   }
 }
 
@@ -188,7 +191,8 @@ TEST_CASE("the orbit is Kepler's ellipse", "[worlds]") {
   WorldSpec spec;
   spec.scene = "orbit";
   spec.fps = 1000;
-  spec.overrides = {{"period", 3}, {"eccentricity", 0.25}, {"farthest", 0.4}, {"view_height", 4}, {"angle", 0}, {"clockwise", 0}};
+  spec.overrides = {{"period", 3},      {"eccentricity", 0.25}, {"farthest", 0.4},
+                    {"view_height", 4}, {"angle", 0},           {"clockwise", 0}};
   World world(spec);
   const double a = 1.6 / 1.25, e = 0.25, energy = world.truth().energy();
   double nearest = 1e9, worst = 0;

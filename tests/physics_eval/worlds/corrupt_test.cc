@@ -47,7 +47,8 @@ TEST_CASE("a twin is its original until the law breaks, and departs from it afte
     CAPTURE(kind, count, seen[kind]);
     CHECK(seen[kind] > 0);
     // What always shows, shows always.
-    const std::set<std::string> certain = {"vanish", "appear", "colour-change", "shape-change", "size-change", "teleport", "jitter"};
+    const std::set<std::string> certain = {"vanish",      "appear",   "colour-change", "shape-change",
+                                           "size-change", "teleport", "jitter"};
     if (certain.count(kind) != 0) CHECK(seen[kind] == count);
   }
 }

@@ -1,7 +1,8 @@
 // The rasteriser is right below a pixel, at every size and on every look.
+#include "physics_eval/worlds/draw.h"
+
 #include <cmath>
 
-#include "physics_eval/worlds/draw.h"
 #include "physics_eval/worlds/look.h"
 #include "physics_eval/worlds/world.h"
 #include "tests/support/catch.h"
@@ -103,7 +104,8 @@ TEST_CASE("every body colour stands out from every look it may be drawn on", "[w
     for (const NamedColour& row : named_colours()) {
       if (!(look.dark ? row.on_dark : row.on_light)) continue;
       for (const Colour other : {look.first, look.second, look.ground}) {
-        const float gap = std::abs(row.colour.r - other.r) + std::abs(row.colour.g - other.g) + std::abs(row.colour.b - other.b);
+        const float gap =
+            std::abs(row.colour.r - other.r) + std::abs(row.colour.g - other.g) + std::abs(row.colour.b - other.b);
         CAPTURE(seed, row.name, other.r, other.g, other.b);
         CHECK(gap > 100);
       }

@@ -1,9 +1,10 @@
 // PhyWorld's scenarios: the ranges, the renderer, and the published errors of the ground truth under its own evaluator.
+#include "physics_eval/metrics/phyworld.h"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 
-#include "physics_eval/metrics/phyworld.h"
 #include "physics_eval/worlds/sample.h"
 #include "physics_eval/worlds/scenes/phyworld.h"
 #include "tests/support/catch.h"
@@ -30,7 +31,8 @@ Made make(const WorldSpec& spec) {
     if (frame > 0) world.step();
     made.frames.push_back(world.draw());
     auto& at = made.truth.emplace_back();
-    for (std::size_t i = 0; i < world.truth().bodies.size(); ++i) at[i] = {world.truth().bodies[i].position.x, world.truth().bodies[i].position.y};
+    for (std::size_t i = 0; i < world.truth().bodies.size(); ++i)
+      at[i] = {world.truth().bodies[i].position.x, world.truth().bodies[i].position.y};
   }
   return made;
 }
@@ -78,10 +80,13 @@ TEST_CASE("the states are PhyWorld's: saved after the step, ten steps a frame, e
   World world(spec);
   // Semi-implicit Euler: after one step the speed is 2.5 · 0.01.
   CHECK(world.truth().bodies[0].velocity.y == Approx(-0.025).epsilon(1e-5));
-  CHECK(world.scene().bodies()[0].mass == Approx(3.14159265 * std::pow(world.scene().bodies()[0].radius, 2)).epsilon(1e-5));
+  CHECK(world.scene().bodies()[0].mass ==
+        Approx(3.14159265 * std::pow(world.scene().bodies()[0].radius, 2)).epsilon(1e-5));
   const Made two = make(spec_of("phyworld-collision", 3));
-  const double v1 = (two.truth[1][0][0] - two.truth[0][0][0]) / 0.1, u1 = (two.truth[31][0][0] - two.truth[30][0][0]) / 0.1;
-  const double v2 = (two.truth[1][1][0] - two.truth[0][1][0]) / 0.1, u2 = (two.truth[31][1][0] - two.truth[30][1][0]) / 0.1;
+  const double v1 = (two.truth[1][0][0] - two.truth[0][0][0]) / 0.1,
+               u1 = (two.truth[31][0][0] - two.truth[30][0][0]) / 0.1;
+  const double v2 = (two.truth[1][1][0] - two.truth[0][1][0]) / 0.1,
+               u2 = (two.truth[31][1][0] - two.truth[30][1][0]) / 0.1;
   const double m1 = std::pow(two.initial.radius[0], 2), m2 = std::pow(two.initial.radius[1], 2);
   CHECK(m1 * v1 + m2 * v2 == Approx(m1 * u1 + m2 * u2).margin(1e-3));
   CHECK(v1 - v2 == Approx(u2 - u1).margin(1e-3));

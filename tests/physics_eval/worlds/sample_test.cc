@@ -1,4 +1,6 @@
 // Sampling for training: repeatable from any thread, captions true, something to see until late.
+#include "physics_eval/worlds/sample.h"
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -7,7 +9,6 @@
 
 #include "core/base/error.h"
 #include "physics_eval/worlds/captions.h"
-#include "physics_eval/worlds/sample.h"
 #include "tests/support/catch.h"
 
 using namespace orrery;
@@ -19,8 +20,12 @@ TEST_CASE("a clip is the same in every thread and order", "[worlds]") {
   options.action_share = 0.5;
   constexpr std::uint64_t kCount = 24;
   std::vector<ClipSample> forward(kCount), backward(kCount);
-  std::thread first([&] { for (std::uint64_t i = 0; i < kCount; ++i) forward[i] = sample_clip(5, i, options); });
-  std::thread second([&] { for (std::uint64_t i = kCount; i-- > 0;) backward[i] = sample_clip(5, i, options); });
+  std::thread first([&] {
+    for (std::uint64_t i = 0; i < kCount; ++i) forward[i] = sample_clip(5, i, options);
+  });
+  std::thread second([&] {
+    for (std::uint64_t i = kCount; i-- > 0;) backward[i] = sample_clip(5, i, options);
+  });
   first.join(), second.join();
   std::set<std::string> scenes;
   for (std::uint64_t i = 0; i < kCount; ++i) {
@@ -94,7 +99,8 @@ TEST_CASE("a caption's colours, counts and directions are true of its clip", "[w
     }
     const auto& bodies = world.scene().bodies();
     for (const NamedColour& colour : named_colours()) {
-      const bool there = std::any_of(bodies.begin(), bodies.end(), [&](const BodyInfo& body) { return body.colour == colour.name; });
+      const bool there =
+          std::any_of(bodies.begin(), bodies.end(), [&](const BodyInfo& body) { return body.colour == colour.name; });
       if (says(std::string(colour.name))) CHECK(there);
     }
     for (std::size_t count = 2; count < counts.size(); ++count) {
@@ -109,8 +115,10 @@ TEST_CASE("a caption's colours, counts and directions are true of its clip", "[w
     }
     if (left) CHECK(world.truth().bodies[0].velocity.x < 0);
     if (right) CHECK(world.truth().bodies[0].velocity.x > 0);
-    if (bodies.size() == 1 && (says("small") || says("tiny") || says("little"))) CHECK(bodies[0].radius < 0.09 * world.scene().view_height());
-    if (bodies.size() == 1 && (says("big") || says("huge") || says("large"))) CHECK(bodies[0].radius > 0.105 * world.scene().view_height());
+    if (bodies.size() == 1 && (says("small") || says("tiny") || says("little")))
+      CHECK(bodies[0].radius < 0.09 * world.scene().view_height());
+    if (bodies.size() == 1 && (says("big") || says("huge") || says("large")))
+      CHECK(bodies[0].radius > 0.105 * world.scene().view_height());
     CHECK(caption.find("  ") == std::string::npos);
     CHECK(caption.find("a orange") == std::string::npos);
   }
@@ -141,7 +149,8 @@ TEST_CASE("something still moves after eight seconds in four clips of five", "[w
     while (world.frame() < 8 * 24) world.step();
     double speed = 0;
     // A pixel a second at 64² is 1/64 of the picture's height.
-    for (const BodyState& body : world.truth().bodies) speed = std::max(speed, length(body.velocity) * 64 / world.scene().view_height());
+    for (const BodyState& body : world.truth().bodies)
+      speed = std::max(speed, length(body.velocity) * 64 / world.scene().view_height());
     moving += speed > 2 ? 1 : 0;
   }
   CAPTURE(moving);

@@ -60,7 +60,8 @@ TEST_CASE("resizing keeps a flat picture flat and the mean of any", "[frames]") 
   mean /= static_cast<double>(picture.bytes().size());
   const Frame one = resize(picture, 1, 1, Filter::area);
   const double got = (one.at(0, 0)[0] + one.at(0, 0)[1] + one.at(0, 0)[2]) / 3.0;
-  CHECK(std::fabs(got - mean) < 4);  // Three channels' means, each over 4096 samples of deviation 74: σ ≈ 0.7, plus rounding.
+  CHECK(std::fabs(got - mean) <
+        4);  // Three channels' means, each over 4096 samples of deviation 74: σ ≈ 0.7, plus rounding.
 }
 
 TEST_CASE("area halves a frame to the mean of four", "[frames]") {
@@ -76,7 +77,8 @@ TEST_CASE("sharp and nearest repeat whole pixels at whole multiples", "[frames]"
     const Frame large = resize(frame, 20, 12, filter);
     bool same = true;
     for (int y = 0; y < 12; ++y) {
-      for (int x = 0; x < 20; ++x) same = same && std::equal(large.at(x, y), large.at(x, y) + 3, frame.at(x / 4, y / 4));
+      for (int x = 0; x < 20; ++x)
+        same = same && std::equal(large.at(x, y), large.at(x, y) + 3, frame.at(x / 4, y / 4));
     }
     CHECK(same);
   }

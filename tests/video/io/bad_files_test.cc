@@ -34,7 +34,8 @@ bool one_line_naming(const std::string& message, const std::string& path) {
 }
 
 std::string wave_file() {
-  std::string bytes("RIFF\x24\x20\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1F\0\0\x80\x3E\0\0\x02\0\x10\0data\0\x20\0\0", 44);
+  std::string bytes("RIFF\x24\x20\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1F\0\0\x80\x3E\0\0\x02\0\x10\0data\0\x20\0\0",
+                    44);
   return bytes + std::string(8192, '\x11');
 }
 
@@ -43,7 +44,7 @@ void with_file_limit(rlim_t bytes, const std::function<void()>& body) {
   struct rlimit before {};
   getrlimit(RLIMIT_FSIZE, &before);
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
-  const struct rlimit limit {bytes, before.rlim_max};
+  const struct rlimit limit { bytes, before.rlim_max };
   setrlimit(RLIMIT_FSIZE, &limit);
   body();
   setrlimit(RLIMIT_FSIZE, &before);

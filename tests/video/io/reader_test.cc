@@ -1,11 +1,12 @@
 // Reading: times, seeks, rotation, colours against FFmpeg's own, alpha, depth.
+#include "video/io/reader.h"
+
 #include <array>
 #include <cstring>
 
 #include "core/base/error.h"
 #include "tests/support/catch.h"
 #include "tests/video/io/support.h"
-#include "video/io/reader.h"
 #include "video/io/writer.h"
 
 using namespace orrery;
@@ -91,7 +92,8 @@ TEST_CASE("resampling shows the frame that is on screen at each time", "[video]"
         if (std::string(name) == "a.gif") {
           // Times are hundredths of a second there: now and then a frame sooner or later.
           REQUIRE(std::abs(static_cast<int>(got.size()) - static_cast<int>(expected.size())) <= 1);
-          for (std::size_t i = 0; i < std::min(got.size(), expected.size()); ++i) CHECK(std::abs(got[i] - expected[i]) <= 1);
+          for (std::size_t i = 0; i < std::min(got.size(), expected.size()); ++i)
+            CHECK(std::abs(got[i] - expected[i]) <= 1);
         } else {
           CHECK(got == expected);
         }
@@ -188,7 +190,8 @@ TEST_CASE("16-bit and grey pictures keep their values, alpha shows the backgroun
   CHECK(deep.info().bit_depth == 16);
   Frame frame;
   REQUIRE(deep.next(frame));
-  for (int x = 0; x < 3; ++x) CHECK(std::abs(frame.at(x, 1)[1] - std::array{0, 77, 255}[static_cast<std::size_t>(x)]) <= 1);
+  for (int x = 0; x < 3; ++x)
+    CHECK(std::abs(frame.at(x, 1)[1] - std::array{0, 77, 255}[static_cast<std::size_t>(x)]) <= 1);
 
   std::string alpha_lines(1, '\0');
   for (const int alpha : {0, 128, 255}) alpha_lines += std::string{'\xC8', '\x64', '\x32', static_cast<char>(alpha)};

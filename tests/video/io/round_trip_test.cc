@@ -55,8 +55,8 @@ TEST_CASE("odd sizes and single pixels survive", "[video]") {
 }
 
 TEST_CASE("metadata is in the container and beside it", "[video]") {
-  const std::string record = R"({"prompt": "a \"red\" ball; größer = more\\", "seed": 42, "list": [1, 2]})" +
-                             std::string(600, ' ') + "{}";
+  const std::string record =
+      R"({"prompt": "a \"red\" ball; größer = more\\", "seed": 42, "list": [1, 2]})" + std::string(600, ' ') + "{}";
   for (const char* name : {"a.mp4", "a.mov", "a.mkv", "a.webm", "a.gif", "a.png", "b_%d.png"}) {
     const Scratch scratch;
     INFO(name);
@@ -86,7 +86,7 @@ TEST_CASE("the same frames give the same bytes", "[video]") {
 }
 
 TEST_CASE("flat colours come back to within 8-bit YCbCr's own step through H.264 and VP9", "[video]") {
-  const std::uint8_t colours[][3] = {{255, 0, 0},   {0, 255, 0},     {0, 0, 255},    {255, 255, 255}, {0, 0, 0},
+  const std::uint8_t colours[][3] = {{255, 0, 0},     {0, 255, 0},    {0, 0, 255},    {255, 255, 255}, {0, 0, 0},
                                      {128, 128, 128}, {200, 100, 50}, {20, 180, 220}, {255, 255, 0}};
   for (const char* name : {"a.mp4", "a.webm"}) {
     const Scratch scratch;

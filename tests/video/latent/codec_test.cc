@@ -61,7 +61,8 @@ TEST_CASE("the quantiser reaches every level and passes its gradient on", "[code
   std::set<std::int32_t> seen;
   Tensor sweep = Tensor::empty({601, 1, 1, 5});
   for (std::int64_t i = 0; i < 601; ++i)
-    for (std::int64_t d = 0; d < 5; ++d) sweep.data<float>()[i * 5 + d] = d == 0 ? static_cast<float>(i - 300) / 50 : 0.0f;
+    for (std::int64_t d = 0; d < 5; ++d)
+      sweep.data<float>()[i * 5 + d] = d == 0 ? static_cast<float>(i - 300) / 50 : 0.0f;
   sweep.set_requires_grad(true);
   const Tensor quantized = codec.quantize(sweep);
   for (const std::int32_t code : codec.codes_of(quantized)) seen.insert(code % 8);
@@ -121,7 +122,8 @@ TEST_CASE("training lowers the error, and a saved codec is the same codec", "[co
     backward(training.loss(batch, true).loss);
     for (const Parameter& item : codec.parameters().all()) {
       const Tensor grad = item.value.grad();
-      for (std::int64_t i = 0; i < item.value.numel(); ++i) item.value.data<float>()[i] -= 0.02f * grad.data<float>()[i];
+      for (std::int64_t i = 0; i < item.value.numel(); ++i)
+        item.value.data<float>()[i] -= 0.02f * grad.data<float>()[i];
     }
   }
   CHECK(training.loss(batch, true).loss.item() < 0.9 * first);

@@ -14,15 +14,21 @@ constexpr int kScaleFlags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT 
 
 int sws_matrix(AVColorSpace space, int width, int height) {
   switch (space) {
-    case AVCOL_SPC_BT709: return SWS_CS_ITU709;
+    case AVCOL_SPC_BT709:
+      return SWS_CS_ITU709;
     case AVCOL_SPC_BT470BG:
-    case AVCOL_SPC_SMPTE170M: return SWS_CS_ITU601;
-    case AVCOL_SPC_FCC: return SWS_CS_FCC;
-    case AVCOL_SPC_SMPTE240M: return SWS_CS_SMPTE240M;
+    case AVCOL_SPC_SMPTE170M:
+      return SWS_CS_ITU601;
+    case AVCOL_SPC_FCC:
+      return SWS_CS_FCC;
+    case AVCOL_SPC_SMPTE240M:
+      return SWS_CS_SMPTE240M;
     case AVCOL_SPC_BT2020_NCL:
-    case AVCOL_SPC_BT2020_CL: return SWS_CS_BT2020;
+    case AVCOL_SPC_BT2020_CL:
+      return SWS_CS_BT2020;
     // What players do with an untagged file: high definition is BT.709, the rest BT.601.
-    default: return width >= 1280 || height > 576 ? SWS_CS_ITU709 : SWS_CS_ITU601;
+    default:
+      return width >= 1280 || height > 576 ? SWS_CS_ITU709 : SWS_CS_ITU601;
   }
 }
 
@@ -113,8 +119,8 @@ void ToRgb::prepare(const AVFrame& in, int width, int height, AVPixelFormat targ
   const int* matrix = sws_getCoefficients(space);
   sws_setColorspaceDetails(scaler_.get(), matrix, rgb ? 1 : range, matrix, 1, 0, 1 << 16, 1 << 16);
   const int status = sws_init_context(scaler_.get(), nullptr, nullptr);
-  ORRERY_CHECK(status >= 0, "[video] ", in.width, "x", in.height, " ", format->name, " cannot be converted to RGB: ",
-               describe(status));
+  ORRERY_CHECK(status >= 0, "[video] ", in.width, "x", in.height, " ", format->name,
+               " cannot be converted to RGB: ", describe(status));
   target_ = new_frame();
   target_->width = width;
   target_->height = height;
@@ -162,7 +168,8 @@ void spread_chroma(const std::uint8_t* near, const std::uint8_t* far, int count,
     out[2 * x] = self * site[1] + before * site[0];
     out[2 * x + 1] = own * site[1] + (4 - own) * site[2];
   }
-  if (width % 2 != 0) out[width - 1] = self * sum[static_cast<std::size_t>(count)] + before * sum[static_cast<std::size_t>(count - 1)];
+  if (width % 2 != 0)
+    out[width - 1] = self * sum[static_cast<std::size_t>(count)] + before * sum[static_cast<std::size_t>(count - 1)];
 }
 
 std::uint8_t clamp_byte(int value) { return static_cast<std::uint8_t>(std::clamp(value, 0, 255)); }
@@ -195,8 +202,10 @@ void yuv420p_to_rgb(const AVFrame& in, const Matrix& matrix, bool centred, Frame
 void ToRgb::run(const AVFrame& in, int width, int height, std::uint32_t background, Frame& out) {
   const AVPixFmtDescriptor* format = av_pix_fmt_desc_get(static_cast<AVPixelFormat>(in.format));
   // Palettes carry alpha entry by entry (GIF, PNG) without saying so in the format's flags everywhere.
-  const bool alpha = format != nullptr && ((format->flags & AV_PIX_FMT_FLAG_ALPHA) != 0 || in.format == AV_PIX_FMT_PAL8);
-  if ((in.format == AV_PIX_FMT_YUV420P || in.format == AV_PIX_FMT_YUVJ420P) && width == in.width && height == in.height) {
+  const bool alpha =
+      format != nullptr && ((format->flags & AV_PIX_FMT_FLAG_ALPHA) != 0 || in.format == AV_PIX_FMT_PAL8);
+  if ((in.format == AV_PIX_FMT_YUV420P || in.format == AV_PIX_FMT_YUVJ420P) && width == in.width &&
+      height == in.height) {
     if (out.width() != width || out.height() != height) out = Frame(width, height);
     const Matrix matrix = rgb_matrix(sws_matrix(in.colorspace, in.width, in.height), is_full_range(in));
     yuv420p_to_rgb(in, matrix, in.chroma_location == AVCHROMA_LOC_CENTER, out);

@@ -35,8 +35,9 @@ class ToRgb {
   Owned<AVFrame> target_;  // With the padding that swscale wants.
 };
 
-/// RGB frame → picture for an encoder: `out` is allocated as yuv420p (BT.709, limited range, chroma sited left) or 0RGB32.
-/// A smaller frame is padded by its last column and row. Our own loops: swscale reads past the end of unpadded rows.
+/// RGB frame → picture for an encoder: `out` is allocated as yuv420p (BT.709, limited range, chroma sited left) or
+/// 0RGB32. A smaller frame is padded by its last column and row. Our own loops: swscale reads past the end of unpadded
+/// rows.
 void from_rgb(const Frame& in, AVFrame& out);
 
 }  // namespace orrery::libav

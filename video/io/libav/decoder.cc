@@ -53,7 +53,8 @@ void Decoder::open_format(const std::string& path) {
   const bool sequence = container::is_sequence(path);
   container::check_readable(sequence && !std::filesystem::exists(container::sequence_name(path, 0))
                                 ? container::sequence_name(path, 1)
-                                : sequence ? container::sequence_name(path, 0) : path);
+                            : sequence ? container::sequence_name(path, 0)
+                                       : path);
   Dictionary options;
   options.set("protocol_whitelist", "file");  // A playlist must not reach into the network.
   const AVInputFormat* wanted = nullptr;
@@ -82,8 +83,7 @@ void Decoder::open_format(const std::string& path) {
 
 void Decoder::open_codec(const std::string& path) {
   const AVCodec* codec = find_decoder(stream());
-  ORRERY_CHECK(codec != nullptr, "[video] ", path, ": no decoder for ",
-               avcodec_get_name(stream().codecpar->codec_id));
+  ORRERY_CHECK(codec != nullptr, "[video] ", path, ": no decoder for ", avcodec_get_name(stream().codecpar->codec_id));
   codec_.reset(avcodec_alloc_context3(codec));
   ORRERY_ASSERT(codec_ != nullptr, "[video] out of memory");
   int status = avcodec_parameters_to_context(codec_.get(), stream().codecpar);

@@ -1,5 +1,5 @@
-// The one place that meets libav's versions (FFmpeg 5.1 to 7.1): owning pointers, error texts, silenced logging, and the
-// few calls that changed. Private to video/io.
+// The one place that meets libav's versions (FFmpeg 5.1 to 7.1): owning pointers, error texts, silenced logging, and
+// the few calls that changed. Private to video/io.
 #pragma once
 
 #include <memory>

@@ -13,11 +13,10 @@ Palette::Palette(int width, int height) : graph_(avfilter_graph_alloc()) {
   ORRERY_ASSERT(graph_ != nullptr, "[video] out of memory");
   graph_->nb_threads = 1;
   const std::string size = std::to_string(width) + "x" + std::to_string(height);
-  const std::string description =
-      "buffer@in=video_size=" + size +
-      ":pix_fmt=rgb24:time_base=1/100:pixel_aspect=1/1,format=bgra,split[a][b];"
-      "[a]palettegen=stats_mode=single:reserve_transparent=0[p];"
-      "[b][p]paletteuse=new=1:dither=sierra2_4a,format=pal8,buffersink@out";
+  const std::string description = "buffer@in=video_size=" + size +
+                                  ":pix_fmt=rgb24:time_base=1/100:pixel_aspect=1/1,format=bgra,split[a][b];"
+                                  "[a]palettegen=stats_mode=single:reserve_transparent=0[p];"
+                                  "[b][p]paletteuse=new=1:dither=sierra2_4a,format=pal8,buffersink@out";
   AVFilterInOut* inputs = nullptr;
   AVFilterInOut* outputs = nullptr;
   const int status = avfilter_graph_parse2(graph_.get(), description.c_str(), &inputs, &outputs);
