@@ -15,7 +15,7 @@
 
 namespace orrery::pipeline {
 
-/// Found by eye and by the physics score on the shipped model.
+/// A first guess: to be tuned on a trained model.
 inline constexpr SamplingOptions kDefaultSampling{0.9, 0, 1.0, 0.05};
 
 /// What makes a clip; two equal ones on one machine make equal clips.
