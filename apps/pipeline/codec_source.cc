@@ -13,6 +13,7 @@ std::vector<Frame> draw_window(const CodecSourceOptions& options, std::uint64_t 
   sample.fps = options.fps;
   sample.scenes = options.scenes;
   sample.split = options.split;
+  sample.smooth_backgrounds = options.smooth_backgrounds;
   worlds::World world(worlds::sample_spec(options.seed, clip, sample));
   Random random = Random(options.seed, 0x77696E64).fork(clip);
   const auto start = static_cast<int>(random.below(static_cast<std::uint64_t>(options.longest)));

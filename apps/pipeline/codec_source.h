@@ -17,6 +17,7 @@ struct CodecSourceOptions {
   double action_share = 0.2;        ///< of clips with a push in the window
   std::vector<std::string> scenes;  ///< empty: all
   worlds::Split split = worlds::Split::in_distribution;
+  bool smooth_backgrounds = false;  ///< plain and gradient backgrounds only
   CodecWindow window;
 };
 

@@ -27,6 +27,7 @@ worlds::SampleOptions sample_options(const SequenceSourceOptions& options) {
   sample.fps = options.fps;
   sample.scenes = options.scenes;
   sample.split = options.split;
+  sample.smooth_backgrounds = options.smooth_backgrounds;
   return sample;
 }
 

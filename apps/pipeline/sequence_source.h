@@ -26,6 +26,7 @@ struct SequenceSourceOptions {
   double still_weight = 0.2;        ///< weight of a code that equals the one before it in its cell
   std::vector<std::string> scenes;  ///< empty: all
   worlds::Split split = worlds::Split::in_distribution;
+  bool smooth_backgrounds = false;  ///< plain and gradient backgrounds only
 };
 
 class SequenceSource : public BatchSource {

@@ -21,6 +21,7 @@ CodecSourceOptions read_source(const Fields& fields, const CodecConfig& codec) {
   options.size = static_cast<int>(data.integer_or("size", options.size, {16, 1024}));
   options.fps = data.number_or("fps", options.fps, {1, 240});
   if (data.has("scenes")) options.scenes = data.texts("scenes");
+  options.smooth_backgrounds = data.boolean_or("smooth_backgrounds", false);
   options.window.motion_weight = data.number_or("motion_weight", options.window.motion_weight, {0, 1000});
   options.window.edge_weight = data.number_or("edge_weight", options.window.edge_weight, {0, 1000});
   options.window.time_factor = codec.time_factor;

@@ -31,6 +31,7 @@ SequenceSourceOptions read_source(const Fields& fields) {
   options.corruption = data.number_or("corruption", options.corruption, {0, 1});
   options.still_weight = data.number_or("still_weight", options.still_weight, {0, 1});
   if (data.has("scenes")) options.scenes = data.texts("scenes");
+  options.smooth_backgrounds = data.boolean_or("smooth_backgrounds", false);
   return options;
 }
 

@@ -45,6 +45,7 @@ WorldSpec sample_spec(std::uint64_t seed, std::uint64_t index, const SampleOptio
   spec.height = options.height;
   spec.fps = options.fps;
   spec.split = options.split;
+  spec.smooth_background = options.smooth_backgrounds;
   if (!options.scenes.empty()) {
     spec.scene = options.scenes[random.below(options.scenes.size())];
   } else {

@@ -17,6 +17,7 @@ struct SampleOptions {
   /// Scene names to draw from, evenly; empty: all, by the registry's weights.
   std::vector<std::string> scenes;
   Split split = Split::in_distribution;
+  bool smooth_backgrounds = false;
   /// Share of clips with pushes in them.
   double action_share = 0;
   /// Pushes fall on frames 1 + k · action_stride (the first frame of a latent frame) …

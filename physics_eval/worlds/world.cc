@@ -18,6 +18,10 @@ const WorldSpec& checked(const WorldSpec& spec) {
   return spec;
 }
 
+bool is_smooth(Background background) {
+  return background != Background::checker && background != Background::two_tone;
+}
+
 // Colours that the user named must be on a background they stand out from.
 Look look_for(const WorldSpec& spec) {
   const Random random = Random(spec.seed, name_hash("look"));
@@ -29,7 +33,7 @@ Look look_for(const WorldSpec& spec) {
       }
       return true;
     });
-    if (clear) break;
+    if (clear && (!spec.smooth_background || is_smooth(look.background))) break;
     look = draw_look(random.fork(attempt));
   }
   return look;

@@ -28,6 +28,8 @@ struct WorldSpec {
   std::map<std::string, double> overrides;
   /// Colour names of the first bodies; the others are drawn.
   std::vector<std::string> colours;
+  /// Only plain and gradient backgrounds, no checkers and edges.
+  bool smooth_background = false;
   std::vector<TimedAction> actions;
   /// A law to break.
   std::optional<CorruptionSpec> corruption;

@@ -198,6 +198,16 @@ TEST_CASE("unknown names and bad values are named", "[worlds]") {
   CHECK(World(spec).look().dark);
 }
 
+TEST_CASE("smooth backgrounds have no checkers and no edges", "[worlds]") {
+  SampleOptions options;
+  options.smooth_backgrounds = true;
+  for (std::uint64_t index = 0; index < 40; ++index) {
+    const Background background = World(sample_spec(3, index, options)).look().background;
+    CHECK(background != Background::checker);
+    CHECK(background != Background::two_tone);
+  }
+}
+
 TEST_CASE("what the captions promise comes about: thrown up, hit, fallen over, down the slope", "[worlds]") {
   SampleOptions options;
   constexpr int kClips = 60;
