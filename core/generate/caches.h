@@ -31,6 +31,19 @@ struct LayerCache {
 struct DecodeState::Caches {
   std::vector<LayerCache> layers;
   std::int64_t length = 0;
+  /// The first token and the newest ones, where the model looks a latent frame back (video.recall_embedding).
+  std::int32_t first_id = 0;
+  std::vector<std::int32_t> recent_ids;
+
+  /// The token one group before the one that follows `id`, which is appended; the first token where there is none.
+  std::int32_t recall(std::int32_t id, std::int64_t group) {
+    if (recent_ids.empty()) first_id = id;
+    recent_ids.push_back(id);
+    const auto count = static_cast<std::int64_t>(recent_ids.size());
+    const std::int32_t recalled = count < group ? first_id : recent_ids[static_cast<std::size_t>(count - group)];
+    if (count >= 4 * group) recent_ids.erase(recent_ids.begin(), recent_ids.end() - group);
+    return recalled;
+  }
 
   std::int64_t bytes() const {
     std::size_t floats = 0;
@@ -40,7 +53,7 @@ struct DecodeState::Caches {
         floats += cache->entries.capacity() + cache->open_kv.capacity() + cache->open_gate.capacity() +
                   cache->prior_kv.capacity() + cache->prior_gate.capacity();
     }
-    return static_cast<std::int64_t>(floats * sizeof(float));
+    return static_cast<std::int64_t>(floats * sizeof(float) + recent_ids.capacity() * sizeof(std::int32_t));
   }
 };
 

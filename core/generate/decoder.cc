@@ -92,7 +92,7 @@ struct Decoder::Packed {
 
   ModelConfig config;
   DType dtype;
-  Tensor embed, places, head;
+  Tensor embed, places, recall, head;
   std::vector<Layer> layers;
   PackedHyper hc_head;
   Floats norm, main_frequencies, compress_frequencies;
@@ -127,6 +127,7 @@ Decoder::Packed::Packed(const Transformer& model, DType weights) : config(model.
   const TransformerWeights& w = model.weights();
   embed = pack(w.embed);
   if (w.places.defined()) places = pack(w.places);
+  if (w.recall.defined()) recall = pack(w.recall);
   head = pack(w.lm_head);
   hc_head = pack_hyper(w.hc_head);
   norm = w.norm.to_vector();
@@ -474,10 +475,13 @@ Floats Decoder::Packed::run(DecodeState::Caches& caches, std::span<const std::in
     ORRERY_CHECK(id >= 0 && id < config.vocab_size, "[decoder] token id ", id, ", expected 0 to ",
                  config.vocab_size - 1);
     Floats row = embed.alias({d}, {1}, id * d).to_vector();
-    if (places.defined()) {
-      const Floats place = places.alias({d}, {1}, (caches.length + t) % config.video.group() * d).to_vector();
-      for (std::int64_t i = 0; i < d; ++i) row[static_cast<std::size_t>(i)] += place[static_cast<std::size_t>(i)];
-    }
+    const auto add = [&](const Tensor& table, std::int64_t at) {
+      const Floats other = table.alias({d}, {1}, at * d).to_vector();
+      for (std::int64_t i = 0; i < d; ++i) row[static_cast<std::size_t>(i)] += other[static_cast<std::size_t>(i)];
+    };
+    const std::int64_t group = config.video.group();
+    if (places.defined()) add(places, (caches.length + t) % group);
+    if (recall.defined()) add(recall, caches.recall(id, group));
     for (std::int64_t k = 0; k < n; ++k) std::copy(row.begin(), row.end(), state.begin() + (t * n + k) * d);
   }
   Floats pre, post, comb, out;

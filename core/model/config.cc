@@ -110,6 +110,7 @@ void read_video(const Fields& fields, VideoConfig& video) {
   video.grid_columns = fields.integer("grid_columns", {1, 4096});
   video.trained_context = fields.integer("trained_context", {1, 1 << 30});
   video.place_embedding = fields.boolean_or("place_embedding", false);
+  video.recall_embedding = fields.boolean_or("recall_embedding", false);
 }
 
 // The plain integer fields: one row each serves reading and writing.
@@ -273,7 +274,8 @@ std::string to_json(const ModelConfig& config) {
                                     {"grid_rows", config.video.grid_rows},
                                     {"grid_columns", config.video.grid_columns},
                                     {"trained_context", config.video.trained_context},
-                                    {"place_embedding", config.video.place_embedding}}));
+                                    {"place_embedding", config.video.place_embedding},
+                                    {"recall_embedding", config.video.recall_embedding}}));
   }
   return json.dump(2) + "\n";
 }

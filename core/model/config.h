@@ -39,6 +39,9 @@ struct VideoConfig {
   /// Adds a learned vector for a token's place in its latent frame to its embedding. Rotary positions alone must find
   /// the same cell of the frame before by its distance, which small heads (head_dim < 128) resolve slowly.
   bool place_embedding = false;
+  /// Adds a learned vector for the token one latent frame before the *next* token: what stood at the place to be
+  /// predicted. What stands still is then known without attention.
+  bool recall_embedding = false;
 
   /// Tokens of a latent frame: four of header, then the codes.
   std::int64_t group() const { return 4 + grid_rows * grid_columns; }

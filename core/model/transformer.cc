@@ -52,6 +52,17 @@ Tensor places_of(const Tensor& ids, std::int64_t group) {
   return places;
 }
 
+// What stood one latent frame before the next token; in the first frame, the sequence's first token.
+Tensor recalled_ids(const Tensor& ids, std::int64_t group) {
+  const Tensor recalled = Tensor::empty({ids.numel()}, DType::i32);
+  const std::int64_t length = ids.dim(1);
+  for (std::int64_t i = 0; i < ids.numel(); ++i) {
+    const std::int64_t first = i - i % length, from = i + 1 - group;
+    recalled.data<std::int32_t>()[i] = ids.data<std::int32_t>()[std::max(first, from)];
+  }
+  return recalled;
+}
+
 // The next token's ids, for the multi-token-prediction block; the last position repeats itself and is not used.
 Tensor shifted_ids(const Tensor& ids) {
   const Tensor next = Tensor::empty_like(ids);
@@ -115,6 +126,9 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
   if (weights_.places.defined())
     embedded =
         ops::add(embedded, ops::embedding(weights_.places, places_of(ids, config_.video.group()), options.compute));
+  if (weights_.recall.defined())
+    embedded =
+        ops::add(embedded, ops::embedding(weights_.recall, recalled_ids(ids, config_.video.group()), options.compute));
   Tensor state = expand_streams(embedded, config_.hc_mult);
   int indexer_layers = 0;
   for (std::size_t i = 0; i < weights_.layers.size(); ++i) {

@@ -138,6 +138,8 @@ TransformerWeights TransformerWeights::create(const ModelConfig& config, Random&
   weights.embed = build.embedding("model.embed_tokens.weight", {config.vocab_size, config.hidden_size});
   if (config.video.place_embedding)
     weights.places = build.embedding("model.embed_places.weight", {config.video.group(), config.hidden_size});
+  if (config.video.recall_embedding)
+    weights.recall = build.embedding("model.embed_recall.weight", {config.vocab_size, config.hidden_size});
   for (std::int64_t i = 0; i < config.num_hidden_layers(); ++i) {
     const auto index = static_cast<std::size_t>(i);
     weights.layers.push_back(build.layer("model.layers." + std::to_string(i) + ".", config.layer_types[index],

@@ -68,6 +68,7 @@ struct MtpWeights {
 struct TransformerWeights {
   Tensor embed;    ///< [vocab, hidden]
   Tensor places;   ///< [video.group(), hidden] with video.place_embedding, else undefined
+  Tensor recall;   ///< [vocab, hidden] with video.recall_embedding, else undefined
   Tensor lm_head;  ///< [vocab, hidden]
   std::vector<LayerWeights> layers;
   HyperConnectionWeights hc_head;

@@ -13,12 +13,23 @@ using namespace orrery;
 
 namespace {
 
-Transformer tiny_model(const std::string& name) {
+// "video": the mixed model with everything that the video layout adds, frames of 2×2 codes.
+Transformer tiny_model(const std::string& case_name) {
+  const bool video = case_name == "video";
+  const std::string name = video ? "mixed" : case_name;
   const std::string path = std::string(ORRERY_TEST_FIXTURES) + "/deepseek_v4/" + name + ".safetensors";
   const TensorFile file = open_tensors(path);
   Random random(1);
-  Transformer model(parse_model_config(file.metadata("config"), path), random);
-  for (const Parameter& item : model.parameters().all()) file.load_into("weight." + item.name, item.value);
+  ModelConfig config = parse_model_config(file.metadata("config"), path);
+  if (video) {
+    config.video.codes = 40;
+    config.video.grid_rows = config.video.grid_columns = 2;
+    config.video.place_embedding = config.video.recall_embedding = true;
+  }
+  Transformer model(config, random);
+  for (const Parameter& item : model.parameters().all())
+    if (item.name != "model.embed_places.weight" && item.name != "model.embed_recall.weight")
+      file.load_into("weight." + item.name, item.value);
   return model;
 }
 
@@ -29,7 +40,8 @@ std::vector<std::int32_t> some_ids(std::int64_t count) {
   return ids;
 }
 
-const char* const kCases[] = {"sliding", "csa4", "hca8", "mixed", "hash", "csa8", "window_edge", "yarn", "clamp"};
+const char* const kCases[] = {"sliding", "csa4", "hca8", "mixed", "hash", "csa8", "window_edge", "yarn", "clamp",
+                              "video"};
 
 }  // namespace
 
