@@ -56,14 +56,14 @@ double utilisation(const std::vector<ExpertLoad>& loads) {
 
 }  // namespace
 
-StepLoss LanguageTraining::loss(const Batch& batch, bool training) {
+StepLoss LanguageTraining::loss(const Batch& batch, std::int64_t step, bool training) {
   const Tensor &ids = batch.tensors.at(0), &targets = batch.tensors.at(1), &weights = batch.tensors.at(2);
   ForwardOptions options;
   options.compute = config_.compute;
   options.checkpoint = config_.checkpoint && training;
   options.mtp = training && config_.mtp_weight > 0;
   if (training)
-    options.indexer = step_ < config_.indexer_warmup ? IndexerTraining::dense_warmup : IndexerTraining::sparse;
+    options.indexer = step < config_.indexer_warmup ? IndexerTraining::dense_warmup : IndexerTraining::sparse;
   ForwardResult forward = model_.forward(ids, options);
 
   const Targets next = shifted(targets, weights, 1);
@@ -96,8 +96,7 @@ StepLoss LanguageTraining::loss(const Batch& batch, bool training) {
   return result;
 }
 
-void LanguageTraining::after_step(std::int64_t step) {
-  step_ = step + 1;
+void LanguageTraining::after_step(std::int64_t) {
   model_.update_router_bias(loads_, static_cast<float>(config_.bias_rate));
   loads_.clear();
 }

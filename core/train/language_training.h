@@ -24,19 +24,17 @@ class LanguageTraining : public Trainable {
 
   const ParameterList& parameters() const override { return model_.parameters(); }
   /// Metrics: "loss_moving" (weight ≥ 0.5), "utilisation" (mean load over largest, scored layers).
-  StepLoss loss(const Batch& batch, bool training) override;
+  StepLoss loss(const Batch& batch, std::int64_t step, bool training) override;
   void after_step(std::int64_t step) override;
   void save(const std::string& folder) const override;
 
  private:
   Transformer& model_;
   LanguageTrainingConfig config_;
-  std::int64_t step_ = 0;
   std::vector<ExpertLoad> loads_;  ///< summed since the last step
 };
 
 /// config.json and model.safetensors in a folder.
-
 void save_model(const Transformer& model, const std::string& folder, StoredAs stored);
 /// Throws InputError naming the file and what is wrong with it.
 Transformer load_model(const std::string& folder);

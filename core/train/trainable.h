@@ -34,8 +34,9 @@ class Trainable {
  public:
   virtual ~Trainable() = default;
   virtual const ParameterList& parameters() const = 0;
-  /// Forward pass. `training` is false in validation.
-  virtual StepLoss loss(const Batch& batch, bool training) = 0;
+  /// Forward pass at a step (0-based, counted over all resumes: what depends on the step must take it from here).
+  /// `training` is false in validation.
+  virtual StepLoss loss(const Batch& batch, std::int64_t step, bool training) = 0;
   /// After the optimiser moved the parameters (router biases live here).
   virtual void after_step(std::int64_t step) { static_cast<void>(step); }
   /// Writes what a user loads (config and weights) into an existing folder.

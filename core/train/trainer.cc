@@ -145,7 +145,7 @@ StepLoss Trainer::train_step() {
   double loss_sum = 0;
   model_.parameters().clear_grads();
   for (std::int64_t part = 0; part < config_.accumulate; ++part) {
-    StepLoss step = model_.loss(prefetcher_->next(), /*training=*/true);
+    StepLoss step = model_.loss(prefetcher_->next(), step_, /*training=*/true);
     const float share = 1.0f / static_cast<float>(config_.accumulate);
     backward(step.loss, Tensor::full(step.loss.shape(), share, step.loss.dtype()));
     loss_sum += step.loss.item() / static_cast<double>(config_.accumulate);
@@ -220,7 +220,8 @@ void Trainer::validate() {
     double loss = 0;
     Metrics sums;
     for (std::int64_t i = 0; i < config_.validation_batches; ++i) {
-      const StepLoss result = model_.loss(source->batch(static_cast<std::uint64_t>(i)), /*training=*/false);
+      const Batch batch = source->batch(static_cast<std::uint64_t>(i));
+      const StepLoss result = model_.loss(batch, step_, /*training=*/false);
       loss += result.loss.item() / static_cast<double>(config_.validation_batches);
       if (sums.empty())
         sums.assign(result.metrics.begin(), result.metrics.end());

@@ -51,7 +51,7 @@ void CodecWindow::append(std::span<const Frame> frames, std::vector<float>& chun
   }
 }
 
-StepLoss CodecTraining::loss(const Batch& batch, bool) {
+StepLoss CodecTraining::loss(const Batch& batch, std::int64_t, bool) {
   const CodecConfig& c = codec_.config();
   const Tensor &chunks = batch.tensors.at(0), &weights = batch.tensors.at(1);
   const std::int64_t windows = chunks.dim(0), length = chunks.dim(1), t = chunks.dim(2), h = chunks.dim(3),

@@ -20,7 +20,7 @@ class CodecTraining : public Trainable {
  public:
   explicit CodecTraining(LatentCodec& codec) : codec_(codec) {}
   const ParameterList& parameters() const override { return codec_.parameters(); }
-  StepLoss loss(const Batch& batch, bool training) override;
+  StepLoss loss(const Batch& batch, std::int64_t step, bool training) override;
   void save(const std::string& folder) const override { save_codec(codec_, folder); }
 
  private:

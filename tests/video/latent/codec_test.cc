@@ -116,17 +116,17 @@ TEST_CASE("training lowers the error, and a saved codec is the same codec", "[co
   std::vector<float> chunks, weights;
   window.append(moving_square(9), chunks, weights);
   const Batch batch{{Tensor::from(chunks, {1, 3, 4, 32, 32, 3}), Tensor::from(weights, {1, 3, 4, 32, 32, 3})}};
-  const double first = training.loss(batch, true).loss.item();
+  const double first = training.loss(batch, 0, true).loss.item();
   for (int step = 0; step < 20; ++step) {
     codec.parameters().clear_grads();
-    backward(training.loss(batch, true).loss);
+    backward(training.loss(batch, 0, true).loss);
     for (const Parameter& item : codec.parameters().all()) {
       const Tensor grad = item.value.grad();
       for (std::int64_t i = 0; i < item.value.numel(); ++i)
         item.value.data<float>()[i] -= 0.02f * grad.data<float>()[i];
     }
   }
-  CHECK(training.loss(batch, true).loss.item() < 0.9 * first);
+  CHECK(training.loss(batch, 0, true).loss.item() < 0.9 * first);
 
   const test::TemporaryFolder folder;
   save_codec(codec, folder.path().string());

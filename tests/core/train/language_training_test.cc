@@ -1,0 +1,95 @@
+// The trainer and the transformer together: a run that was stopped and resumed is the run that was not.
+#include "core/train/language_training.h"
+
+#include <fstream>
+#include <map>
+
+#include "core/base/parallel.h"
+#include "core/base/progress.h"
+#include "core/base/random.h"
+#include "core/io/json.h"
+#include "core/train/trainer.h"
+#include "tests/support/catch.h"
+#include "tests/support/temporary_folder.h"
+
+using namespace orrery;
+
+namespace {
+
+ModelConfig tiny_config() {
+  ModelConfig config;
+  config.vocab_size = 32, config.hidden_size = 16, config.moe_intermediate_size = 8;
+  config.num_attention_heads = 2, config.head_dim = 8, config.qk_rope_head_dim = 4;
+  config.q_lora_rank = 8, config.o_groups = 1, config.o_lora_rank = 8, config.sliding_window = 4;
+  config.index_n_heads = 2, config.index_head_dim = 8, config.index_topk = 2;
+  config.n_routed_experts = 4, config.num_experts_per_tok = 2, config.hc_mult = 2, config.hc_sinkhorn_iters = 3;
+  config.csa_rate = 2, config.hca_rate = 4, config.initializer_range = 0.3;
+  config.compress_rope = {};
+  config.layer_types = {AttentionKind::csa, AttentionKind::hca};
+  config.mlp_layer_types = {MlpKind::hash_moe, MlpKind::moe};
+  return config;
+}
+
+// Random ids; every third token counts less.
+class RandomTokens : public BatchSource {
+ public:
+  Batch batch(std::uint64_t index) const override {
+    Random random(7, index);
+    constexpr std::int64_t kSequences = 2, kLength = 24;
+    const Tensor ids = Tensor::empty({kSequences, kLength}, DType::i32), weights = Tensor::full(ids.shape(), 1);
+    for (std::int64_t i = 0; i < ids.numel(); ++i) {
+      ids.data<std::int32_t>()[i] = static_cast<std::int32_t>(random.below(32));
+      if (i % 3 == 0) weights.data<float>()[i] = 0.25f;
+    }
+    return {{ids, ids, weights}};
+  }
+};
+
+TrainConfig short_run(std::int64_t steps) {
+  TrainConfig config;
+  config.steps = steps;
+  config.warmup_steps = 0, config.decay_fraction = 0;  // the schedule does not depend on where a run is stopped
+  config.log_every = 1, config.validate_every = 0, config.accumulate = 2;
+  return config;
+}
+
+// Trains in `folder` up to `steps`, from its state where there is one; returns the losses of the log by step.
+std::map<std::int64_t, std::string> train(const std::string& folder, std::int64_t steps, std::uint64_t seed) {
+  Random random(seed);
+  Transformer model(tiny_config(), random);
+  LanguageTrainingConfig language;
+  language.indexer_warmup = 4;
+  LanguageTraining training(model, language);
+  Trainer(training, std::make_shared<RandomTokens>(), short_run(steps), folder).run();
+  std::map<std::int64_t, std::string> losses;
+  std::ifstream log(folder + "/log.jsonl");
+  for (std::string line; std::getline(log, line);) {
+    Json json = Json::parse(line, "log");
+    json.set("seconds", 0);
+    losses[json.find("step")->as_integer()] = json.dump();
+  }
+  return losses;
+}
+
+}  // namespace
+
+TEST_CASE("a resumed run gives the losses and weights of an uninterrupted one", "[train]") {
+  // Stopped within the indexer's warm-up, at its end, and after it.
+  const std::int64_t stop = GENERATE(2, 4, 6);
+  INFO("stopped after " << stop);
+  Progress::set_enabled(false);
+  const int threads = thread_count();
+  set_thread_count(1);  // the products are tiny
+  const test::TemporaryFolder whole, parts;
+  const auto expected = train(whole.path(), 9, 3);
+  train(parts.path(), stop, 3);
+  const auto resumed = train(parts.path(), 9, 4);  // other fresh weights: all must come from the state
+  set_thread_count(threads);
+  REQUIRE(expected.size() == 9);
+  CHECK(resumed == expected);
+  const Transformer a = load_model(whole.path()), b = load_model(parts.path());
+  for (std::size_t i = 0; i < a.parameters().all().size(); ++i) {
+    INFO(a.parameters().all()[i].name);
+    CHECK(a.parameters().all()[i].value.to_vector() == b.parameters().all()[i].value.to_vector());
+  }
+}
