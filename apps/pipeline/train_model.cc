@@ -41,6 +41,7 @@ LanguageTrainingConfig read_language(const Fields& train) {
   config.indexer_weight = train.number_or("indexer_weight", config.indexer_weight, {0, 1000});
   config.indexer_warmup = train.integer_or("indexer_warmup", config.indexer_warmup, {0, 1'000'000'000});
   config.mtp_weight = train.number_or("mtp_weight", config.mtp_weight, {0, 10});
+  config.balance_weight = train.number_or("balance_weight", config.balance_weight, {0, 10});
   config.bias_rate = train.number_or("bias_rate", config.bias_rate, {0, 1});
   config.checkpoint = train.boolean_or("checkpoint", false);
   return config;

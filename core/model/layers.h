@@ -27,13 +27,23 @@ struct AttentionResult {
 AttentionResult attention(const Tensor& h, AttentionKind kind, const AttentionWeights& weights,
                           const LayerContext& context);
 
-/// Mixture of experts of one layer (V4, §2.1). h [B·S, hidden], already normed; `load` receives tokens per expert.
-Tensor mixture_of_experts(const Tensor& h, MlpKind kind, const MoeWeights& weights, const LayerContext& context,
-                          std::vector<std::int64_t>& load);
+struct MoeResult {
+  Tensor out;                      ///< [B·S, hidden]
+  Tensor balance_loss;             ///< one element; undefined where it is not asked for or experts are given by a table
+  std::vector<std::int64_t> load;  ///< tokens per expert
+};
+
+/// Mixture of experts of one layer (V4, §2.1). h [B·S, hidden], already normed.
+MoeResult mixture_of_experts(const Tensor& h, MlpKind kind, const MoeWeights& weights, const LayerContext& context);
+
+/// The sequence-wise balance loss (DeepSeek-V3, arXiv 2412.19437, eq. 17 to 20, without its α): Σ_e f_e · P_e, mean over
+/// sequences; f_e: how often expert e is among the `count` largest scores, 1 when all are used evenly (a constant);
+/// P_e: its mean share of the scores. scores [B·S, E] f32 in rows of `sequences`. One element.
+Tensor balance_loss(const Tensor& scores, std::int64_t sequences, std::int64_t count);
 
 struct LayerResult {
   Tensor state;  ///< [B·S, hc_mult, hidden]
-  Tensor indexer_loss;
+  Tensor indexer_loss, balance_loss;
   std::vector<std::int64_t> load;
 };
 

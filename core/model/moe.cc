@@ -4,9 +4,12 @@
 
 #include <algorithm>
 
+#include "core/autograd/autograd.h"
 #include "core/model/layers.h"
 #include "core/ops/elementwise.h"
+#include "core/ops/indexing.h"
 #include "core/ops/matmul.h"
+#include "core/ops/reduce.h"
 #include "core/ops/shape.h"
 
 namespace orrery {
@@ -25,8 +28,23 @@ Tensor hash_choice(const Tensor& ids, const Tensor& tid2eid) {
 
 }  // namespace
 
-Tensor mixture_of_experts(const Tensor& h, MlpKind kind, const MoeWeights& weights, const LayerContext& context,
-                          std::vector<std::int64_t>& load) {
+Tensor balance_loss(const Tensor& scores, std::int64_t sequences, std::int64_t count) {
+  const std::int64_t experts = scores.dim(1), length = scores.dim(0) / sequences;
+  const Tensor chosen = Tensor::zeros({sequences, experts});
+  {
+    const NoGrad guard;
+    const ops::TopK top = ops::top_k(scores.detach(), count);
+    const auto* expert = top.indices.data<std::int32_t>();
+    const float one = static_cast<float>(experts) / static_cast<float>(count * length);
+    for (std::int64_t i = 0; i < scores.dim(0) * count; ++i)
+      chosen.data<float>()[i / (count * length) * experts + expert[i]] += one;
+  }
+  const Tensor share = ops::div(scores, ops::sum(scores, {1}, /*keep=*/true));
+  const Tensor mean_share = ops::mean(ops::reshape(share, {sequences, length, experts}), {1});
+  return ops::scale(ops::sum(ops::mul(mean_share, chosen)), 1.0f / static_cast<float>(sequences));
+}
+
+MoeResult mixture_of_experts(const Tensor& h, MlpKind kind, const MoeWeights& weights, const LayerContext& context) {
   const ModelConfig& c = context.config;
   const auto limit = static_cast<float>(c.swiglu_limit);
   const Tensor logits = ops::linear(ops::cast(h, DType::f32), weights.gate);
@@ -45,8 +63,12 @@ Tensor mixture_of_experts(const Tensor& h, MlpKind kind, const MoeWeights& weigh
   const Tensor shared = ops::linear(ops::swiglu(ops::linear(h, shared_gate_up), limit), weights.shared_down);
 
   const auto* offsets = plan.offsets.data<std::int32_t>();
-  for (std::int64_t e = 0; e < c.n_routed_experts; ++e) load.push_back(offsets[e + 1] - offsets[e]);
-  return ops::add(routed, shared);
+  MoeResult result;
+  for (std::int64_t e = 0; e < c.n_routed_experts; ++e) result.load.push_back(offsets[e + 1] - offsets[e]);
+  result.out = ops::add(routed, shared);
+  if (context.options.balance && kind != MlpKind::hash_moe)
+    result.balance_loss = balance_loss(routing.scores, context.batch, c.num_experts_per_tok);
+  return result;
 }
 
 }  // namespace orrery

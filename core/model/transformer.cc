@@ -35,6 +35,11 @@ Tensor final_hidden(const Tensor& state, const HyperConnectionWeights& head, con
   return ops::rms_norm(collapsed, norm, static_cast<float>(config.rms_norm_eps));
 }
 
+// sum += part, either of which may be undefined.
+void accumulate(Tensor& sum, const Tensor& part) {
+  if (part.defined()) sum = sum.defined() ? ops::add(sum, part) : part;
+}
+
 void check_ids(const Tensor& ids, std::int64_t vocab) {
   ORRERY_CHECK(ids.dtype() == DType::i32 && ids.rank() == 2 && ids.dim(1) >= 1, "[transformer] ids are ",
                name_of(ids.dtype()), " ", to_string(ids.shape()), ", expected i32 [batch, length]");
@@ -106,9 +111,11 @@ LayerResult layer_forward(const Tensor& state, const LayerWeights& weights, cons
 
   const auto& mlp_hc = weights.mlp_hc;
   const ops::HyperConnection inner = ops::hc_pre(middle, mlp_hc.fn, mlp_hc.base, mlp_hc.scale, hc_options(config));
-  const Tensor mixed = mixture_of_experts(ops::rms_norm(inner.h, weights.post_attention_norm, eps), weights.mlp_kind,
-                                          weights.moe, context, result.load);
-  result.state = ops::hc_post(middle, mixed, inner.post, inner.comb);
+  MoeResult mixed = mixture_of_experts(ops::rms_norm(inner.h, weights.post_attention_norm, eps), weights.mlp_kind,
+                                       weights.moe, context);
+  result.state = ops::hc_post(middle, mixed.out, inner.post, inner.comb);
+  result.balance_loss = mixed.balance_loss;
+  result.load = std::move(mixed.load);
   return result;
 }
 
@@ -139,20 +146,18 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
       auto run = [&layer, context, load](const std::vector<Tensor>& in) {
         const LayerResult inner = layer_forward(in[0], layer, context);
         if (load->empty()) *load = inner.load;
-        return std::vector<Tensor>{inner.state, inner.indexer_loss};
+        return std::vector<Tensor>{inner.state, inner.indexer_loss, inner.balance_loss};
       };
       const std::vector<Tensor> outputs = checkpoint(run, {state});
-      out = {outputs[0], outputs[1], *load};
+      out = {outputs[0], outputs[1], outputs[2], *load};
     } else {
       out = layer_forward(state, layer, context);
     }
     state = out.state;
     result.loads.push_back({static_cast<std::int64_t>(i), layer.mlp_kind, std::move(out.load)});
-    if (out.indexer_loss.defined()) {
-      result.indexer_loss =
-          result.indexer_loss.defined() ? ops::add(result.indexer_loss, out.indexer_loss) : out.indexer_loss;
-      ++indexer_layers;
-    }
+    if (out.indexer_loss.defined()) ++indexer_layers;
+    accumulate(result.indexer_loss, out.indexer_loss);
+    accumulate(result.balance_loss, out.balance_loss);
   }
   if (indexer_layers > 1)
     result.indexer_loss = ops::scale(result.indexer_loss, 1.0f / static_cast<float>(indexer_layers));
@@ -169,6 +174,7 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
     const Tensor h = ops::linear(ops::rms_norm(state, mtp.h_norm, eps), mtp.h_proj);
     LayerResult out = layer_forward(ops::add(e, h), mtp.layer, mtp_context);
     result.loads.push_back({config_.num_hidden_layers(), MlpKind::moe, std::move(out.load)});
+    accumulate(result.balance_loss, out.balance_loss);
     result.mtp_hidden = final_hidden(out.state, mtp.hc_head, mtp.norm, config_);
   }
   return result;

@@ -20,6 +20,7 @@ struct ForwardOptions {
   DType compute = DType::f32;  ///< of activations and products: f32, or bf16 with f32 sums
   IndexerTraining indexer = IndexerTraining::off;
   bool mtp = false;         ///< run the multi-token-prediction block too
+  bool balance = false;     ///< compute the experts' balance loss
   bool checkpoint = false;  ///< recompute each layer in backward instead of keeping it
 };
 
@@ -34,6 +35,7 @@ struct ForwardResult {
   Tensor hidden;        ///< [B·S, hidden] after the last norm; logits = hidden · lm_headᵀ
   Tensor mtp_hidden;    ///< [B·S, hidden]: row (b, t) predicts token t + 2; the last row of a sequence is meaningless
   Tensor indexer_loss;  ///< one element: mean KL over CSA layers and queries; undefined when off
+  Tensor balance_loss;  ///< one element: the scored layers' sum (core/model/layers.h); undefined when off
   std::vector<ExpertLoad> loads;
 };
 

@@ -9,16 +9,14 @@ namespace {
 // Makes tensors and enters them in the list under "prefix" + name.
 class Builder {
  public:
-  Builder(const ModelConfig& config, Random& random, ParameterList& list)
+  Builder(const ModelConfig& config, Random* random, ParameterList& list)
       : config_(config), random_(random), list_(list) {}
 
   Tensor matrix(const std::string& name, Shape shape, double deviation_scale = 1) {
-    const auto deviation = static_cast<float>(config_.initializer_range * deviation_scale);
-    return add(name, Tensor::randn(std::move(shape), random_, deviation), ParameterKind::matrix);
+    return add(name, normal(std::move(shape), deviation_scale), ParameterKind::matrix);
   }
   Tensor embedding(const std::string& name, Shape shape) {
-    return add(name, Tensor::randn(std::move(shape), random_, static_cast<float>(config_.initializer_range)),
-               ParameterKind::embedding);
+    return add(name, normal(std::move(shape), 1), ParameterKind::embedding);
   }
   Tensor constant(const std::string& name, Shape shape, float value) {
     return add(name, Tensor::full(std::move(shape), value), ParameterKind::vector);
@@ -111,6 +109,11 @@ class Builder {
     return value;
   }
 
+  Tensor normal(Shape shape, double deviation_scale) const {
+    if (!random_) return Tensor::empty(std::move(shape));
+    return Tensor::randn(std::move(shape), *random_, static_cast<float>(config_.initializer_range * deviation_scale));
+  }
+
   // GPT-2's rule: what writes into the residual is scaled down with depth.
   double residual_scale() const { return 1 / std::sqrt(2.0 * static_cast<double>(config_.num_hidden_layers())); }
 
@@ -125,13 +128,11 @@ class Builder {
   }
 
   const ModelConfig& config_;
-  Random& random_;
+  Random* random_;  // nullptr: matrices stay unfilled
   ParameterList& list_;
 };
 
-}  // namespace
-
-TransformerWeights TransformerWeights::create(const ModelConfig& config, Random& random) {
+TransformerWeights build_all(const ModelConfig& config, Random* random) {
   config.validate();
   TransformerWeights weights;
   Builder build(config, random, weights.parameters);
@@ -161,5 +162,13 @@ TransformerWeights TransformerWeights::create(const ModelConfig& config, Random&
   }
   return weights;
 }
+
+}  // namespace
+
+TransformerWeights TransformerWeights::create(const ModelConfig& config, Random& random) {
+  return build_all(config, &random);
+}
+
+TransformerWeights TransformerWeights::unfilled(const ModelConfig& config) { return build_all(config, nullptr); }
 
 }  // namespace orrery

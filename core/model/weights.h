@@ -79,6 +79,8 @@ struct TransformerWeights {
   /// Fresh weights: normal(0, initializer_range) for matrices, ones for norms and scales, zeros for biases, a hash
   /// table spread evenly over the experts.
   static TransformerWeights create(const ModelConfig& config, Random& random);
+  /// The same tensors, matrices not filled: for reading a checkpoint into them.
+  static TransformerWeights unfilled(const ModelConfig& config);
 };
 
 }  // namespace orrery

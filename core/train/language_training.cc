@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "core/base/random.h"
 #include "core/io/files.h"
 #include "core/io/parameters_file.h"
 #include "core/ops/elementwise.h"
@@ -62,6 +61,7 @@ StepLoss LanguageTraining::loss(const Batch& batch, std::int64_t step, bool trai
   options.compute = config_.compute;
   options.checkpoint = config_.checkpoint && training;
   options.mtp = training && config_.mtp_weight > 0;
+  options.balance = training && config_.balance_weight > 0;
   if (training)
     options.indexer = step < config_.indexer_warmup ? IndexerTraining::dense_warmup : IndexerTraining::sparse;
   ForwardResult forward = model_.forward(ids, options);
@@ -77,6 +77,10 @@ StepLoss LanguageTraining::loss(const Batch& batch, std::int64_t step, bool trai
   if (forward.indexer_loss.defined()) {
     result.metrics.emplace_back("loss_indexer", forward.indexer_loss.item());
     result.loss = ops::add(result.loss, ops::scale(forward.indexer_loss, static_cast<float>(config_.indexer_weight)));
+  }
+  if (forward.balance_loss.defined()) {
+    result.metrics.emplace_back("loss_balance", forward.balance_loss.item());
+    result.loss = ops::add(result.loss, ops::scale(forward.balance_loss, static_cast<float>(config_.balance_weight)));
   }
   if (forward.mtp_hidden.defined()) {
     const Targets second = shifted(targets, weights, 2);
@@ -111,8 +115,8 @@ void save_model(const Transformer& model, const std::string& folder, StoredAs st
 
 Transformer load_model(const std::string& folder) {
   const std::filesystem::path path(folder);
-  Random unused(0);
-  Transformer model(read_model_config((path / "config.json").string()), unused);
+  const ModelConfig config = read_model_config((path / "config.json").string());
+  Transformer model(config, TransformerWeights::unfilled(config));
   load_parameters((path / "model.safetensors").string(), model.parameters());
   return model;
 }
