@@ -24,6 +24,7 @@ struct CommonOptions {
 };
 
 void add_convert(CLI::App& app, CommonOptions& common);
+void add_describe(CLI::App& app, CommonOptions& common);
 void add_info(CLI::App& app, CommonOptions& common);
 void add_data(CLI::App& app, CommonOptions& common);
 void add_encode(CLI::App& app, CommonOptions& common);

@@ -12,6 +12,7 @@
 
 #include "apps/orrery/command.h"
 #include "apps/orrery/interrupt.h"
+#include "apps/pipeline/clip_input.h"
 #include "apps/pipeline/generate.h"
 #include "apps/pipeline/replay.h"
 #include "core/base/error.h"

@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
   app.parse_complete_callback([&common] { apply(common); });
   add_generate(app, common);
   add_replay(app, common);
+  add_describe(app, common);
   add_encode(app, common);
   add_decode(app, common);
   add_convert(app, common);

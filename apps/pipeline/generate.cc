@@ -10,8 +10,6 @@
 #include "core/base/parallel.h"
 #include "core/base/sha256.h"
 #include "video/frames/frame_hash.h"
-#include "video/frames/resize.h"
-#include "video/io/reader.h"
 
 namespace orrery::pipeline {
 
@@ -175,40 +173,6 @@ ClipReport generate_clip(const LoadedModel& model, const ClipSpec& spec, const C
   }
   report.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return report;
-}
-
-std::vector<std::int32_t> encode_start(const LoadedModel& model, const std::string& path, bool picture,
-                                       double longest_seconds) {
-  const std::int64_t step = model.codec().config().time_factor;
-  const auto fit = [&model](const Frame& frame) {
-    // The largest centred part of the model's shape.
-    int width = frame.width(), height = frame.height();
-    const std::int64_t by_width = std::int64_t{width} * model.height() / model.width();
-    if (by_width <= height) {
-      height = std::max<int>(1, static_cast<int>(by_width));
-    } else {
-      width = std::max<int>(1, static_cast<int>(std::int64_t{height} * model.width() / model.height()));
-    }
-    Frame part(width, height);
-    const int left = (frame.width() - width) / 2, top = (frame.height() - height) / 2;
-    for (int y = 0; y < height; ++y) std::copy_n(frame.at(left, top + y), width * 3, part.row(y));
-    return resize(part, model.width(), model.height(), Filter::area);
-  };
-  if (picture) return encode_clip(model.codec(), std::vector<Frame>{fit(read_image(path))});
-  ReadOptions read;
-  read.fps = model.fps();
-  VideoReader reader(path, read);
-  const auto longest = static_cast<std::int64_t>(longest_seconds * model.fps()) + 1;
-  std::vector<Frame> frames;
-  Frame frame;
-  while (reader.next(frame)) {
-    ORRERY_CHECK(static_cast<std::int64_t>(frames.size()) < longest, path, " is longer than the ", longest_seconds,
-                 " s to write; --seconds counts it too");
-    frames.push_back(fit(frame));
-  }
-  frames.resize(1 + (frames.size() - 1) / static_cast<std::size_t>(step) *
-                        static_cast<std::size_t>(step));  // whole latent frames
-  return encode_clip(model.codec(), frames);
 }
 
 }  // namespace orrery::pipeline

@@ -27,7 +27,7 @@ struct ClipSpec {
   SamplingOptions sampling = kDefaultSampling;
   double cfg_scale = 1.0;
   std::vector<worlds::TimedAction> actions;  ///< frames at the model's rate
-  /// Codes of the latent frames that the clip begins with (whole latent frames), e.g. from encode_start().
+  /// Codes of the latent frames that the clip begins with (whole latent frames), e.g. from encode_start() (clip_input.h).
   std::vector<std::int32_t> given;
 
   /// Throws InputError naming the option that is out of range.
@@ -62,11 +62,6 @@ struct ClipProgress {
   std::function<void(std::int64_t)> update;
   const std::atomic<bool>* stop = nullptr;
 };
-
-/// The codes of a picture or of a video's begin, fitted to the model's size (centre cut out) and rate: whole latent
-/// frames. Throws InputError when it cannot be read.
-std::vector<std::int32_t> encode_start(const LoadedModel& model, const std::string& path, bool picture,
-                                       double longest_seconds);
 
 struct RolloutTotals {
   std::int64_t frames = 0, tokens = 0;

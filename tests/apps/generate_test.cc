@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "apps/pipeline/code_file.h"
+#include "apps/pipeline/clip_input.h"
 #include "apps/pipeline/replay.h"
 #include "core/base/error.h"
 #include "core/base/parallel.h"
