@@ -7,7 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/sha256.h"
 #include "core/io/json.h"
-#include "core/train/language_training.h"
+#include "core/model/checkpoint.h"
 
 namespace orrery::pipeline {
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <set>
 
 #include "core/io/safetensors.h"
@@ -78,6 +79,20 @@ std::vector<float> as_floats(const SafetensorsEntry& entry, const SafetensorsEnt
   return values;
 }
 
+// Block by block in a loop that vectorises; a closer look only where something is wrong.
+void check_finite(std::span<const float> values, const std::string& name, const std::string& source) {
+  constexpr std::size_t kBlock = 4096;
+  for (std::size_t first = 0; first < values.size(); first += kBlock) {
+    const std::size_t last = std::min(values.size(), first + kBlock);
+    bool finite = true;
+    for (std::size_t i = first; i < last; ++i) finite &= std::fabs(values[i]) <= std::numeric_limits<float>::max();
+    if (finite) continue;
+    while (std::isfinite(values[first])) ++first;
+    throw InputError(source + ": " + name + " holds " + std::to_string(values[first]) + " at element " +
+                     std::to_string(first) + ", expected finite numbers");
+  }
+}
+
 // Rows of int8 with one scale each: max |x| of the row maps to 127.
 std::pair<Tensor, Tensor> quantize_rows(const Tensor& value) {
   const std::int64_t columns = value.dim(-1), rows = value.numel() / columns;
@@ -135,9 +150,11 @@ void TensorFile::load_into(const std::string& name, const Tensor& target) const 
                entry.describe(), ", expected ", name_of(target.dtype()), " ", to_string(target.shape()));
   if (entry.dtype == file_dtype_of(target.dtype()) && target.contiguous() && entry.dtype != FileDType::I8) {
     std::memcpy(target.raw(), entry.data.data(), entry.data.size());
+    if (target.dtype() == DType::f32) check_finite(target.span<float>(), name, source());
     return;
   }
   const std::vector<float> values = as_floats(entry, file_->find(name + ".scale"), source());
+  check_finite(values, name, source());
   Tensor(target).copy_from(Tensor::from(values, target.shape()));
 }
 
@@ -145,10 +162,9 @@ TensorFile open_tensors(const std::string& path) {
   return TensorFile(std::make_shared<const Safetensors>(Safetensors::open(path)));
 }
 
-void save_parameters(const std::string& path, const ParameterList& parameters, StoredAs stored,
-                     const std::map<std::string, std::string>& metadata) {
+std::vector<NamedTensor> stored_tensors(const std::vector<Parameter>& parameters, StoredAs stored) {
   std::vector<NamedTensor> tensors;
-  for (const Parameter& item : parameters.all()) {
+  for (const Parameter& item : parameters) {
     const bool matrix = item.kind == ParameterKind::matrix || item.kind == ParameterKind::embedding;
     if (matrix && stored == StoredAs::int8) {
       auto [values, scales] = quantize_rows(item.value);
@@ -158,7 +174,12 @@ void save_parameters(const std::string& path, const ParameterList& parameters, S
       tensors.push_back({item.name, matrix && stored == StoredAs::bf16 ? item.value.to(DType::bf16) : item.value});
     }
   }
-  save_tensors(path, tensors, metadata);
+  return tensors;
+}
+
+void save_parameters(const std::string& path, const ParameterList& parameters, StoredAs stored,
+                     const std::map<std::string, std::string>& metadata) {
+  save_tensors(path, stored_tensors(parameters.all(), stored), metadata);
 }
 
 std::int64_t load_matching(const std::string& path, const ParameterList& parameters) {

@@ -27,7 +27,8 @@ class TensorFile {
   explicit TensorFile(std::shared_ptr<const Safetensors> file) : file_(std::move(file)) {}
   bool has(const std::string& name) const;
   /// Copies a tensor into `target`, converting the dtype (f32, f16 and bf16 among each other, int8 with "name.scale" a
-  /// row to f32). Throws InputError naming both shapes when they differ or when it is missing.
+  /// row to f32). Throws InputError naming both shapes when they differ, or when it is missing or holds NaN or
+  /// infinity.
   void load_into(const std::string& name, const Tensor& target) const;
   /// Throws InputError when there is no such key.
   std::string metadata(const std::string& key) const;
@@ -43,7 +44,11 @@ TensorFile open_tensors(const std::string& path);
 /// How a shipped model stores its matrices; vectors and buffers stay as they are.
 enum class StoredAs { f32, bf16, int8 };
 
-/// Writes a model's parameters. int8: symmetric, one f32 scale a row ("name.scale"), matrices and embeddings only.
+/// What a model's file holds for these parameters. int8: symmetric, one f32 scale a row ("name.scale"), matrices and
+/// embeddings only.
+std::vector<NamedTensor> stored_tensors(const std::vector<Parameter>& parameters, StoredAs stored);
+
+/// Writes a model's parameters as stored_tensors gives them.
 void save_parameters(const std::string& path, const ParameterList& parameters, StoredAs stored,
                      const std::map<std::string, std::string>& metadata = {});
 

@@ -36,9 +36,9 @@ struct MoeResult {
 /// Mixture of experts of one layer (V4, §2.1). h [B·S, hidden], already normed.
 MoeResult mixture_of_experts(const Tensor& h, MlpKind kind, const MoeWeights& weights, const LayerContext& context);
 
-/// The sequence-wise balance loss (DeepSeek-V3, arXiv 2412.19437, eq. 17 to 20, without its α): Σ_e f_e · P_e, mean over
-/// sequences; f_e: how often expert e is among the `count` largest scores, 1 when all are used evenly (a constant);
-/// P_e: its mean share of the scores. scores [B·S, E] f32 in rows of `sequences`. One element.
+/// The sequence-wise balance loss (DeepSeek-V3, arXiv 2412.19437, eq. 17 to 20, without its α): Σ_e f_e · P_e, mean
+/// over sequences; f_e: how often expert e is among the `count` largest scores, 1 when all are used evenly (a
+/// constant); P_e: its mean share of the scores. scores [B·S, E] f32 in rows of `sequences`. One element.
 Tensor balance_loss(const Tensor& scores, std::int64_t sequences, std::int64_t count);
 
 struct LayerResult {

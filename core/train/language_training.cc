@@ -1,10 +1,8 @@
 #include "core/train/language_training.h"
 
 #include <algorithm>
-#include <filesystem>
 
-#include "core/io/files.h"
-#include "core/io/parameters_file.h"
+#include "core/model/checkpoint.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/loss.h"
 
@@ -106,19 +104,5 @@ void LanguageTraining::after_step(std::int64_t) {
 }
 
 void LanguageTraining::save(const std::string& folder) const { save_model(model_, folder, StoredAs::bf16); }
-
-void save_model(const Transformer& model, const std::string& folder, StoredAs stored) {
-  const std::filesystem::path path(folder);
-  write_file(path / "config.json", to_json(model.config()));
-  save_parameters((path / "model.safetensors").string(), model.parameters(), stored);
-}
-
-Transformer load_model(const std::string& folder) {
-  const std::filesystem::path path(folder);
-  const ModelConfig config = read_model_config((path / "config.json").string());
-  Transformer model(config, TransformerWeights::unfilled(config));
-  load_parameters((path / "model.safetensors").string(), model.parameters());
-  return model;
-}
 
 }  // namespace orrery

@@ -1,7 +1,6 @@
 // Next-token training of the transformer: cross entropy with weights a token, the indexer's loss, router biases.
 #pragma once
 
-#include "core/io/parameters_file.h"
 #include "core/model/transformer.h"
 #include "core/train/trainable.h"
 
@@ -34,10 +33,5 @@ class LanguageTraining : public Trainable {
   LanguageTrainingConfig config_;
   std::vector<ExpertLoad> loads_;  ///< summed since the last step
 };
-
-/// config.json and model.safetensors in a folder.
-void save_model(const Transformer& model, const std::string& folder, StoredAs stored);
-/// Throws InputError naming the file and what is wrong with it.
-Transformer load_model(const std::string& folder);
 
 }  // namespace orrery

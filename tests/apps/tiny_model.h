@@ -4,11 +4,11 @@
 #include <string>
 
 #include "core/base/random.h"
+#include "core/model/checkpoint.h"
 #include "core/model/transformer.h"
 #include "core/text/tokenizer.h"
 #include "core/text/vocabulary.h"
 #include "core/text/words.h"
-#include "core/train/language_training.h"
 #include "video/latent/codec.h"
 
 namespace orrery::test {

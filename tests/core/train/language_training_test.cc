@@ -8,6 +8,7 @@
 #include "core/base/progress.h"
 #include "core/base/random.h"
 #include "core/io/json.h"
+#include "core/model/checkpoint.h"
 #include "core/train/trainer.h"
 #include "tests/support/catch.h"
 #include "tests/support/temporary_folder.h"
