@@ -6,8 +6,10 @@
 #include <utility>
 
 #include "core/base/parallel.h"
+#include "core/ops/backends.h"
 #include "core/tensor/tensor_impl.h"
 #include "kernels/api/bfloat16.h"
+#include "kernels/api/elementwise.h"
 
 namespace orrery {
 
@@ -54,6 +56,11 @@ void accumulate(Tensor& into, const Tensor& gradient) {
   const Tensor addend = gradient.contiguous() ? gradient : gradient.clone();
   if (!into.defined()) {
     into = addend;
+  } else if (into.device() != Device::cpu) {
+    const DType dtype = into.dtype() == addend.dtype() ? into.dtype() : DType::f32;
+    const Tensor sum = Tensor::empty(into.shape(), dtype, into.device());
+    ops::run(BinaryArgs{into.view(), addend.view(), sum.view(), Binary::add});
+    into = sum;
   } else if (into.dtype() == DType::bf16 && addend.dtype() == DType::bf16) {
     into = sum_of<BFloat16>(into, addend);
   } else {
@@ -124,7 +131,7 @@ Tensor seed_of(const Tensor& loss, const Tensor& seed) {
     return seed;
   }
   ORRERY_CHECK(loss.numel() == 1, "[backward] the loss has shape ", to_string(loss.shape()), ", expected one element");
-  return Tensor::full(loss.shape(), 1.0f, loss.dtype());
+  return Tensor::full(loss.shape(), 1.0f, loss.dtype(), loss.device());
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ AttentionResult sparse_attention(const Tensor& q, const Tensor& kv, const Tensor
   const Tensor in_q = packed(q), in_kv = packed(kv), in_entries = packed(entries), in_indices = packed(indices),
                in_sinks = packed(sinks);
   const Tensor out = Tensor::empty_like(in_q);
-  const Tensor lse = Tensor::empty({q.dim(0), q.dim(1), q.dim(2)});
+  const Tensor lse = Tensor::empty({q.dim(0), q.dim(1), q.dim(2)}, DType::f32, q.device());
   run(SparseAttentionArgs{in_q.view(), in_kv.view(), in_entries.view(), in_indices.view(), in_sinks.view(), out.view(),
                           lse.view(), shape});
   record(op, {q, kv, entries, sinks}, {out}, [=, saved = out.detach()](const std::vector<Tensor>& grads) {
@@ -66,7 +66,8 @@ Tensor entry_mass(const Tensor& q, const Tensor& entries, const Tensor& indices,
   check_entries(op, q, entries, indices);
   check_is(op, "lse", lse, DType::f32, {q.dim(0), q.dim(1), q.dim(2)});
   const Tensor in_q = packed(q), in_entries = packed(entries), in_indices = packed(indices), in_lse = packed(lse);
-  const Tensor mass = Tensor::empty({q.dim(0), q.dim(1), indices.defined() ? indices.dim(2) : entries.dim(1)});
+  const Tensor mass =
+      Tensor::empty({q.dim(0), q.dim(1), indices.defined() ? indices.dim(2) : entries.dim(1)}, DType::f32, q.device());
   run(EntryMassArgs{in_q.view(), in_entries.view(), in_indices.view(), in_lse.view(), mass.view(), shape});
   return mass;
 }
@@ -108,8 +109,8 @@ Tensor compress_pool(const Tensor& kv, const Tensor& gate, const Tensor& bias, c
   }
   const Tensor in_kv = packed(kv), in_gate = packed(gate), in_bias = packed(bias), in_prior_kv = packed(prior_kv),
                in_prior_gate = packed(prior_gate);
-  const Tensor out =
-      Tensor::empty({kv.dim(0), kv.dim(1) / options.rate, options.overlap ? width / 2 : width}, kv.dtype());
+  const Tensor out = Tensor::empty({kv.dim(0), kv.dim(1) / options.rate, options.overlap ? width / 2 : width},
+                                   kv.dtype(), kv.device());
   run(CompressPoolArgs{in_kv.view(), in_gate.view(), in_bias.view(), in_prior_kv.view(), in_prior_gate.view(),
                        out.view(), options.rate, options.overlap});
   record(op, {kv, gate, bias}, {out}, [=, saved = out.detach()](const std::vector<Tensor>& grads) {

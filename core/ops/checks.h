@@ -34,8 +34,8 @@ inline Tensor packed(const Tensor& x) {
 }
 
 /// The gradient that arrived, packed; zeros like `value` where none did.
-inline Tensor packed_or_zeros(const Tensor& grad, const Shape& shape, DType dtype) {
-  return grad.defined() ? packed(grad) : Tensor::zeros(shape, dtype);
+inline Tensor packed_or_zeros(const Tensor& grad, const Shape& shape, DType dtype, Device device) {
+  return grad.defined() ? packed(grad) : Tensor::zeros(shape, dtype, device);
 }
 
 }  // namespace orrery::ops

@@ -38,9 +38,10 @@ HyperConnection hc_pre(const Tensor& x, const Tensor& fn, const Tensor& base, co
   h_shape.push_back(d);
   post_shape.push_back(n);
   comb_shape.insert(comb_shape.end(), {n, n});
-  const Tensor h = Tensor::empty(h_shape, x.dtype()), mix = Tensor::empty({tokens, rows}),
-               inverse = Tensor::empty({tokens}), pre = Tensor::empty({tokens, n}),
-               post = head ? Tensor() : Tensor::empty(post_shape), comb = head ? Tensor() : Tensor::empty(comb_shape);
+  const auto floats = [&](const Shape& shape) { return Tensor::empty(shape, DType::f32, x.device()); };
+  const Tensor h = Tensor::empty(h_shape, x.dtype(), x.device()), mix = floats({tokens, rows}),
+               inverse = floats({tokens}), pre = floats({tokens, n}), post = head ? Tensor() : floats(post_shape),
+               comb = head ? Tensor() : floats(comb_shape);
   const HcOptions kernel_options{options.iterations, options.eps, options.norm_eps};
   const auto flat = [](const Tensor& t, const Shape& shape) { return t.defined() ? t.detach().reshaped(shape) : t; };
   run(HcPreArgs{in_x.view(), in_fn.view(), in_base.view(), in_scale.view(), flat(h, {tokens, d}).view(), mix.view(),
@@ -48,11 +49,11 @@ HyperConnection hc_pre(const Tensor& x, const Tensor& fn, const Tensor& base, co
                 kernel_options});
   const std::vector<Tensor> outputs = head ? std::vector<Tensor>{h} : std::vector<Tensor>{h, post, comb};
   record(op, {x, fn, base, scale}, outputs, [=, full = x.shape()](const std::vector<Tensor>& grads) {
-    const Tensor grad_h = packed_or_zeros(grads[0], h_shape, in_x.dtype()).reshaped({tokens, d});
+    const Tensor grad_h = packed_or_zeros(grads[0], h_shape, in_x.dtype(), in_x.device()).reshaped({tokens, d});
     Tensor grad_post, grad_comb;
     if (!head) {
-      grad_post = packed_or_zeros(grads[1], post_shape, DType::f32).reshaped({tokens, n});
-      grad_comb = packed_or_zeros(grads[2], comb_shape, DType::f32).reshaped({tokens, n, n});
+      grad_post = packed_or_zeros(grads[1], post_shape, DType::f32, in_x.device()).reshaped({tokens, n});
+      grad_comb = packed_or_zeros(grads[2], comb_shape, DType::f32, in_x.device()).reshaped({tokens, n, n});
     }
     const Tensor grad_x = Tensor::empty_like(in_x), grad_fn = Tensor::empty_like(in_fn),
                  grad_base = Tensor::empty_like(in_base), grad_scale = Tensor::empty_like(in_scale);
@@ -79,7 +80,7 @@ Tensor hc_post(const Tensor& x, const Tensor& f, const Tensor& post, const Tenso
   const std::int64_t tokens = in_x.dim(0);
   const Tensor in_f = packed(f).reshaped({tokens, d}), in_post = packed(post).reshaped({tokens, n}),
                in_comb = packed(comb).reshaped({tokens, n, n});
-  const Tensor y = Tensor::empty(x.shape(), x.dtype());
+  const Tensor y = Tensor::empty_like(x);
   run(HcPostArgs{in_x.view(), in_f.view(), in_post.view(), in_comb.view(), y.detach().reshaped(in_x.shape()).view()});
   record(op, {x, f, post, comb}, {y}, [=, full = x.shape()](const std::vector<Tensor>& grads) {
     const Tensor grad_y = packed(grads[0]).reshaped(in_x.shape());

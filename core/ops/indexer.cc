@@ -24,7 +24,7 @@ Tensor index_top_k(const Tensor& q, const Tensor& k, const Tensor& w, std::int64
   check_inputs(op, q, k, w, options);
   ORRERY_CHECK(count >= 1, "[", op, "] count is ", count, ", expected at least 1");
   const Tensor in_q = packed(q), in_k = packed(k), in_w = packed(w);
-  const Tensor indices = Tensor::empty({q.dim(0), q.dim(1), count}, DType::i32);
+  const Tensor indices = Tensor::empty({q.dim(0), q.dim(1), count}, DType::i32, q.device());
   run(IndexTopKArgs{in_q.view(), in_k.view(), in_w.view(), indices.view(), options.rate, options.query_start});
   return indices;
 }
@@ -36,7 +36,8 @@ Tensor index_scores(const Tensor& q, const Tensor& k, const Tensor& w, const Ten
   if (indices.defined())
     check_is(op, "indices", indices, DType::i32, {q.dim(0), q.dim(1), indices.rank() == 3 ? indices.dim(2) : -1});
   const Tensor in_q = packed(q), in_k = packed(k), in_w = packed(w), in_indices = packed(indices);
-  const Tensor scores = Tensor::empty({q.dim(0), q.dim(1), indices.defined() ? indices.dim(2) : k.dim(1)});
+  const Tensor scores =
+      Tensor::empty({q.dim(0), q.dim(1), indices.defined() ? indices.dim(2) : k.dim(1)}, DType::f32, q.device());
   run(IndexScoresArgs{in_q.view(), in_k.view(), in_w.view(), in_indices.view(), scores.view(), options.rate,
                       options.query_start});
   record(op, {q, k, w}, {scores}, [=](const std::vector<Tensor>& grads) {
@@ -58,11 +59,12 @@ Tensor index_kl(const Tensor& scores, const Tensor& mass) {
   const std::int64_t count = scores.dim(-1), rows = count == 0 ? 0 : scores.numel() / count;
   const Tensor in_scores = packed(scores).reshaped({rows, count}), in_mass = packed(mass).reshaped({rows, count});
   const Shape shape(scores.shape().begin(), scores.shape().end() - 1);
-  const Tensor loss = count == 0 ? Tensor::zeros(shape) : Tensor::empty(shape);
+  const Device device = scores.device();
+  const Tensor loss = count == 0 ? Tensor::zeros(shape, DType::f32, device) : Tensor::empty(shape, DType::f32, device);
   run(IndexKlArgs{in_scores.view(), in_mass.view(), loss.view()});
   record(op, {scores}, {loss}, [=, full = scores.shape()](const std::vector<Tensor>& grads) {
     const Tensor grad_loss = packed(grads[0]);
-    const Tensor grad_scores = Tensor::empty({rows, count});
+    const Tensor grad_scores = Tensor::empty({rows, count}, DType::f32, in_scores.device());
     run(IndexKlBackwardArgs{in_scores.view(), in_mass.view(), grad_loss.view(), grad_scores.view()});
     return std::vector<Tensor>{grad_scores.reshaped(full)};
   });

@@ -25,8 +25,8 @@ void record_norm(const char* name, const Tensor& x, const Tensor& weight, const 
           wants_weight = weight.requires_grad(), wants_bias = bias.requires_grad()](const std::vector<Tensor>& grads) {
            const Tensor grad_y = dense_as(grads[0], rows.dtype()).reshaped(rows.shape());
            const Tensor grad_x = Tensor::empty_like(rows);
-           const Tensor grad_weight = wants_weight ? Tensor::empty({channels}) : Tensor();
-           const Tensor grad_bias = wants_bias ? Tensor::empty({channels}) : Tensor();
+           const Tensor grad_weight = wants_weight ? Tensor::empty({channels}, DType::f32, rows.device()) : Tensor();
+           const Tensor grad_bias = wants_bias ? Tensor::empty({channels}, DType::f32, rows.device()) : Tensor();
            run(BackwardArgs{rows.view(), weight.view(), mean.view(), inverse.view(), grad_y.view(), grad_x.view(),
                             grad_weight.view(), grad_bias.view()});
            return std::vector<Tensor>{grad_x.reshaped(shape), grad_weight, grad_bias};
@@ -41,8 +41,8 @@ Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, flo
   check_vector("layer_norm", "weight", weight, x.dim(-1));
   check_vector("layer_norm", "bias", bias, x.dim(-1));
   const Tensor rows = dense(x).reshaped({-1, x.dim(-1)});
-  const Tensor flat = Tensor::empty_like(rows), mean = Tensor::empty({rows.dim(0)}),
-               inverse = Tensor::empty({rows.dim(0)});
+  const Tensor flat = Tensor::empty_like(rows), mean = Tensor::empty({rows.dim(0)}, DType::f32, x.device()),
+               inverse = Tensor::empty_like(mean);
   run(LayerNormArgs{rows.view(), dense_or_none(weight).view(), dense_or_none(bias).view(), flat.view(), mean.view(),
                     inverse.view(), eps});
   const Tensor y = flat.reshaped(x.shape());
@@ -60,8 +60,8 @@ Tensor group_norm(const Tensor& x, std::int64_t groups, const Tensor& weight, co
   check_vector("group_norm", "bias", bias, x.dim(-1));
   const std::int64_t batch = x.dim(0), channels = x.dim(-1);
   const Tensor rows = dense(x).reshaped({batch, batch == 0 ? 0 : x.numel() / (batch * channels), channels});
-  const Tensor flat = Tensor::empty_like(rows), mean = Tensor::empty({batch, groups}),
-               inverse = Tensor::empty({batch, groups});
+  const Tensor flat = Tensor::empty_like(rows), mean = Tensor::empty({batch, groups}, DType::f32, x.device()),
+               inverse = Tensor::empty_like(mean);
   run(GroupNormArgs{rows.view(), dense_or_none(weight).view(), dense_or_none(bias).view(), flat.view(), mean.view(),
                     inverse.view(), eps});
   const Tensor y = flat.reshaped(x.shape());

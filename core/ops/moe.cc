@@ -22,6 +22,7 @@ void check_options(std::int64_t experts, std::int64_t count, bool given, const R
 }
 
 void check_ids(const char* op, const Tensor& ids, std::int64_t experts) {
+  if (ids.device() != Device::cpu) return;  // there they come from route's own kernel
   for (const std::int32_t id : ids.span<std::int32_t>())
     ORRERY_CHECK(id >= 0 && id < experts, "[", op, "] expert id ", id, ", expected 0 to ", experts - 1);
 }
@@ -49,17 +50,21 @@ Routing route(const Tensor& logits, const Tensor& bias, const Tensor& given, std
   const std::int64_t tokens = logits.dim(0), experts = logits.dim(1);
   check_options(experts, count, given.defined(), options);
   if (bias.defined()) check_is("route", "bias", bias, DType::f32, {experts});
-  const Tensor in_logits = packed(logits), in_bias = packed(bias), in_given = packed(given);
+  const Tensor in_logits = packed(logits), in_bias = packed(bias);
+  Tensor in_given = packed(given);
   if (given.defined()) {
     check_is("route", "given", given, DType::i32, {tokens, count});
     check_ids("route", in_given, experts);
+    in_given = in_given.to(logits.device());
   }
-  const Tensor ids = Tensor::empty({tokens, count}, DType::i32), weights = Tensor::empty({tokens, count}),
-               scores = Tensor::empty({tokens, experts});
+  const Device device = logits.device();
+  const Tensor ids = Tensor::empty({tokens, count}, DType::i32, device),
+               weights = Tensor::empty({tokens, count}, DType::f32, device),
+               scores = Tensor::empty({tokens, experts}, DType::f32, device);
   run(RouteArgs{in_logits.view(), in_bias.view(), in_given.view(), ids.view(), weights.view(), scores.view(), options});
   record("route", {logits}, {weights, scores}, [=](const std::vector<Tensor>& grads) {
-    const Tensor grad_weights = packed_or_zeros(grads[0], {tokens, count}, DType::f32), grad_scores = packed(grads[1]),
-                 grad_logits = Tensor::empty_like(in_logits);
+    const Tensor grad_weights = packed_or_zeros(grads[0], {tokens, count}, DType::f32, in_logits.device()),
+                 grad_scores = packed(grads[1]), grad_logits = Tensor::empty_like(in_logits);
     run(RouteBackwardArgs{in_logits.view(), ids.view(), grad_weights.view(), grad_scores.view(), grad_logits.view(),
                           options});
     return std::vector<Tensor>{grad_logits};
@@ -74,8 +79,8 @@ MoePlan moe_plan(const Tensor& ids, std::int64_t experts) {
                " slots, expected at most 2^31 - 1");
   const Tensor in_ids = packed(ids);
   check_ids("moe_plan", in_ids, experts);
-  MoePlan plan{Tensor::empty({ids.numel()}, DType::i32), Tensor::empty({ids.numel()}, DType::i32),
-               Tensor::empty({experts + 1}, DType::i32)};
+  const auto whole = [&](std::int64_t count) { return Tensor::empty({count}, DType::i32, ids.device()); };
+  MoePlan plan{whole(ids.numel()), whole(ids.numel()), whole(experts + 1)};
   run(MoePlanArgs{in_ids.view(), plan.order.view(), plan.inverse.view(), plan.offsets.view()});
   return plan;
 }
@@ -86,11 +91,11 @@ Tensor moe_gather(const Tensor& x, const MoePlan& plan) {
   ORRERY_CHECK(tokens == 0 ? rows == 0 : rows % tokens == 0, "[moe_gather] x has ", tokens, " rows, the plan ", rows,
                " slots");
   const Tensor in_x = packed(x);
-  const Tensor y = Tensor::empty({rows, x.dim(1)}, x.dtype());
+  const Tensor y = Tensor::empty({rows, x.dim(1)}, x.dtype(), x.device());
   run(MoeGatherArgs{in_x.view(), plan.order.view(), y.view()});
   record("moe_gather", {x}, {y},
          [inverse = plan.inverse, shape = x.shape(), dtype = x.dtype()](const std::vector<Tensor>& grads) {
-           const Tensor grad_y = packed(grads[0]), grad_x = Tensor::empty(shape, dtype);
+           const Tensor grad_y = packed(grads[0]), grad_x = Tensor::empty(shape, dtype, grad_y.device());
            run(MoeCombineArgs{grad_y.view(), inverse.view(), {}, grad_x.view()});
            return std::vector<Tensor>{grad_x};
          });
@@ -104,7 +109,7 @@ Tensor moe_combine(const Tensor& y, const Tensor& weights, const MoePlan& plan) 
                "[moe_combine] weights is ", described(weights), " for y ", described(y), " and a plan of ",
                plan.inverse.numel(), " slots, expected f32 [T, K] with T·K of each");
   const Tensor in_y = packed(y), in_weights = packed(weights);
-  const Tensor out = Tensor::empty({weights.dim(0), y.dim(1)}, y.dtype());
+  const Tensor out = Tensor::empty({weights.dim(0), y.dim(1)}, y.dtype(), y.device());
   run(MoeCombineArgs{in_y.view(), plan.inverse.view(), in_weights.view(), out.view()});
   record("moe_combine", {y, weights}, {out},
          [in_y, in_weights, inverse = plan.inverse](const std::vector<Tensor>& grads) {
@@ -121,7 +126,7 @@ Tensor swiglu(const Tensor& gate, const Tensor& up, float limit) {
   check_swiglu(gate, up);
   const Shape flat{row_count(gate), gate.dim(-1)};
   const Tensor in_gate = packed(gate).reshaped(flat), in_up = packed(up).reshaped(flat);
-  const Tensor out = Tensor::empty(gate.shape(), gate.dtype());
+  const Tensor out = Tensor::empty_like(gate);
   run(SwigluArgs{in_gate.view(), in_up.view(), out.detach().reshaped(flat).view(), limit});
   record("swiglu", {gate, up}, {out}, [=, shape = gate.shape()](const std::vector<Tensor>& grads) {
     const Tensor grad_out = packed(grads[0]).reshaped(flat), grad_gate = Tensor::empty_like(in_gate),
@@ -138,7 +143,7 @@ Tensor swiglu(const Tensor& gate_up, float limit) {
   const Tensor in = packed(gate_up).reshaped({row_count(gate_up), gate_up.dim(-1)});
   Shape shape = gate_up.shape();
   shape.back() /= 2;
-  const Tensor out = Tensor::empty(shape, gate_up.dtype());
+  const Tensor out = Tensor::empty(shape, gate_up.dtype(), gate_up.device());
   const Shape flat{in.dim(0), shape.back()};
   run(SwigluArgs{half(in, 0).view(), half(in, 1).view(), out.detach().reshaped(flat).view(), limit});
   record("swiglu", {gate_up}, {out}, [=, full = gate_up.shape()](const std::vector<Tensor>& grads) {

@@ -15,7 +15,7 @@ Tensor rms_norm(const Tensor& x, const Tensor& weight, float eps) {
   const Tensor input = x.contiguous() ? x.detach() : x.clone();
   const std::int64_t rows = x.dim(-1) == 0 ? 0 : x.numel() / x.dim(-1);
   const Tensor y = Tensor::empty_like(x);
-  const Tensor inverse = Tensor::empty({rows});
+  const Tensor inverse = Tensor::empty({rows}, DType::f32, x.device());
   run(RmsNormArgs{input.view(), weight.view(), y.view(), inverse.view(), eps});
   record("rms_norm", {x, weight}, {y},
          [input, weight = weight.defined() ? weight.detach() : weight, inverse,

@@ -8,6 +8,10 @@
 #include <new>
 #include <vector>
 
+#include "core/base/error.h"
+#include "core/tensor/device.h"
+#include "kernels/api/device_memory.h"
+
 namespace orrery {
 
 namespace {
@@ -21,8 +25,22 @@ std::size_t size_class(std::size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+// Where a pool's fresh blocks come from.
+std::byte* take_fresh(const DeviceMemory* memory, std::size_t size) {
+  if (memory) return static_cast<std::byte*>(memory->allocate(size));
+  return static_cast<std::byte*>(::operator new (size, std::align_val_t{kAlignment}));
+}
+
+void drop(const DeviceMemory* memory, std::byte* block, std::size_t size) {
+  if (memory) return memory->release(block, size);
+  ::operator delete (block, std::align_val_t{kAlignment});
+}
+
 class Pool {
  public:
+  /// `memory` of a device, or nullptr: the host's.
+  explicit Pool(const DeviceMemory* memory) : memory_(memory) {}
+
   std::byte* take(std::size_t size) {
     {
       const std::lock_guard lock(mutex_);
@@ -37,12 +55,23 @@ class Pool {
       }
       stats_.fresh += static_cast<std::int64_t>(size);
     }
-    return static_cast<std::byte*>(::operator new (size, std::align_val_t{kAlignment}));
+    std::byte* block = take_fresh(memory_, size);
+    if (block) return block;
+    trim();
+    block = take_fresh(memory_, size);
+    if (block) return block;
+    const AllocatorStats now = stats();
+    give(nullptr, size);
+    throw Error(memory_->description + " has no room for " + std::to_string(size >> 20) + " MiB more beside " +
+                std::to_string((now.live - static_cast<std::int64_t>(size)) >> 20) +
+                " MiB of tensors: use fewer sequences a batch, or [train] checkpoint = true");
   }
 
   void give(std::byte* block, std::size_t size) {
     const std::lock_guard lock(mutex_);
     stats_.live -= static_cast<std::int64_t>(size);
+    if (!block) return;
+    if (memory_ && !memory_->pooled) return drop(memory_, block, size);
     stats_.cached += static_cast<std::int64_t>(size);
     free_[size].push_back(block);
   }
@@ -50,7 +79,7 @@ class Pool {
   void trim() {
     const std::lock_guard lock(mutex_);
     for (auto& [size, blocks] : free_)
-      for (std::byte* block : blocks) ::operator delete (block, std::align_val_t{kAlignment});
+      for (std::byte* block : blocks) drop(memory_, block, size);
     free_.clear();
     stats_.cached = 0;
   }
@@ -61,26 +90,32 @@ class Pool {
   }
 
  private:
+  const DeviceMemory* memory_;
   std::mutex mutex_;
   std::map<std::size_t, std::vector<std::byte*>> free_;
   AllocatorStats stats_;
 };
 
 // Never destroyed: tensors with static lifetime may outlive any order of destruction.
-Pool& pool() {
-  static Pool* instance = new Pool;
-  return *instance;
+Pool& pool(Device device) {
+  static Pool* host = new Pool(nullptr);
+  if (device == Device::cpu) return *host;
+  static Pool* cuda = new Pool(&device_memory(Device::cuda));
+  return *cuda;
 }
 
 }  // namespace
 
-std::shared_ptr<std::byte> allocate(std::int64_t bytes) {
-  const std::size_t size = size_class(static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1)));
-  return {pool().take(size), [size](std::byte* block) { pool().give(block, size); }};
+std::shared_ptr<std::byte> allocate(std::int64_t bytes, Device device) {
+  Pool& from = pool(device);
+  const auto wanted = static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1));
+  const bool exact = device != Device::cpu && !device_memory(device).pooled;
+  const std::size_t size = exact ? wanted : size_class(wanted);
+  return {from.take(size), [&from, size](std::byte* block) { from.give(block, size); }};
 }
 
-AllocatorStats allocator_stats() { return pool().stats(); }
+AllocatorStats allocator_stats(Device device) { return pool(device).stats(); }
 
-void trim_allocator() { pool().trim(); }
+void trim_allocator(Device device) { pool(device).trim(); }
 
 }  // namespace orrery

@@ -4,9 +4,13 @@
 #include <cstring>
 
 #include "core/base/random.h"
+#include "core/ops/backends.h"
 #include "core/tensor/allocator.h"
+#include "core/tensor/device.h"
 #include "core/tensor/tensor_impl.h"
 #include "kernels/api/bfloat16.h"
+#include "kernels/api/copy.h"
+#include "kernels/api/device_memory.h"
 
 namespace orrery {
 
@@ -100,9 +104,8 @@ void check_shape(const Shape& shape) {
 
 Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
   check_shape(shape);
-  ORRERY_ASSERT(device == Device::cpu, "[tensor] this build allocates on the cpu only, not on ", name_of(device));
   auto impl = std::make_shared<TensorImpl>();
-  impl->storage = allocate(orrery::numel(shape) * size_of(dtype));
+  impl->storage = allocate(orrery::numel(shape) * size_of(dtype), device);
   impl->strides = row_major_strides(shape);
   impl->shape = std::move(shape);
   impl->dtype = dtype;
@@ -112,12 +115,16 @@ Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
 
 Tensor Tensor::zeros(Shape shape, DType dtype, Device device) {
   Tensor tensor = empty(std::move(shape), dtype, device);
-  std::memset(tensor.raw(), 0, static_cast<std::size_t>(tensor.bytes()));
+  const auto bytes = static_cast<std::size_t>(tensor.bytes());
+  if (device == Device::cpu)
+    std::memset(tensor.raw(), 0, bytes);
+  else if (bytes > 0)
+    device_memory(device).zero(tensor.raw(), bytes);
   return tensor;
 }
 
-Tensor Tensor::full(Shape shape, float value, DType dtype) {
-  Tensor tensor = empty(std::move(shape), dtype);
+Tensor Tensor::full(Shape shape, float value, DType dtype, Device device) {
+  Tensor tensor = empty(std::move(shape), dtype, device);
   tensor.fill(value);
   return tensor;
 }
@@ -187,6 +194,8 @@ T* Tensor::data() const {
                name_of(detail::DTypeOf<T>::value));
   ORRERY_CHECK(contiguous(), "[tensor] shape ", to_string(shape()), " with strides ", to_string(strides()),
                " is not contiguous");
+  ORRERY_ASSERT(device() == Device::cpu, "[tensor] the host reads ", name_of(dtype()), " ", to_string(shape()), " on ",
+                name_of(device()));
   return static_cast<T*>(raw());
 }
 template float* Tensor::data() const;
@@ -196,10 +205,12 @@ template std::int8_t* Tensor::data() const;
 
 float Tensor::item() const {
   ORRERY_CHECK(numel() == 1, "[tensor] item() of shape ", to_string(shape()), ", expected one element");
+  if (device() != Device::cpu) return to(Device::cpu).item();
   return load(raw(), dtype(), 0);
 }
 
 std::vector<float> Tensor::to_vector() const {
+  if (device() != Device::cpu) return to(Device::cpu).to_vector();
   std::vector<float> values(static_cast<std::size_t>(numel()));
   const TensorView source = view();
   for_each_element(source, [&](std::int64_t flat, std::int64_t offset) {
@@ -263,10 +274,14 @@ Tensor Tensor::detach() const { return alias(shape(), strides(), 0); }
 Tensor Tensor::clone() const { return to(dtype()); }
 
 Tensor Tensor::to(DType target) const {
-  Tensor result = empty(shape(), target);
+  Tensor result = empty(shape(), target, device());
   const TensorView source = view();
   if (source.contiguous() && target == source.dtype) {
-    std::memcpy(result.raw(), source.data, static_cast<std::size_t>(bytes()));
+    copy_bytes(result.raw(), device(), source.data, device(), static_cast<std::size_t>(bytes()));
+    return result;
+  }
+  if (device() != Device::cpu) {
+    ops::run(CopyArgs{source, result.view()});
     return result;
   }
   void* destination = result.raw();
@@ -276,8 +291,30 @@ Tensor Tensor::to(DType target) const {
   return result;
 }
 
+Tensor Tensor::to(Device target) const {
+  if (target == device()) return *this;
+  const Tensor packed = contiguous() ? *this : clone();
+  Tensor result = empty(shape(), dtype(), target);
+  copy_bytes(result.raw(), target, packed.raw(), device(), static_cast<std::size_t>(bytes()));
+  return result;
+}
+
+void Tensor::move_to(Device target) const {
+  if (target == device()) return;
+  const Tensor moved = to(target);
+  impl_->storage = moved.impl_->storage;
+  impl_->offset = 0;
+  impl_->strides = moved.impl_->strides;
+  impl_->device = target;
+  impl_->grad = Tensor();
+}
+
 void Tensor::fill(float value) {
   const TensorView target = view();
+  if (device() != Device::cpu) {
+    if (numel() > 0) ops::run(FillArgs{target, value});
+    return;
+  }
   for_each_element(target, [&](std::int64_t, std::int64_t offset) { store(target.data, target.dtype, offset, value); });
 }
 
@@ -285,7 +322,11 @@ void Tensor::copy_from(const Tensor& other) {
   ORRERY_CHECK(shape() == other.shape(), "[tensor] copy of ", to_string(other.shape()), " into ", to_string(shape()));
   const TensorView target = view();
   if (target.contiguous() && other.contiguous() && dtype() == other.dtype()) {
-    std::memcpy(target.data, other.raw(), static_cast<std::size_t>(bytes()));
+    copy_bytes(target.data, device(), other.raw(), other.device(), static_cast<std::size_t>(bytes()));
+    return;
+  }
+  if (device() != Device::cpu) {
+    if (numel() > 0) ops::run(CopyArgs{other.to(device()).view(), target});
     return;
   }
   const std::vector<float> values = other.to_vector();

@@ -54,7 +54,7 @@ class Tensor {
 
   static Tensor empty(Shape shape, DType dtype = DType::f32, Device device = Device::cpu);
   static Tensor zeros(Shape shape, DType dtype = DType::f32, Device device = Device::cpu);
-  static Tensor full(Shape shape, float value, DType dtype = DType::f32);
+  static Tensor full(Shape shape, float value, DType dtype = DType::f32, Device device = Device::cpu);
   /// Like `other`: its shape, dtype and device.
   static Tensor empty_like(const Tensor& other) { return empty(other.shape(), other.dtype(), other.device()); }
   static Tensor zeros_like(const Tensor& other) { return zeros(other.shape(), other.dtype(), other.device()); }
@@ -109,6 +109,11 @@ class Tensor {
   /// A contiguous copy. Not recorded.
   Tensor clone() const;
   Tensor to(DType dtype) const;
+  /// This tensor where it is there already, else a contiguous copy. Not recorded. Throws InputError when the machine
+  /// has no such device.
+  Tensor to(Device device) const;
+  /// Moves the elements (row-major) for every handle of this tensor; other views of the storage stay behind.
+  void move_to(Device device) const;
   void fill(float value);
   void copy_from(const Tensor& other);
 

@@ -13,6 +13,7 @@
 #include "core/base/random.h"
 #include "core/tensor/tensor.h"
 #include "tests/support/catch.h"
+#include "tests/support/device_under_test.h"
 
 namespace orrery::test {
 
@@ -38,11 +39,12 @@ struct Outcome {
 };
 
 /// Runs f forward with the kernels of `choice`, then backward with those of `backward_choice` ("": the preferred ones).
+/// What it gives is on the CPU, whatever the device it ran on.
 inline Outcome outcome_of(const Function& f, const std::vector<Tensor>& inputs, const char* choice,
-                          const char* backward_choice) {
+                          const char* backward_choice, Device device = Device::cpu) {
   std::vector<Tensor> leaves;
   for (const Tensor& input : inputs) {
-    leaves.push_back(input.defined() ? input.clone() : input);
+    leaves.push_back(input.defined() ? input.clone().to(device) : input);
     if (input.defined() && input.dtype() != DType::i32) leaves.back().set_requires_grad(true);
   }
   Outcome outcome;
@@ -54,9 +56,12 @@ inline Outcome outcome_of(const Function& f, const std::vector<Tensor>& inputs, 
   Random random(99);
   for (const Tensor& output : outcome.outputs)
     if (output.requires_grad())
-      backward(output, Tensor::randn(output.shape(), random).to(output.dtype()), /*keep=*/true);
+      backward(output, Tensor::randn(output.shape(), random).to(output.dtype()).to(output.device()), /*keep=*/true);
+  for (Tensor& output : outcome.outputs)
+    if (output.defined() && device != Device::cpu) output = output.detach().to(Device::cpu);
   for (const Tensor& leaf : leaves)
-    if (leaf.defined() && leaf.requires_grad()) outcome.gradients.push_back(leaf.grad());
+    if (leaf.defined() && leaf.requires_grad())
+      outcome.gradients.push_back(leaf.grad().defined() ? leaf.grad().to(Device::cpu) : leaf.grad());
   return outcome;
 }
 
@@ -82,11 +87,31 @@ inline void check_tensor(const Tensor& found, const Tensor& expected, std::int64
   CHECK(excess <= 0);
 }
 
+/// A device against the CPU's references, and bit for bit against itself run once more.
+inline void check_device_parity(const Function& f, const std::vector<Tensor>& inputs, std::int64_t terms) {
+  const Device device = device_under_test();
+  const Outcome reference = outcome_of(f, inputs, "*=reference", "*=reference");
+  const Outcome found = outcome_of(f, inputs, "", "", device);
+  before_rerun()();
+  const Outcome again = outcome_of(f, inputs, "", "", device);
+  for (std::size_t n = 0; n < found.outputs.size(); ++n) {
+    INFO("output " << n);
+    check_tensor(found.outputs[n], reference.outputs[n], terms);
+    if (found.outputs[n].defined()) CHECK(found.outputs[n].to_vector() == again.outputs[n].to_vector());
+  }
+  for (std::size_t n = 0; n < found.gradients.size(); ++n) {
+    INFO("gradient " << n);
+    check_tensor(found.gradients[n], reference.gradients[n], terms);
+    if (found.gradients[n].defined()) CHECK(found.gradients[n].to_vector() == again.gradients[n].to_vector());
+  }
+}
+
 /// Checks f's outputs and gradients against the references, and bit for bit with one thread against two.
 /// `terms`: length of the longest chain of f32 sums behind a value. Such a chain errs by at most terms · 2^-24 of the
 /// sum of magnitudes, taken as 4 · the largest value of the tensor; bf16 storage adds one unit in its last place, 2^-7.
 /// The reference's backward pass runs on what the fast forward pass saved: a saved bf16 may differ by one unit.
 inline void check_parity(const Function& f, const std::vector<Tensor>& inputs, std::int64_t terms) {
+  if (device_under_test() != Device::cpu) return check_device_parity(f, inputs, terms);
   const int threads = thread_count();
   const Outcome reference = outcome_of(f, inputs, "*=reference", "*=reference");
   const Outcome half = outcome_of(f, inputs, "", "*=reference");

@@ -1,0 +1,92 @@
+// The few words in which our kernels are written, for nvcc. A kernel is an object that holds its arguments and is
+// called for each element (launch_each) or, cooperatively, by each thread of a block (launch_blocks). The tests have a
+// second header of this name that runs the same objects on the CPU (tests/support/cuda_on_host).
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/api/bfloat16.h"
+#include "kernels/api/types.h"
+
+#define ORRERY_ON_DEVICE __device__
+
+namespace orrery::gpu {
+
+inline constexpr int kWarp = 32;
+/// Most threads of a block: with 256, any kernel's registers fit.
+inline constexpr int kMaxThreads = 256;
+/// Most bytes of shared memory that every card since sm_80 gives a block.
+inline constexpr std::int64_t kMaxShared = 160 * 1024;
+
+/// The stream in which all our work is queued.
+cudaStream_t stream();
+/// Throws naming `what` and CUDA's own message unless `status` is success.
+void check(cudaError_t status, const char* what);
+/// Device memory for a kernel's intermediate values: slot by slot, kept and grown. Valid until the next call for the
+/// same slot; stream order protects it.
+void* scratch(int slot, std::int64_t bytes);
+
+/// One thread's view of its block.
+struct Block {
+  std::int64_t index;  ///< of the block
+  int thread, threads;
+  unsigned char* memory;  ///< shared by the block's threads, 16-byte aligned
+
+  __device__ int lane() const { return thread % kWarp; }
+  __device__ int warp() const { return thread / kWarp; }
+  __device__ int warps() const { return threads / kWarp; }
+  /// Every thread of the block must come here.
+  __device__ void sync() const { __syncthreads(); }
+};
+
+// Between the 32 threads of a warp, all of which must take part.
+template <class T>
+__device__ T shuffle(T value, int lane) {
+  return __shfl_sync(0xFFFFFFFFu, value, lane);
+}
+template <class T>
+__device__ T shuffle_xor(T value, int mask) {
+  return __shfl_xor_sync(0xFFFFFFFFu, value, mask);
+}
+__device__ inline unsigned ballot(bool value) { return __ballot_sync(0xFFFFFFFFu, value); }
+
+template <class Kernel>
+__global__ void __launch_bounds__(kMaxThreads) run_each(const Kernel kernel, const std::int64_t count) {
+  const std::int64_t step = std::int64_t{gridDim.x} * blockDim.x;
+  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += step) kernel(i);
+}
+
+template <class Kernel>
+__global__ void __launch_bounds__(kMaxThreads) run_blocks(const Kernel kernel) {
+  extern __shared__ __align__(16) unsigned char memory[];
+  kernel(Block{std::int64_t{blockIdx.x}, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x), memory});
+}
+
+/// kernel(i) for every i below count, in no order.
+template <class Kernel>
+void launch_each(const char* op, std::int64_t count, const Kernel& kernel) {
+  if (count <= 0) return;
+  constexpr std::int64_t kMostBlocks = 1 << 16;
+  const std::int64_t blocks = (count + kMaxThreads - 1) / kMaxThreads;
+  run_each<<<static_cast<unsigned>(blocks < kMostBlocks ? blocks : kMostBlocks), kMaxThreads, 0, stream()>>>(kernel,
+                                                                                                             count);
+  check(cudaGetLastError(), op);
+}
+
+/// kernel(block) by `threads` (a multiple of 32, at most kMaxThreads) threads of each of `blocks` blocks, which share
+/// `shared` bytes (at most kMaxShared).
+template <class Kernel>
+void launch_blocks(const char* op, std::int64_t blocks, int threads, std::int64_t shared, const Kernel& kernel) {
+  if (blocks <= 0) return;
+  constexpr std::int64_t kMostBlocks = (std::int64_t{1} << 31) - 1, kWithoutAsking = 48 * 1024;
+  if (blocks > kMostBlocks || shared > kMaxShared) check(cudaErrorInvalidConfiguration, op);
+  if (shared > kWithoutAsking)
+    check(
+        cudaFuncSetAttribute(run_blocks<Kernel>, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)),
+        op);
+  run_blocks<<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads), static_cast<std::size_t>(shared),
+               stream()>>>(kernel);
+  check(cudaGetLastError(), op);
+}
+
+}  // namespace orrery::gpu

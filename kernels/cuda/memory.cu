@@ -1,0 +1,132 @@
+// The card: its memory, the stream in which all work is queued, and its errors.
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+
+#include "kernels/api/backends.h"
+#include "kernels/api/device_memory.h"
+#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/kernels.h"
+
+namespace orrery::gpu {
+
+void check(cudaError_t status, const char* what) {
+  if (status == cudaSuccess) return;
+  throw std::runtime_error(std::string("[") + what + "] CUDA: " + cudaGetErrorString(status) + " (" +
+                           cudaGetErrorName(status) + ")");
+}
+
+cudaStream_t stream() {
+  static const cudaStream_t instance = [] {
+    cudaStream_t made = nullptr;
+    check(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "stream");
+    return made;
+  }();
+  return instance;
+}
+
+void* scratch(int slot, std::int64_t bytes) {
+  struct Buffer {
+    void* data = nullptr;
+    std::int64_t bytes = 0;
+  };
+  static Buffer buffers[kScratchSlots];
+  Buffer& buffer = buffers[slot];
+  if (buffer.bytes < bytes) {
+    if (buffer.data) {
+      check(cudaStreamSynchronize(stream()), "scratch");
+      check(cudaFree(buffer.data), "scratch");
+      buffer = {};
+    }
+    const std::int64_t grown = bytes + bytes / 4;
+    check(cudaMalloc(&buffer.data, static_cast<std::size_t>(grown)), "scratch");
+    buffer.bytes = grown;
+  }
+  return buffer.data;
+}
+
+namespace {
+
+void* allocate(std::size_t bytes) {
+  void* block = nullptr;
+  const cudaError_t status = cudaMalloc(&block, bytes);
+  if (status == cudaErrorMemoryAllocation) {
+    static_cast<void>(cudaGetLastError());  // clears it: the caller may free and ask again
+    return nullptr;
+  }
+  check(status, "memory");
+  return block;
+}
+
+// At exit the driver may be gone before the last tensor: its complaint then means nothing.
+void release(void* block, std::size_t) { static_cast<void>(cudaFree(block)); }
+
+// The host's pages are not pinned, so CUDA stages them: the call returns once they are read.
+void to_device(void* device, const void* host, std::size_t bytes) {
+  check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream()), "copy to the device");
+}
+
+void to_host(void* host, const void* device, std::size_t bytes) {
+  check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream()), "copy to the host");
+  check(cudaStreamSynchronize(stream()), "copy to the host");
+}
+
+void within(void* to, const void* from, std::size_t bytes) {
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream()), "copy on the device");
+}
+
+void zero(void* block, std::size_t bytes) { check(cudaMemsetAsync(block, 0, bytes, stream()), "zero"); }
+
+void synchronize() { check(cudaStreamSynchronize(stream()), "device"); }
+
+// Why there is no card to use, or nothing.
+std::string refusal() {
+  int driver = 0, runtime = 0, count = 0;
+  static_cast<void>(cudaDriverGetVersion(&driver));
+  static_cast<void>(cudaRuntimeGetVersion(&runtime));
+  const auto version = [](int number) {
+    return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+  };
+  if (driver == 0) return "no NVIDIA driver is loaded";
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  static_cast<void>(cudaGetLastError());
+  if (status == cudaErrorInsufficientDriver)
+    return "the driver supports CUDA " + version(driver) + ", this build needs " + version(runtime);
+  if (status != cudaSuccess) return std::string("CUDA says: ") + cudaGetErrorString(status);
+  if (count == 0) return "no CUDA device is visible";
+  int major = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "device");
+  if (major < 8) return "the card's compute capability is " + std::to_string(major) + ".x, expected 8.0 or newer";
+  return {};
+}
+
+std::string describe() {
+  cudaDeviceProp card{};
+  check(cudaGetDeviceProperties(&card, 0), "device");
+  char text[384];
+  std::snprintf(text, sizeof text, "%s, %.1f GiB, sm_%d%d", card.name,
+                static_cast<double>(card.totalGlobalMem) / (1 << 30), card.major, card.minor);
+  return text;
+}
+
+}  // namespace
+
+}  // namespace orrery::gpu
+
+namespace orrery {
+
+void register_cuda_kernels() {
+  static const bool once = [] {
+    DeviceSlot& slot = device_slot(Device::cuda);
+    slot.reason = gpu::refusal();
+    if (!slot.reason.empty()) return false;
+    static const DeviceMemory memory{gpu::describe(), true,        gpu::allocate, gpu::release,    gpu::to_device,
+                                     gpu::to_host,    gpu::within, gpu::zero,     gpu::synchronize};
+    slot.memory = &memory;
+    gpu::add_all_kernels();
+    return true;
+  }();
+  static_cast<void>(once);
+}
+
+}  // namespace orrery

@@ -1,0 +1,80 @@
+// Stands in for kernels/cuda/device.cuh where the tests compile the kernels as plain C++: the same words, carried out
+// on the CPU. Found first because its folder comes first on the include path.
+//
+// A block's threads are fibers that run in turn from one barrier to the next, forwards or backwards (set_reverse):
+// a result that depends on the direction betrays a missing barrier. A barrier that not all threads reach, a launch the
+// card would refuse, and memory used outside a kernel or beyond a tensor's end all stop the program with a message.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/api/bfloat16.h"
+#include "kernels/api/types.h"
+#include "tests/support/cuda_on_host/team.h"
+
+#define ORRERY_ON_DEVICE inline
+
+namespace orrery::gpu {
+
+inline constexpr int kWarp = 32;
+inline constexpr int kMaxThreads = 256;
+inline constexpr std::int64_t kMaxShared = 160 * 1024;
+
+void* scratch(int slot, std::int64_t bytes);
+
+struct Block {
+  std::int64_t index;
+  int thread, threads;
+  unsigned char* memory;
+
+  int lane() const { return thread % kWarp; }
+  int warp() const { return thread / kWarp; }
+  int warps() const { return threads / kWarp; }
+  void sync() const { on_host::block_barrier(); }
+};
+
+template <class T>
+T shuffle(T value, int lane) {
+  static_assert(sizeof(T) <= sizeof(std::uint64_t));
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, &value, sizeof(T));
+  bits = on_host::warp_exchange(bits, lane);
+  T result;
+  std::memcpy(&result, &bits, sizeof(T));
+  return result;
+}
+template <class T>
+T shuffle_xor(T value, int mask) {
+  return shuffle(value, on_host::lane() ^ mask);
+}
+inline unsigned ballot(bool value) { return on_host::warp_ballot(value); }
+
+template <class Kernel>
+void launch_each(const char* op, std::int64_t count, const Kernel& kernel) {
+  const on_host::Running running(op, 0, kMaxThreads, 0);
+  const bool reverse = on_host::reverse();
+  for (std::int64_t i = 0; i < count; ++i) kernel(reverse ? count - 1 - i : i);
+}
+
+template <class Kernel>
+void launch_blocks(const char* op, std::int64_t blocks, int threads, std::int64_t shared, const Kernel& kernel) {
+  if (blocks <= 0) return;
+  const on_host::Running running(op, blocks, threads, shared);
+  struct Call {
+    const Kernel* kernel;
+    Block block;
+  };
+  for (std::int64_t i = 0; i < blocks; ++i) {
+    Call call{&kernel, {on_host::reverse() ? blocks - 1 - i : i, 0, threads, running.fresh_shared()}};
+    on_host::run_team(threads, &call, [](void* context, int thread) {
+      const Call& mine = *static_cast<const Call*>(context);
+      Block block = mine.block;
+      block.thread = thread;
+      (*mine.kernel)(block);
+    });
+  }
+}
+
+}  // namespace orrery::gpu
