@@ -23,6 +23,7 @@ struct CommonOptions {
   int exit_code = 0;
 };
 
+void add_bench(CLI::App& app, CommonOptions& common);
 void add_convert(CLI::App& app, CommonOptions& common);
 void add_describe(CLI::App& app, CommonOptions& common);
 void add_info(CLI::App& app, CommonOptions& common);

@@ -1,0 +1,227 @@
+#include "apps/pipeline/prompt_bench.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+
+#include "apps/pipeline/describe.h"
+#include "apps/pipeline/prompt_check.h"
+#include "core/text/words.h"
+#include "physics_eval/laws/laws.h"
+#include "physics_eval/worlds/look.h"
+#include "physics_eval/worlds/sample.h"
+#include "video/frames/contact_sheet.h"
+#include "video/io/writer.h"
+
+namespace orrery::pipeline {
+
+namespace {
+
+// No training run counts its clips from a seed this large.
+constexpr std::uint64_t kHeldOut = std::uint64_t{1} << 40;
+
+struct Clip {
+  std::vector<Frame> frames;
+  PromiseKept kept;
+  double physics = std::nan("");
+};
+
+void measure(Clip& clip, const Promise& promise, double fps) {
+  const Tracks tracks = track(clip.frames, fps);
+  clip.kept = check_promise(promise, tracks);
+  clip.physics = score_physics(tracks).score;
+}
+
+void add(PromptRow::Side& side, const Clip& clip) {
+  side.colour += clip.kept.colour, side.count_frames += clip.kept.count_frames, side.count += clip.kept.count;
+  side.motion += clip.kept.motion, side.moves_late += clip.kept.moves_late;
+  if (std::isfinite(clip.physics)) side.physics += clip.physics, ++side.scored;
+}
+
+void add(PromptRow::Side& side, const PromptRow::Side& other) {
+  side.colour += other.colour, side.count_frames += other.count_frames, side.count += other.count;
+  side.motion += other.motion, side.moves_late += other.moves_late;
+  side.physics += other.physics, side.scored += other.scored;
+}
+
+void divide(PromptRow::Side& side, double clips) {
+  for (double* sum : {&side.colour, &side.count_frames, &side.count, &side.motion, &side.moves_late}) *sum /= clips;
+  side.physics /= std::max<double>(1, static_cast<double>(side.scored));
+}
+
+// What a sentence says, read by its words alone.
+struct Said {
+  std::vector<std::string> colours;  // sorted
+  std::int64_t count = 1;
+  int direction = 0;
+  std::string motion;
+};
+
+Said read_sentence(const std::string& sentence) {
+  struct Stem {
+    const char *start, *motion;
+  };
+  constexpr Stem kStems[] = {{"bounc", "bounce"}, {"thr", "throw"},      {"toss", "throw"},    {"fl", "throw"},
+                             {"roll", "roll"},    {"collid", "collide"}, {"collis", "collide"}, {"hit", "collide"},
+                             {"run", "collide"},  {"bump", "collide"},   {"swing", "pendulum"}, {"pendul", "pendulum"}};
+  constexpr std::pair<const char*, std::int64_t> kCounts[] = {{"two", 2}, {"three", 3}, {"four", 4}, {"five", 5}};
+  Said said;
+  for (const std::string& word : words_of(sentence)) {
+    for (const worlds::NamedColour& colour : worlds::named_colours())
+      if (word == colour.name) said.colours.push_back(word);
+    for (const auto& [name, count] : kCounts)
+      if (word == name) said.count = count;
+    if (word == "left" || word == "leftwards") said.direction = -1;
+    if (word == "right" || word == "rightwards") said.direction = 1;
+    for (const Stem& stem : kStems)
+      if (said.motion.empty() && word.rfind(stem.start, 0) == 0 && word != "floor") said.motion = stem.motion;
+  }
+  said.count = std::max(said.count, static_cast<std::int64_t>(said.colours.size()));
+  std::sort(said.colours.begin(), said.colours.end());
+  return said;
+}
+
+void describe_engine(const LoadedModel& model, const Clip& engine, const std::string& caption, PromptRow& row) {
+  const std::int64_t latents = describe_latents(model);
+  const auto frames = static_cast<std::size_t>(decoded_frames(model.codec().config(), latents));
+  const auto codes =
+      encode_clip(model.codec(), std::span(engine.frames).first(std::min(frames, engine.frames.size())));
+  const Said truth = read_sentence(caption), said = read_sentence(describe(model, codes));
+  // A sentence need not say everything: what the truth's does not say is not asked for.
+  row.described_colour += truth.colours.empty() || said.colours.empty() || said.colours == truth.colours;
+  row.described_count += said.count == truth.count;
+  row.described_motion += said.motion == truth.motion && (truth.direction == 0 || said.direction == 0 ||
+                                                          said.direction == truth.direction);
+}
+
+void write_sheet(const std::string& folder, std::int64_t index, const std::string& caption, const Clip& model,
+                 const Clip& engine) {
+  constexpr int kColumns = 12;
+  std::vector<Frame> cells;
+  std::vector<std::string> labels;
+  for (const Clip* clip : {&model, &engine})
+    for (int k = 0; k < kColumns; ++k) {
+      cells.push_back(clip->frames[clip->frames.size() * static_cast<std::size_t>(k) / kColumns]);
+      labels.push_back(k == 0 ? (clip == &model ? caption : "engine") : "");
+    }
+  ContactSheet sheet;
+  sheet.columns = kColumns;
+  char name[32];
+  std::snprintf(name, sizeof name, "prompt-%03d.png", static_cast<int>(index));
+  write_image((std::filesystem::path(folder) / name).string(), make_contact_sheet(cells, labels, sheet));
+}
+
+}  // namespace
+
+std::vector<PromptRow> bench_prompts(const LoadedModel& model, const PromptBenchOptions& options,
+                                     const std::function<void(std::int64_t)>& update, const std::atomic<bool>* stop) {
+  worlds::SampleOptions sample;
+  sample.width = model.width(), sample.height = model.height(), sample.fps = model.fps();
+  sample.scenes = options.scenes;
+  sample.smooth_backgrounds = true;
+  std::vector<PromptRow> rows;
+  for (const worlds::SceneInfo& scene : worlds::scene_registry()) {
+    PromptRow row;
+    row.scene = scene.name;
+    rows.push_back(row);
+  }
+  for (std::int64_t i = 0; i < options.count && !(stop != nullptr && *stop); ++i) {
+    worlds::World world(worlds::sample_spec(options.seed + kHeldOut, static_cast<std::uint64_t>(i), sample));
+    const std::string caption = world.caption();
+    const Promise promise = promise_of(world, caption);
+    ClipSpec spec;
+    spec.prompt = caption, spec.seed = options.seed + static_cast<std::uint64_t>(i), spec.seconds = options.seconds;
+    spec.fps = model.fps(), spec.sampling = options.sampling;
+    Clip engine, made;
+    for (std::int64_t f = 0; f < spec.frames(); ++f) {
+      if (f > 0) world.step();
+      engine.frames.push_back(world.draw());
+    }
+    for_each_frame(model, spec, {}, [&](const Frame& frame) { made.frames.push_back(frame); });
+    measure(engine, promise, spec.fps);
+    measure(made, promise, spec.fps);
+    PromptRow& row =
+        *std::find_if(rows.begin(), rows.end(), [&](const PromptRow& other) { return other.scene == promise.scene; });
+    ++row.clips;
+    add(row.model, made);
+    add(row.engine, engine);
+    if (options.describe) describe_engine(model, engine, caption, row);
+    if (!options.sheet_folder.empty() && i < options.sheets)
+      write_sheet(options.sheet_folder, i, caption, made, engine);
+    if (update) update(i + 1);
+  }
+  std::erase_if(rows, [](const PromptRow& row) { return row.clips == 0; });
+  PromptRow all;
+  all.scene = "all";
+  for (const PromptRow& row : rows) {
+    all.clips += row.clips;
+    add(all.model, row.model);
+    add(all.engine, row.engine);
+    all.described_colour += row.described_colour, all.described_count += row.described_count,
+        all.described_motion += row.described_motion;
+  }
+  if (all.clips > 0) rows.push_back(all);
+  for (PromptRow& row : rows) {
+    const auto clips = static_cast<double>(row.clips);
+    divide(row.model, clips);
+    divide(row.engine, clips);
+    row.described_colour /= clips, row.described_count /= clips, row.described_motion /= clips;
+  }
+  return rows;
+}
+
+Json prompt_bench_json(const std::vector<PromptRow>& rows, const PromptBenchOptions& options) {
+  const auto side = [](const PromptRow::Side& from) {
+    return Json::object({{"colour", from.colour},
+                         {"count_frames", from.count_frames},
+                         {"count", from.count},
+                         {"motion", from.motion},
+                         {"moves_late", from.moves_late},
+                         {"physics", from.physics},
+                         {"scored", from.scored}});
+  };
+  Json list = Json::array();
+  for (const PromptRow& row : rows) {
+    Json line = Json::object({{"scene", row.scene},
+                              {"clips", row.clips},
+                              {"model", side(row.model)},
+                              {"engine", side(row.engine)},
+                              {"physics_ratio", row.model.physics / std::max(1e-9, row.engine.physics)}});
+    if (options.describe)
+      line.set("described", Json::object({{"colour", row.described_colour},
+                                          {"count", row.described_count},
+                                          {"motion", row.described_motion}}));
+    list.push_back(std::move(line));
+  }
+  return Json::object({{"bench", "prompts"}, {"seconds", options.seconds}, {"seed", options.seed}, {"rows", list}});
+}
+
+std::string prompt_bench_table(const std::vector<PromptRow>& rows) {
+  std::string text =
+      "| scene | clips | colour | count, frames | count, clips | motion | moves at 8 s | physics | describes colour | "
+      "count | motion |\n|---|---|---|---|---|---|---|---|---|---|---|\n";
+  const auto percent = [](double model, double engine) {
+    char cell[64];
+    std::snprintf(cell, sizeof cell, " %.0f (%.0f) |", 100 * model, 100 * engine);
+    return std::string(cell);
+  };
+  for (const PromptRow& row : rows) {
+    char cell[96];
+    text += "| " + row.scene + " | " + std::to_string(row.clips) + " |";
+    text += percent(row.model.colour, row.engine.colour) + percent(row.model.count_frames, row.engine.count_frames) +
+            percent(row.model.count, row.engine.count) + percent(row.model.motion, row.engine.motion) +
+            percent(row.model.moves_late, row.engine.moves_late);
+    const auto score = [](const PromptRow::Side& side) {
+      char number[32] = "–";
+      if (side.scored > 0) std::snprintf(number, sizeof number, "%.2f", side.physics);
+      return std::string(number);
+    };
+    std::snprintf(cell, sizeof cell, " %.0f | %.0f | %.0f |\n", 100 * row.described_colour, 100 * row.described_count,
+                  100 * row.described_motion);
+    text += " " + score(row.model) + " (" + score(row.engine) + ") |" + cell;
+  }
+  return text + "Per cent of the model's clips (in brackets: of the engine's own clips of the same sentences).\n";
+}
+
+}  // namespace orrery::pipeline

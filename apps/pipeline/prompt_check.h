@@ -1,0 +1,42 @@
+// Does a clip show what its sentence says? By tracking it, and by the rules of the five ball scenes.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "physics_eval/track/track.h"
+#include "physics_eval/worlds/world.h"
+
+namespace orrery::pipeline {
+
+/// What a held-out sentence promises: the scene's own bodies and the words that name a direction.
+struct Promise {
+  std::string scene, caption;
+  /// Colour words of the bodies, sorted.
+  std::vector<std::string> colours;
+  /// -1: to the left, 1: to the right, 0: the sentence does not say.
+  int direction = 0;
+  /// Whether motion_shown() knows the scene.
+  bool motion_known = false;
+};
+
+Promise promise_of(const worlds::World& world, const std::string& caption);
+
+/// What tracking found of it.
+struct PromiseKept {
+  /// The colours of the clip's bodies are those promised.
+  bool colour = false;
+  /// Share of frames in which as many bodies are seen as promised.
+  double count_frames = 0;
+  /// All frames have the right count.
+  bool count = false;
+  /// The kind of motion and its direction.
+  bool motion = false;
+  /// Something still moves in the clip's second 8 (frames of [8 s, 9 s)); false for shorter clips.
+  bool moves_late = false;
+};
+
+PromiseKept check_promise(const Promise& promise, const Tracks& tracks);
+
+}  // namespace orrery::pipeline
