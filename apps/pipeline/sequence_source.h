@@ -23,7 +23,9 @@ struct SequenceSourceOptions {
   double caption_dropout = 0.1;     ///< of sequences without words (for guidance)
   double describe_share = 0.1;      ///< of sequences with the video first and the words after
   double corruption = 0.05;         ///< largest share of past codes replaced, drawn per sequence
-  double still_weight = 0.2;        ///< weight of a code that equals the one before it in its cell
+  /// Weight of a code that equals the one before it in its cell. Below 1 the model learns to expect more change than
+  /// there is, and a rollout flickers.
+  double still_weight = 1.0;
   std::vector<std::string> scenes;  ///< empty: all
   worlds::Split split = worlds::Split::in_distribution;
   bool smooth_backgrounds = false;  ///< plain and gradient backgrounds only

@@ -25,14 +25,27 @@ Targets shifted(const Tensor& targets, const Tensor& weights, std::int64_t ahead
   return result;
 }
 
-double mean_where(const Tensor& losses, const Targets& targets, float least) {
-  double sum = 0, count = 0;
+// Mean losses of all tokens and, for a video model, of its codes: in a clip's first latent frame, where the code one
+// latent frame before is the same, and where it is another.
+Metrics mean_losses(const Tensor& losses, const Targets& next, std::int64_t length, const ModelConfig& config) {
+  enum Kind { token, first, still, moving, kinds };
+  const char* const names[] = {"loss_token", "loss_first", "loss_still", "loss_moving"};
+  double sums[kinds] = {}, counts[kinds] = {};
+  const auto* id = next.ids.data<std::int32_t>();
+  const std::int64_t group = config.video.group(), first_code = config.vocab_size - config.video.codes;
+  const auto count = [&](Kind kind, double loss) { sums[kind] += loss, counts[kind] += 1; };
   for (std::int64_t i = 0; i < losses.numel(); ++i) {
-    if (targets.ids.data<std::int32_t>()[i] < 0 || targets.weights.data<float>()[i] < least) continue;
-    sum += losses.data<float>()[i];
-    count += 1;
+    if (id[i] < 0) continue;
+    const double loss = losses.data<float>()[i];
+    count(token, loss);
+    if (config.video.codes == 0 || id[i] < first_code) continue;
+    const std::int32_t before = i % length >= group ? id[i - group] : -1;
+    count(before < first_code ? first : (before == id[i] ? still : moving), loss);
   }
-  return count > 0 ? sum / count : 0;
+  Metrics metrics;
+  for (int kind = 0; kind < (config.video.codes > 0 ? kinds : first); ++kind)
+    metrics.emplace_back(names[kind], sums[kind] / std::max(1.0, counts[kind]));
+  return metrics;
 }
 
 // Mean load over the largest load, averaged over scored layers.
@@ -69,9 +82,8 @@ StepLoss LanguageTraining::loss(const Batch& batch, std::int64_t step, bool trai
       ops::linear_cross_entropy(forward.hidden, model_.weights().lm_head, next.ids, next.weights);
   StepLoss result;
   result.loss = head.total;
-  result.metrics = {{"loss_token", mean_where(head.losses, next, 0)},
-                    {"loss_moving", mean_where(head.losses, next, 0.5f)},
-                    {"utilisation", utilisation(forward.loads)}};
+  result.metrics = mean_losses(head.losses, next, ids.dim(1), model_.config());
+  result.metrics.emplace_back("utilisation", utilisation(forward.loads));
   if (forward.indexer_loss.defined()) {
     result.metrics.emplace_back("loss_indexer", forward.indexer_loss.item());
     result.loss = ops::add(result.loss, ops::scale(forward.indexer_loss, static_cast<float>(config_.indexer_weight)));

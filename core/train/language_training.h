@@ -23,7 +23,9 @@ class LanguageTraining : public Trainable {
   LanguageTraining(Transformer& model, LanguageTrainingConfig config) : model_(model), config_(config) {}
 
   const ParameterList& parameters() const override { return model_.parameters(); }
-  /// Metrics: "loss_moving" (weight ≥ 0.5), "utilisation" (mean load over largest, scored layers).
+  /// Metrics: "loss_token"; for a video model "loss_first", "loss_still" and "loss_moving": its codes in a clip's first
+  /// latent frame, where the code one latent frame before is the same, and where it is another; "utilisation" (mean
+  /// load over largest, scored layers).
   StepLoss loss(const Batch& batch, std::int64_t step, bool training) override;
   void after_step(std::int64_t step) override;
   void save(const std::string& folder) const override;
