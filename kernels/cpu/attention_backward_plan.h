@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/cpu/arena.h"
 #include "kernels/cpu/attention_plan.h"
 
 namespace orrery {
@@ -31,10 +32,36 @@ inline std::vector<GradChunk> grad_chunks(const AttentionPlan& plan) {
   return chunks;
 }
 
-inline std::int64_t share_floats(const AttentionPlan& plan, const std::vector<GradChunk>& chunks) {
-  std::int64_t keys = 0;
-  for (const GradChunk& chunk : chunks) keys += chunk.kv.end - chunk.kv.begin + chunk.entries.end;
-  return keys * plan.padded;
-}
+/// The chunks of one call, the memory of their shares, and their sum.
+class GradShares {
+ public:
+  explicit GradShares(const AttentionPlan& plan)
+      : chunks(grad_chunks(plan)), plan_(plan), sinks_(chunks.size() * static_cast<std::size_t>(plan.heads)) {}
+
+  std::int64_t floats() const {
+    std::int64_t keys = 0;
+    for (const GradChunk& chunk : chunks) keys += chunk.kv.end - chunk.kv.begin + chunk.entries.end;
+    return keys * plan_.padded;
+  }
+  /// Gives every chunk its memory: floats() of `arena`.
+  void place(Arena& arena) {
+    float* shares = arena.take(floats());
+    for (std::size_t c = 0; c < chunks.size(); ++c) {
+      chunks[c].grad_kv = shares;
+      shares += (chunks[c].kv.end - chunks[c].kv.begin) * plan_.padded;
+      chunks[c].grad_entries = shares;
+      shares += chunks[c].entries.end * plan_.padded;
+      chunks[c].grad_sinks = sinks_.data() + c * static_cast<std::size_t>(plan_.heads);
+    }
+  }
+  /// Adds the shares in the chunks' order into grad_kv, grad_entries and grad_sinks.
+  void gather(const SparseAttentionBackwardArgs& args) const;
+
+  std::vector<GradChunk> chunks;
+
+ private:
+  const AttentionPlan& plan_;
+  std::vector<double> sinks_;
+};
 
 }  // namespace orrery

@@ -6,6 +6,7 @@ namespace orrery {
 /// Applies ORRERY_SIMD (simd_limit.cc). Call it before any kernel runs.
 void limit_simd_from_environment();
 
+void add_amx_attention_kernels();
 void add_convolution_kernels();
 void add_convolution_references();
 void add_copy_kernels();

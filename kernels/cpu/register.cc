@@ -31,6 +31,7 @@ void register_cpu_kernels() {
     add_hyper_connection_kernels();
     add_indexer_kernels();
     add_norm_kernels();
+    add_amx_attention_kernels();
     add_attention_kernels();
     add_attention_backward_kernels();
     add_attention_reference_kernels();

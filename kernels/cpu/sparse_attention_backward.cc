@@ -227,34 +227,30 @@ void add_all_shares(const AttentionPlan& plan, const std::vector<GradChunk>& chu
 
 void sparse_attention_backward(const SparseAttentionBackwardArgs& args) {
   AttentionPlan plan(args);
-  static thread_local Arena shared;
-  std::vector<GradChunk> chunks = grad_chunks(plan);
-  shared.reset(key_floats(plan) + share_floats(plan, chunks));
-  prepare_keys(plan, args.kv, args.entries, shared);
-  float* shares = shared.take(share_floats(plan, chunks));
-  std::vector<double> sinks(chunks.size() * static_cast<std::size_t>(plan.heads));
-  for (std::size_t c = 0; c < chunks.size(); ++c) {
-    chunks[c].grad_kv = shares;
-    shares += (chunks[c].kv.end - chunks[c].kv.begin) * plan.padded;
-    chunks[c].grad_entries = shares;
-    shares += chunks[c].entries.end * plan.padded;
-    chunks[c].grad_sinks = sinks.data() + c * static_cast<std::size_t>(plan.heads);
-  }
-  parallel_tasks(static_cast<std::int64_t>(chunks.size()), [&](std::int64_t c) {
+  static thread_local Arena memory;
+  GradShares shares(plan);
+  memory.reset(key_floats(plan) + shares.floats());
+  prepare_keys(plan, args.kv, args.entries, memory);
+  shares.place(memory);
+  parallel_tasks(static_cast<std::int64_t>(shares.chunks.size()), [&](std::int64_t c) {
     static thread_local Arena arena;
-    HWY_DYNAMIC_DISPATCH(backward_chunk)(args, plan, chunks[static_cast<std::size_t>(c)], arena);
+    HWY_DYNAMIC_DISPATCH(backward_chunk)(args, plan, shares.chunks[static_cast<std::size_t>(c)], arena);
   });
-  add_all_shares(plan, chunks, false, args.grad_kv);
-  if (args.grad_entries) add_all_shares(plan, chunks, true, args.grad_entries);
+  shares.gather(args);
+}
+
+}  // namespace
+
+void GradShares::gather(const SparseAttentionBackwardArgs& args) const {
+  add_all_shares(plan_, chunks, false, args.grad_kv);
+  if (args.grad_entries) add_all_shares(plan_, chunks, true, args.grad_entries);
   if (!args.grad_sinks) return;
-  for (std::int64_t h = 0; h < plan.heads; ++h) {
+  for (std::int64_t h = 0; h < plan_.heads; ++h) {
     double sum = 0;
     for (const GradChunk& chunk : chunks) sum += chunk.grad_sinks[h];
     args.grad_sinks.as<float>()[h] = static_cast<float>(sum);
   }
 }
-
-}  // namespace
 
 void add_attention_backward_kernels() {
   add_kernel<SparseAttentionBackwardArgs>(Device::cpu, "simd", sparse_attention_backward);

@@ -66,14 +66,16 @@ inline Outcome outcome_of(const Function& f, const std::vector<Tensor>& inputs, 
 }
 
 /// One tensor against its reference; see check_parity.
-inline void check_tensor(const Tensor& found, const Tensor& expected, std::int64_t terms) {
+inline void check_tensor(const Tensor& found, const Tensor& expected, std::int64_t terms, int rounded = 0) {
   REQUIRE(found.defined() == expected.defined());
   if (!found.defined()) return;
   const auto want = expected.to_vector(), have = found.to_vector();
   float largest = 0;
   for (const float v : want) largest = std::max(largest, std::isfinite(v) ? std::abs(v) : 0.0f);
-  const double slack =
-      found.dtype() == DType::i32 ? 0 : std::ldexp(4.0 * static_cast<double>(terms) * double{largest}, -24);
+  const double slack = found.dtype() == DType::i32
+                           ? 0
+                           : std::ldexp(4.0 * static_cast<double>(terms) * double{largest}, -24) +
+                                 std::ldexp(4.0 * rounded * double{largest}, -9);
   const double unit = found.dtype() == DType::bf16 ? std::ldexp(1.0, -7) : 0;
   std::size_t worst = 0;
   double excess = -1;
@@ -109,25 +111,28 @@ inline void check_device_parity(const Function& f, const std::vector<Tensor>& in
 /// Checks f's outputs and gradients against the references, and bit for bit with one thread against two.
 /// `terms`: length of the longest chain of f32 sums behind a value. Such a chain errs by at most terms · 2^-24 of the
 /// sum of magnitudes, taken as 4 · the largest value of the tensor; bf16 storage adds one unit in its last place, 2^-7.
+/// `rounded`: how often the terms of a sum are rounded to bf16 before they are added, each time by at most 2^-9 of
+/// themselves. `fast`: the kernels to check; "": the preferred ones.
 /// The reference's backward pass runs on what the fast forward pass saved: a saved bf16 may differ by one unit.
-inline void check_parity(const Function& f, const std::vector<Tensor>& inputs, std::int64_t terms) {
+inline void check_parity(const Function& f, const std::vector<Tensor>& inputs, std::int64_t terms, int rounded = 0,
+                         const char* fast_choice = "") {
   if (device_under_test() != Device::cpu) return check_device_parity(f, inputs, terms);
   const int threads = thread_count();
   const Outcome reference = outcome_of(f, inputs, "*=reference", "*=reference");
-  const Outcome half = outcome_of(f, inputs, "", "*=reference");
+  const Outcome half = outcome_of(f, inputs, fast_choice, "*=reference");
   set_thread_count(2);
-  const Outcome fast = outcome_of(f, inputs, "", "");
+  const Outcome fast = outcome_of(f, inputs, fast_choice, fast_choice);
   set_thread_count(1);
-  const Outcome alone = outcome_of(f, inputs, "", "");
+  const Outcome alone = outcome_of(f, inputs, fast_choice, fast_choice);
   set_thread_count(threads);
   for (std::size_t n = 0; n < fast.outputs.size(); ++n) {
     INFO("output " << n);
-    check_tensor(fast.outputs[n], reference.outputs[n], terms);
+    check_tensor(fast.outputs[n], reference.outputs[n], terms, rounded);
     if (fast.outputs[n].defined()) CHECK(fast.outputs[n].to_vector() == alone.outputs[n].to_vector());
   }
   for (std::size_t n = 0; n < fast.gradients.size(); ++n) {
     INFO("gradient " << n);
-    check_tensor(fast.gradients[n], half.gradients[n], terms);
+    check_tensor(fast.gradients[n], half.gradients[n], terms, rounded);
     if (fast.gradients[n].defined()) CHECK(fast.gradients[n].to_vector() == alone.gradients[n].to_vector());
   }
 }
