@@ -7,6 +7,7 @@
 #include "core/base/parallel.h"
 #include "physics_eval/track/link.h"
 #include "physics_eval/track/segment.h"
+#include "video/frames/resize.h"
 
 namespace orrery {
 
@@ -62,6 +63,22 @@ std::string why_not(const Tracks& tracks) {
   return {};
 }
 
+// The clip at the working size; empty when it is small enough as it is.
+std::vector<Frame> shrink(std::span<const Frame> frames, int size, double& scale) {
+  std::vector<Frame> out;
+  const int shorter = std::min(frames[0].width(), frames[0].height());
+  if (size <= 0 || 4 * shorter <= 5 * size) return out;
+  scale = static_cast<double>(shorter) / size;
+  const int width = static_cast<int>(std::lround(frames[0].width() / scale)),
+            height = static_cast<int>(std::lround(frames[0].height() / scale));
+  out.resize(frames.size());
+  parallel_for(static_cast<std::int64_t>(frames.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t)
+      out[static_cast<Size>(t)] = resize(frames[static_cast<Size>(t)], width, height, Filter::area);
+  });
+  return out;
+}
+
 }  // namespace
 
 int Track::first() const {
@@ -92,6 +109,11 @@ Tracks track(std::span<const Frame> frames, double fps, const TrackOptions& opti
   for (const Frame& frame : frames) {
     ORRERY_CHECK(frame.width() == out.width && frame.height() == out.height, "[track] a frame is ", frame.width(), "x",
                  frame.height(), ", the first is ", out.width, "x", out.height);
+  }
+  const std::vector<Frame> smaller = shrink(frames, options.working_size, out.scale);
+  if (!smaller.empty()) {
+    frames = smaller;
+    out.width = frames[0].width(), out.height = frames[0].height();
   }
   const tracking::Background background = tracking::find_background(frames, options.static_bodies);
   out.background = background.picture;
