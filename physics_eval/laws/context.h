@@ -47,6 +47,11 @@ std::vector<char> find_swings(const Context& context);
 std::vector<std::vector<char>> find_free(const Context& context);
 Vec find_free_fall(const Context& context);
 
+/// The two turn about each other at a constant distance: a rod between them.
+bool linked(const Path& a, const Path& b);
+/// Energy of bodies on rods (a double pendulum): it may fall, not change otherwise. Masses from areas.
+void test_linked(const Context& context, Verdict& out);
+
 Verdict test_permanence(const Context& context);
 Verdict test_rigidity(const Context& context);
 Verdict test_colour(const Context& context);

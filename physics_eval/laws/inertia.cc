@@ -118,18 +118,44 @@ void test_frozen(const Context& context, Verdict& out) {
           say("everything stands still from frame %d on", last + 1));
 }
 
+// Frames from which a third difference sees a push by a wall or another body.
+std::vector<char> bumps_of(const Context& context, Size body) {
+  std::vector<char> out(static_cast<Size>(context.frames), 0);
+  for (const Event& event : context.events) {
+    if (event.body != static_cast<int>(body) || event.jump || (!event.on_solid && event.other < 0)) continue;
+    for (int t = std::max(0, event.frame - 4); t <= std::min(context.frames - 1, event.frame + 1); ++t)
+      out[static_cast<Size>(t)] = 1;
+  }
+  return out;
+}
+
+// Rubs against a fixed thing about then: friction and spin change its motion along the surface.
+bool rubs(const Context& context, const Event& event) {
+  const Path& path = context.paths[static_cast<Size>(event.body)];
+  for (int t = std::max(0, event.frame - 2); t <= std::min(context.frames - 1, event.frame); ++t) {
+    if (!path.seen[static_cast<Size>(t)]) continue;
+    for (int k = 0; k < 16; ++k) {
+      const Vec way{std::cos(k * 0.39269908), std::sin(k * 0.39269908)};
+      if (context.solids.gap(path.at[static_cast<Size>(t)], path.radius, way, 2.0) < 1.3) return true;
+    }
+  }
+  return false;
+}
+
 // Shaking: third differences are large most of the time in some stretch, not only where something bumps.
 void test_shaking(const Context& context, Verdict& out) {
   constexpr int kStretch = 9;
-  for (const Path& path : context.paths) {
+  for (Size b = 0; b < context.paths.size(); ++b) {
+    const Path& path = context.paths[b];
     if (!path.moves()) continue;
+    const std::vector<char> bumped = bumps_of(context, b);
     double most = 0;
     int frame = -1;
     for (int first = 0; first + kStretch + 3 <= context.frames; ++first) {
       std::vector<double> size;
       for (int t = first; t < first + kStretch; ++t) {
         const Size i = static_cast<Size>(t);
-        if (!path.clean[i] || !path.clean[i + 1] || !path.clean[i + 2] || !path.clean[i + 3]) continue;
+        if (!path.clean[i] || !path.clean[i + 1] || !path.clean[i + 2] || !path.clean[i + 3] || bumped[i]) continue;
         size.push_back(length(path.at[i + 3] - path.at[i + 2] * 3 + path.at[i + 1] * 3 - path.at[i]));
       }
       if (size.size() < 7) continue;
@@ -197,6 +223,7 @@ Verdict test_inertia(const Context& context) {
     }
     const bool stops = still_after(path, event.frame);
     if (path.attached && !stops) continue;  // what holds it can pull
+    if (!stops && length(event.change) < 1.6 && rubs(context, event)) continue;
     out.add(event.frame, event.frame,
             length(event.change) / std::max(stops ? 0.4 : 0.6, (stops ? 10 : 14) * event.sigma), {path.track->id},
             stops ? say("body %d stops dead, nothing touches it", path.track->id)

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 
 #include "physics_eval/track/colour.h"
+#include "physics_eval/track/regions.h"
 
 namespace orrery::laws {
 
@@ -121,6 +123,44 @@ bool held_by_line(const Path& path, const std::vector<std::vector<LineRun>>& lin
   return held * 10 > path.count * 6;
 }
 
+// The outline's spread (1 for a disc) varies: it flows. A ball on the border of what can be measured does not.
+bool changes_shape(const Path& path) {
+  std::vector<double> values;
+  for (int t = 0; t < path.frames(); ++t) {
+    const Observation& o = path.track->frames[static_cast<Size>(t)];
+    if (path.seen[static_cast<Size>(t)] && o.area > 1) values.push_back(std::log(6.2831853 * (o.xx + o.yy) / o.area));
+  }
+  if (values.size() < 4) return false;
+  std::sort(values.begin(), values.end());
+  return values[values.size() * 9 / 10] > 0.3 && values[values.size() * 9 / 10] - values[values.size() / 10] > 0.12;
+}
+
+// A colour that also lies in the background (water at rest), or whose largest piece flows: all of it is a fluid, drops
+// that keep their size for a while too.
+void mark_fluids(const Tracks& tracks, std::vector<Path>& paths) {
+  const double picture = static_cast<double>(tracks.width) * tracks.height;
+  for (Size c = 0; c < tracks.colours.size(); ++c) {
+    const ColourArea& colour = tracks.colours[c];
+    const tracking::Chroma mine = tracking::chroma(colour.colour);
+    const double strength = std::hypot(mine.u, mine.v);
+    const auto of_colour = [&](const Path& path) {
+      const tracking::Chroma theirs = tracking::chroma(path.track->colour);
+      const double along = (theirs.u * mine.u + theirs.v * mine.v) / strength,
+                   across = (theirs.u * mine.v - theirs.v * mine.u) / strength;
+      return along > 0.35 * strength && std::abs(across) < 0.2 * strength + 0.05;
+    };
+    bool fluid = false;
+    for (const Path& path : paths) {
+      if (!of_colour(path)) continue;
+      fluid = fluid || (colour.in_background > 0.03 && changes_shape(path)) ||
+              (!path.rigid && path.track->area > 0.015 * picture && changes_shape(path));
+    }
+    for (Path& path : paths) {
+      if (fluid && of_colour(path)) path.rigid = false, path.fluid = static_cast<int>(c);
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<Path> make_paths(const Tracks& tracks) {
@@ -144,14 +184,7 @@ std::vector<Path> make_paths(const Tracks& tracks) {
     if (lined && track.colour_word == "grey") path.rigid = false;  // a thick part of what holds bodies
     out.push_back(std::move(path));
   }
-  // Drops of a fluid, even where they keep their size for a while.
-  const double picture = static_cast<double>(tracks.width) * tracks.height;
-  for (const Path& fluid : out) {
-    if (fluid.rigid || fluid.track->area < 0.015 * picture) continue;
-    for (Path& drop : out) {
-      if (tracking::colour_distance(drop.track->colour, fluid.track->colour) < 0.15) drop.rigid = false;
-    }
-  }
+  mark_fluids(tracks, out);
   return out;
 }
 
@@ -222,6 +255,24 @@ Solids::Solids(const Tracks& tracks, std::span<const Path> paths) : width_(track
     }
   }
   open_coloured(picture);
+  open_specks(paths);
+}
+
+// What is smaller than the bodies and stands by itself is a pivot, a peg or a mark, and behind them.
+void Solids::open_specks(std::span<const Path> paths) {
+  double largest = 0;
+  for (const Path& path : paths) {
+    if (path.moves()) largest = std::max(largest, path.track->area);
+  }
+  const std::vector<std::uint8_t> labels(solid_.begin(), solid_.end());
+  for (const tracking::Region& region : tracking::find_regions(labels, width_, height_)) {
+    const bool border =
+        region.min_x == 0 || region.min_y == 0 || region.max_x == width_ - 1 || region.max_y == height_ - 1;
+    if (border || region.pixels > 0.7 * largest) continue;
+    for (const tracking::Run& run : region.runs) {
+      for (int x = run.x0; x < run.x1; ++x) solid_[static_cast<Size>(run.y * width_ + x)] = 0;
+    }
+  }
 }
 
 // Water at rest is part of the background and no obstacle: fixed things are grey enough.

@@ -47,6 +47,8 @@ struct Path {
   bool rigid = true;
   /// Held by a rod, a string or a spring in most frames.
   bool attached = false;
+  /// Index into Tracks::colours when it is part of a fluid of that colour, else -1.
+  int fluid = -1;
 
   int frames() const { return static_cast<int>(at.size()); }
   /// A body whose motion the laws are about.
@@ -72,6 +74,7 @@ class Solids {
 
  private:
   void open_coloured(const Frame& picture);
+  void open_specks(std::span<const Path> paths);
 
   int width_, height_;
   std::vector<char> solid_;

@@ -168,6 +168,13 @@ bool eventful(const Context& context, Size body) {
   if (held > 1) return true;
   for (const Event& event : context.events)
     count += event.body == static_cast<int>(body) && (event.on_solid || event.other >= 0);
+  // … or hanging side by side with others: what they give one another shows in no event of its own.
+  for (Size j = 0; j < context.paths.size(); ++j) {
+    if (j == body || !context.paths[j].rigid) continue;
+    int close = 0;
+    for (int t = 0; t < context.frames; ++t) close += touching(context.paths[body], context.paths[j], t, 2);
+    if (close > 1 || linked(context.paths[body], context.paths[j])) return true;
+  }
   return count > 0;
 }
 
@@ -275,6 +282,7 @@ Verdict test_oscillation(const Context& context) {
     if (!path.moves() || eventful(context, b)) continue;
     if (!test_pendulum(context, path, out)) test_spring(context, path, out);
   }
+  test_linked(context, out);
   return out;
 }
 

@@ -1,10 +1,9 @@
-// Fluid volume: what is soft and of one colour keeps its area in the picture. (A view from the side, as deep
-// everywhere.)
+// Fluids: what is of one colour and flows keeps its area in the picture (a view from the side, as deep everywhere), and
+// neither vanishes nor jumps.
 #include <algorithm>
 #include <cmath>
 
 #include "physics_eval/laws/context.h"
-#include "physics_eval/track/colour.h"
 
 namespace orrery::laws {
 
@@ -12,33 +11,35 @@ namespace {
 
 using Size = std::size_t;
 
-// Visible area of all soft tracks with the colour of `like`, a frame; `open` when some of it is at the picture's
-// border.
-std::vector<double> area_of(const Context& context, const Path& like) {
-  std::vector<double> out(static_cast<Size>(context.frames), 0);
+// The fluid's index in Tracks::colours; -1 when there is none.
+int fluid_of(const Context& context) {
+  int best = -1;
+  double most = 0;
   for (const Path& path : context.paths) {
-    if (path.track != like.track && tracking::colour_distance(path.track->colour, like.track->colour) > 0.2) continue;
-    for (int t = 0; t < context.frames; ++t) {
-      if (path.seen[static_cast<Size>(t)]) out[static_cast<Size>(t)] += path.track->frames[static_cast<Size>(t)].area;
-    }
+    if (path.fluid < 0) continue;
+    const double area = median(context.tracks->colours[static_cast<Size>(path.fluid)].area);
+    if (area > most) most = area, best = path.fluid;
   }
-  return out;
+  return best;
+}
+
+// Not enough of the fluid's first frames, or all of it cannot be weighed, to tell.
+bool too_little(const Context& context, const ColourArea& fluid) {
+  const double picture = static_cast<double>(context.tracks->width) * context.tracks->height;
+  return context.frames < 12 || median({fluid.area.begin(), fluid.area.begin() + 6}) < 0.01 * picture;
 }
 
 }  // namespace
 
 Verdict test_volume(const Context& context) {
   Verdict out;
-  const Path* largest = nullptr;
-  for (const Path& path : context.paths) {
-    if (!path.rigid && (!largest || path.track->area > largest->track->area)) largest = &path;
-  }
-  const double picture = static_cast<double>(context.tracks->width) * context.tracks->height;
-  if (!largest || largest->track->area < 0.02 * picture || context.frames < 12) return out;
-  const std::vector<double> area = area_of(context, *largest);
-  const double start = median({area.begin(), area.begin() + 6});
-  if (start < 0.02 * picture) return out;
+  const int which = fluid_of(context);
+  if (which < 0) return out;
+  const ColourArea& fluid = context.tracks->colours[static_cast<Size>(which)];
+  if (too_little(context, fluid)) return out;
   out.applies = true;
+  const std::vector<double>& area = fluid.area;
+  const double start = median({area.begin(), area.begin() + 6});
   double most = 0;
   int first = -1;
   for (Size t = 6; t + 2 < area.size(); ++t) {
@@ -47,8 +48,7 @@ Verdict test_volume(const Context& context) {
     if (grown <= 0.04 && most < 0.08) first = -1;
     most = std::max(most, grown);
   }
-  if (first >= 0)
-    out.add(first, context.frames - 1, most / 0.1, {largest->track->id}, say("the fluid grows by %.0f%%", 100 * most));
+  if (first >= 0) out.add(first, context.frames - 1, most / 0.1, {}, say("the fluid grows by %.0f%%", 100 * most));
   out.measured.push_back({"fluid_area", start, 0.01 * start, "px2"});
   return out;
 }

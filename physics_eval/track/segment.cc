@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "physics_eval/track/discs.h"
 #include "physics_eval/track/thick.h"
 
 namespace orrery::tracking {
@@ -424,6 +425,25 @@ std::vector<PaletteColour> find_palette(std::span<const Frame> frames, const Bac
   return palette;
 }
 
+namespace {
+
+// Balls of one colour that touch: a segment each. False when it is one body, or no balls.
+bool split_touching(const Segment& segment, const Frame& frame, const Background& background,
+                    std::vector<Segment>& out) {
+  if (segment.cut || 6.2831853 * (segment.xx + segment.yy) < 1.12 * segment.area) return false;
+  const std::vector<Disc> discs = touching_discs(segment.runs);
+  if (discs.size() < 2) return false;
+  std::vector<Segment> parts = split_segment(segment, frame, background, discs);
+  for (Size k = 0; k < parts.size(); ++k) {  // each a disc, or the guess was wrong
+    if (parts[k].area < 0.7 * 3.14159265 * discs[k].radius * discs[k].radius) return false;
+    if (6.2831853 * (parts[k].xx + parts[k].yy) > 1.1 * parts[k].area) return false;
+  }
+  for (Segment& part : parts) out.push_back(std::move(part));
+  return true;
+}
+
+}  // namespace
+
 FrameContent find_segments(const Frame& frame, const Background& background, const std::vector<PaletteColour>& palette,
                            double smallest_area) {
   const int width = frame.width(), height = frame.height();
@@ -450,7 +470,8 @@ FrameContent find_segments(const Frame& frame, const Background& background, con
     }
     Segment segment = measure(std::move(region.runs), frame, background, &mask, scratch);
     segment.label = name;
-    if (segment.area >= smallest_area) out.segments.push_back(std::move(segment));
+    if (segment.area < smallest_area) continue;
+    if (!split_touching(segment, frame, background, out.segments)) out.segments.push_back(std::move(segment));
   }
   return out;
 }

@@ -63,6 +63,51 @@ std::string why_not(const Tracks& tracks) {
   return {};
 }
 
+// Weighs the strong colours of the palette in every frame. A tint lighter or darker (foam, depth) is the same colour.
+std::vector<ColourArea> weigh_colours(std::span<const Frame> frames, const Frame& background,
+                                      const std::vector<tracking::PaletteColour>& palette) {
+  std::vector<ColourArea> out;
+  const auto share = [](const Frame& frame, const tracking::Chroma& c, double& x, double& y) {
+    double count = 0;
+    x = y = 0;
+    const double strength = std::hypot(c.u, c.v);
+    for (int j = 0; j < frame.height(); ++j) {
+      for (int i = 0; i < frame.width(); ++i) {
+        const std::uint8_t* p = frame.at(i, j);
+        const tracking::Chroma here = tracking::chroma(p[0], p[1], p[2]);
+        const double along = (here.u * c.u + here.v * c.v) / strength, across = (here.u * c.v - here.v * c.u) / strength;
+        if (along < 0.45 * strength || std::abs(across) > 0.2 * strength + 0.05) continue;
+        count += 1, x += i + 0.5, y += j + 0.5;
+      }
+    }
+    if (count > 0) x /= count, y /= count;
+    return count;
+  };
+  for (const tracking::PaletteColour& entry : palette) {
+    const tracking::Chroma c = entry.chroma;
+    if (entry.grey || c.u * c.u + c.v * c.v < 0.3 * 0.3) continue;
+    ColourArea area;
+    area.area.resize(frames.size()), area.x.resize(frames.size()), area.y.resize(frames.size());
+    // A colour of that chromaticity at full value.
+    area.colour = {255, 255 * (1 - c.u), 255 * (1 - c.u / 2 - c.v)};
+    if (c.u < 0) area.colour = {255 * (1 + c.u), 255, 255 * (1 + c.u / 2 - c.v)};
+    if (area.colour.b > 255) {
+      const double scale = 255 / area.colour.b;
+      area.colour = {area.colour.r * scale, area.colour.g * scale, 255};
+    }
+    double x = 0, y = 0;
+    area.in_background = share(background, c, x, y) / (static_cast<double>(background.width()) * background.height());
+    parallel_for(static_cast<std::int64_t>(frames.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t t = begin; t < end; ++t) {
+        const Size i = static_cast<Size>(t);
+        area.area[i] = share(frames[i], c, area.x[i], area.y[i]);
+      }
+    });
+    out.push_back(std::move(area));
+  }
+  return out;
+}
+
 // The clip at the working size; empty when it is small enough as it is.
 std::vector<Frame> shrink(std::span<const Frame> frames, int size, double& scale) {
   std::vector<Frame> out;
@@ -131,6 +176,7 @@ Tracks track(std::span<const Frame> frames, double fps, const TrackOptions& opti
       out.foreground[i] = content.foreground;
     }
   });
+  out.colours = weigh_colours(frames, background.picture, palette);
   out.reason = why_not(out);
   if (!out.reason.empty()) return out;
   const int wanted = frames.size() > 8 ? 3 : 1;

@@ -79,6 +79,15 @@ struct LineRun {
   int y, x0, x1;
 };
 
+/// All that is of one strong colour in the picture, moving or not: how a fluid is weighed.
+struct ColourArea {
+  TrackColour colour;
+  /// Share of the background's pixels that have it.
+  double in_background = 0;
+  /// Pixels that have it, and their centroid, a frame.
+  std::vector<double> area, x, y;
+};
+
 /// What was tracked, or the reason why nothing could be.
 struct Tracks {
   /// Of the pictures that were tracked; all coordinates and areas below are in their pixels.
@@ -93,6 +102,8 @@ struct Tracks {
   double noise = 0;
   /// Thin moving things that are no bodies, a frame.
   std::vector<std::vector<LineRun>> lines;
+  /// Strong colours of what moves.
+  std::vector<ColourArea> colours;
   /// Share of the picture's pixels that differ from the background, a frame.
   std::vector<double> foreground;
   /// Empty, or why the clip cannot be tracked ("the whole picture changes: a moving camera or a cut").
