@@ -52,6 +52,11 @@ bool linked(const Path& a, const Path& b);
 /// Energy of bodies on rods (a double pendulum): it may fall, not change otherwise. Masses from areas.
 void test_linked(const Context& context, Verdict& out);
 
+/// A fluid neither vanishes nor jumps.
+void test_fluid_permanence(const Context& context, Verdict& out);
+/// A fluid does not climb above where it began.
+void test_fluid_rise(const Context& context, Verdict& out);
+
 Verdict test_permanence(const Context& context);
 Verdict test_rigidity(const Context& context);
 Verdict test_colour(const Context& context);

@@ -170,6 +170,7 @@ Vec find_free_fall(const Context& context) {
 
 Verdict test_gravity(const Context& context) {
   Verdict out;
+  test_fluid_rise(context, out);
   std::vector<Flight> all;
   const std::vector<std::vector<Flight>> by_body = all_flights(context, all);
   if (all.size() < 3) return out;

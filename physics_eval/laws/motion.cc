@@ -135,6 +135,29 @@ bool changes_shape(const Path& path) {
   return values[values.size() * 9 / 10] > 0.3 && values[values.size() * 9 / 10] - values[values.size() / 10] > 0.12;
 }
 
+// About as long as wide in most frames.
+bool compact(const Path& path) {
+  std::vector<double> values;
+  for (int t = 0; t < path.frames(); ++t) {
+    const Observation& o = path.track->frames[static_cast<Size>(t)];
+    if (path.clean[static_cast<Size>(t)] && o.area > 1) values.push_back(6.2831853 * (o.xx + o.yy) / o.area);
+  }
+  return !values.empty() && median(std::move(values)) < 1.25;
+}
+
+// A lighter line that stays on top of what is of its colour: a fluid's surface.
+bool is_surface(const Path& line, const Path& body) {
+  if (&line == &body || 3 * line.track->area > body.track->area || compact(line) || line.count < 6) return false;
+  int on_top = 0, both = 0;
+  for (int t = 0; t < line.frames(); ++t) {
+    const Size i = static_cast<Size>(t);
+    if (!line.seen[i] || !body.seen[i]) continue;
+    ++both;
+    on_top += line.at[i].y < body.at[i].y - 0.5 * body.radius && surface_gap(line.at[i], body, t) < 4;
+  }
+  return both >= 6 && on_top * 10 > both * 8;
+}
+
 // A colour that also lies in the background (water at rest), or whose largest piece flows: all of it is a fluid, drops
 // that keep their size for a while too.
 void mark_fluids(const Tracks& tracks, std::vector<Path>& paths) {
@@ -155,9 +178,33 @@ void mark_fluids(const Tracks& tracks, std::vector<Path>& paths) {
       fluid = fluid || (colour.in_background > 0.03 && changes_shape(path)) ||
               (!path.rigid && path.track->area > 0.015 * picture && changes_shape(path));
     }
+    for (const Path& foam : paths) {
+      for (const Path& body : paths) fluid = fluid || (of_colour(foam) && of_colour(body) && is_surface(foam, body));
+    }
     for (Path& path : paths) {
       if (fluid && of_colour(path)) path.rigid = false, path.fluid = static_cast<int>(c);
     }
+  }
+  if (std::none_of(paths.begin(), paths.end(), [](const Path& p) { return p.fluid >= 0; })) return;
+  // Beside a fluid outlines are wetted; what holds it is moved by a hand; scraps are spray.
+  for (Path& path : paths) {
+    if (path.fluid >= 0) continue;
+    const tracking::Chroma c = tracking::chroma(path.track->colour);
+    const bool grey = c.u * c.u + c.v * c.v < 0.2 * 0.2;
+    if (path.track->area < 0.006 * picture || (path.attached && !compact(path)) || (grey && !compact(path))) path.rigid = false;
+    path.trust = std::min(path.trust, 0.45);
+  }
+}
+
+// Bodies of one colour side by side that are no balls: what belongs to which is a guess.
+void doubt_clusters(std::vector<Path>& paths) {
+  for (Size a = 0; a < paths.size(); ++a) {
+    int close = 0;
+    for (Size b = 0; b < paths.size() && !compact(paths[a]); ++b) {
+      if (a == b || tracking::colour_distance(paths[a].track->colour, paths[b].track->colour) > 0.25) continue;
+      for (int t = 0; t < paths[a].frames(); ++t) close += touching(paths[a], paths[b], t, 3);
+    }
+    if (close > 2) paths[a].trust = std::min(paths[a].trust, 0.4);
   }
 }
 
@@ -185,6 +232,7 @@ std::vector<Path> make_paths(const Tracks& tracks) {
     out.push_back(std::move(path));
   }
   mark_fluids(tracks, out);
+  doubt_clusters(out);
   return out;
 }
 
@@ -240,17 +288,20 @@ Solids::Solids(const Tracks& tracks, std::span<const Path> paths) : width_(track
     const Vec p = path.at[static_cast<Size>(first)];
     open(static_cast<int>(p.x), static_cast<int>(p.y));
   }
-  const auto far = [&](int x, int y, int nx, int ny) {
+  const auto far = [&](int x, int y, int nx, int ny, int step) {
     const std::uint8_t *p = picture.at(x, y), *q = picture.at(nx, ny);
     const int r = p[0] - q[0], g = p[1] - q[1], b = p[2] - q[2];
-    return r * r + g * g + b * b > 22 * 22;
+    return r * r + g * g + b * b > step * step;
   };
   while (!stack.empty()) {
     const int at = stack.back(), x = at % width_, y = at / width_;
     stack.pop_back();
     const int next[4][2] = {{x - 1, y}, {x + 1, y}, {x, y - 1}, {x, y + 1}};
     for (const auto& n : next) {
-      if (n[0] < 0 || n[1] < 0 || n[0] >= width_ || n[1] >= height_ || far(x, y, n[0], n[1])) continue;
+      if (n[0] < 0 || n[1] < 0 || n[0] >= width_ || n[1] >= height_ || far(x, y, n[0], n[1], 22)) continue;
+      // A soft edge is two small steps.
+      const int px = 2 * x - n[0], py = 2 * y - n[1];
+      if (px >= 0 && py >= 0 && px < width_ && py < height_ && far(px, py, n[0], n[1], 32)) continue;
       open(n[0], n[1]);
     }
   }

@@ -49,6 +49,8 @@ struct Path {
   bool attached = false;
   /// Index into Tracks::colours when it is part of a fluid of that colour, else -1.
   int fluid = -1;
+  /// What a finding about it alone counts, 0 to 1: less where its outline or identity is unsure.
+  double trust = 1;
 
   int frames() const { return static_cast<int>(at.size()); }
   /// A body whose motion the laws are about.

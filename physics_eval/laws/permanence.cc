@@ -110,6 +110,7 @@ Verdict test_permanence(const Context& context) {
     test_ends(context, b, out);
     test_gaps(context, b, out);
   }
+  test_fluid_permanence(context, out);
   // One jump is a teleport; many are the business of inertia (jitter).
   for (const Event& event : context.events) {
     if (!event.jump) continue;

@@ -60,6 +60,19 @@ constexpr std::array<Row, 11> kLaws{{{"permanence", test_permanence, 1},
 
 double to_score(double severity) { return 1 / (1 + severity * severity * severity * severity); }
 
+// Findings count as far as the bodies they are about can be trusted.
+void weigh(Verdict& verdict, const Context& context) {
+  for (Finding& finding : verdict.findings) {
+    double trust = 1;
+    for (const int id : finding.bodies) {
+      for (const Path& path : context.paths) {
+        if (path.track->id == id) trust = std::min(trust, path.trust);
+      }
+    }
+    finding.severity *= trust;
+  }
+}
+
 LawResult judge(const Row& row, const Verdict& verdict, std::vector<double>& frames) {
   LawResult out;
   out.law = row.name;
@@ -123,7 +136,9 @@ PhysicsScore score_physics(const Tracks& tracks, const LawOptions& options) {
   for (const auto& row : laws::kLaws) {
     if (!options.only.empty() && std::find(options.only.begin(), options.only.end(), row.name) == options.only.end())
       continue;
-    out.laws.push_back(laws::judge(row, row.test(context), out.frames));
+    laws::Verdict verdict = row.test(context);
+    laws::weigh(verdict, context);
+    out.laws.push_back(laws::judge(row, verdict, out.frames));
     any = any || out.laws.back().applies;
     if (out.laws.back().applies) score = std::min(score, out.laws.back().score);
     out.violated = out.violated || out.laws.back().violated;

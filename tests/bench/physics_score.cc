@@ -96,13 +96,17 @@ void through_file(std::vector<Frame>& frames, double fps, int size, int quality)
   std::filesystem::remove(path);
 }
 
-PhysicsScore score_of(const WorldSpec& spec, int count, const std::string& variant) {
+std::vector<Frame> frames_of(const WorldSpec& spec, int count) {
   World world(spec);
   std::vector<Frame> frames;
   for (int t = 0; t < count; ++t) {
     if (t) world.step();
     frames.push_back(world.draw());
   }
+  return frames;
+}
+
+PhysicsScore score_of(std::vector<Frame> frames, const WorldSpec& spec, const std::string& variant) {
   if (variant == "mp4") through_file(frames, spec.fps, 512, 75);
   if (variant == "native") through_file(frames, spec.fps, spec.width, 75);
   if (variant == "crf28") through_file(frames, spec.fps, spec.width, 51);
@@ -181,7 +185,8 @@ int main(int argc, char** argv) {
   for (std::uint64_t i = 0; i < given.count; ++i) {
     const WorldSpec spec = sample_spec(given.seed, i, options);
     const LawResult* named = nullptr;
-    const PhysicsScore lawful = score_of(spec, count, given.variant);
+    const std::vector<Frame> lawful_frames = frames_of(spec, count);
+    const PhysicsScore lawful = score_of(lawful_frames, spec, given.variant);
     clean.push_back(severity_of(lawful, named));
     SceneTally& scene = scenes[spec.scene];
     scene.clean.push_back(clean.back());
@@ -194,9 +199,11 @@ int main(int argc, char** argv) {
     twin.corruption = CorruptionSpec{kind, static_cast<int>(random.between(count / 6, count - 14))};
     const CorruptionTruth truth = judge_corruption(twin, count);
     if (!truth.observable) continue;
+    std::vector<Frame> twin_frames = frames_of(twin, count);
+    if (twin_frames == lawful_frames) continue;  // what the break changes is not drawn
     int shown = 0;
     while (shown + 1 < count && !truth.broken[static_cast<std::size_t>(shown)]) ++shown;
-    const PhysicsScore broken = score_of(twin, count, given.variant);
+    const PhysicsScore broken = score_of(std::move(twin_frames), twin, given.variant);
     const double severity = severity_of(broken, named);
     const bool law = named && kLawOf.at(kind).count(named->law) > 0;
     const bool frame = named && (std::abs(named->frame - shown) <= 3 || std::abs(named->frame - truth.frame) <= 3);
