@@ -7,13 +7,17 @@
 #include "apps/orrery/interrupt.h"
 #include "apps/pipeline/train_codec.h"
 #include "apps/pipeline/train_model.h"
+#include "apps/pipeline/training_plot.h"
+#include "video/io/writer.h"
 
 namespace orrery::cli {
 
 namespace {
 
 CLI::App* add_kind(CLI::App& train, const std::string& name, const std::string& help,
-                   std::shared_ptr<pipeline::TrainOptions> options, void (*run)(const pipeline::TrainOptions&)) {
+                   void (*run)(const pipeline::TrainOptions&)) {
+  auto options = std::make_shared<pipeline::TrainOptions>();
+  auto plot = std::make_shared<bool>(false);
   CLI::App* command = train.add_subcommand(name, help);
   command->add_option("config", options->config, "TOML configuration")->required();
   command->add_option("-o,--out", options->out,
@@ -22,10 +26,12 @@ CLI::App* add_kind(CLI::App& train, const std::string& name, const std::string& 
   command
       ->add_option("--max-seconds", options->max_seconds, "Stop with a checkpoint after this time (0: train all steps)")
       ->capture_default_str();
-  command->callback([options, run] {
+  command->add_flag("--plot", *plot, "Draw the training log's curves to log.png in the training folder");
+  command->callback([options, plot, run] {
     if (options->out.empty()) options->out = options->config + ".run";
     options->stop = stop_on_interrupt();
     run(*options);
+    if (*plot) write_image(options->out + "/log.png", pipeline::plot_training(options->out));
   });
   return command;
 }
@@ -36,9 +42,9 @@ void add_train(CLI::App& app, CommonOptions&) {
   CLI::App* train = app.add_subcommand("train", "Train a codec or a model from a data set or straight from the worlds");
   train->require_subcommand(1);
   add_kind(*train, "codec", "The latent codec: orrery train codec models/orrery-64/codec.toml -o out/codec",
-           std::make_shared<pipeline::TrainOptions>(), pipeline::train_codec);
+           pipeline::train_codec);
   add_kind(*train, "model", "The transformer: orrery train model models/orrery-64/model.toml -o out/model",
-           std::make_shared<pipeline::TrainOptions>(), pipeline::train_model);
+           pipeline::train_model);
 }
 
 }  // namespace orrery::cli
