@@ -39,7 +39,8 @@ void add_prompts(CLI::App& bench, CommonOptions& common) {
   command->add_option("--scenes", options->scenes, "Scenes to draw from (default: all)");
   command->add_option("--temperature", options->sampling.temperature, "0: always the likeliest code")
       ->capture_default_str();
-  command->add_option("--min-p", options->sampling.min_p, "Leave out codes less likely than this share of the likeliest")
+  command
+      ->add_option("--min-p", options->sampling.min_p, "Leave out codes less likely than this share of the likeliest")
       ->capture_default_str();
   command->add_option("--top-p", options->sampling.top_p, "Smallest set of codes of this probability")
       ->capture_default_str();

@@ -27,7 +27,8 @@ struct ClipSpec {
   SamplingOptions sampling = kDefaultSampling;
   double cfg_scale = 1.0;
   std::vector<worlds::TimedAction> actions;  ///< frames at the model's rate
-  /// Codes of the latent frames that the clip begins with (whole latent frames), e.g. from encode_start() (clip_input.h).
+  /// Codes of the latent frames that the clip begins with (whole latent frames), e.g. from encode_start()
+  /// (clip_input.h).
   std::vector<std::int32_t> given;
 
   /// Throws InputError naming the option that is out of range.

@@ -62,7 +62,7 @@ Said read_sentence(const std::string& sentence) {
   struct Stem {
     const char *start, *motion;
   };
-  constexpr Stem kStems[] = {{"bounc", "bounce"}, {"thr", "throw"},      {"toss", "throw"},    {"fl", "throw"},
+  constexpr Stem kStems[] = {{"bounc", "bounce"}, {"thr", "throw"},      {"toss", "throw"},     {"fl", "throw"},
                              {"roll", "roll"},    {"collid", "collide"}, {"collis", "collide"}, {"hit", "collide"},
                              {"run", "collide"},  {"bump", "collide"},   {"swing", "pendulum"}, {"pendul", "pendulum"}};
   constexpr std::pair<const char*, std::int64_t> kCounts[] = {{"two", 2}, {"three", 3}, {"four", 4}, {"five", 5}};
@@ -85,14 +85,13 @@ Said read_sentence(const std::string& sentence) {
 void describe_engine(const LoadedModel& model, const Clip& engine, const std::string& caption, PromptRow& row) {
   const std::int64_t latents = describe_latents(model);
   const auto frames = static_cast<std::size_t>(decoded_frames(model.codec().config(), latents));
-  const auto codes =
-      encode_clip(model.codec(), std::span(engine.frames).first(std::min(frames, engine.frames.size())));
+  const auto codes = encode_clip(model.codec(), std::span(engine.frames).first(std::min(frames, engine.frames.size())));
   const Said truth = read_sentence(caption), said = read_sentence(describe(model, codes));
   // A sentence need not say everything: what the truth's does not say is not asked for.
   row.described_colour += truth.colours.empty() || said.colours.empty() || said.colours == truth.colours;
   row.described_count += said.count == truth.count;
-  row.described_motion += said.motion == truth.motion && (truth.direction == 0 || said.direction == 0 ||
-                                                          said.direction == truth.direction);
+  row.described_motion +=
+      said.motion == truth.motion && (truth.direction == 0 || said.direction == 0 || said.direction == truth.direction);
 }
 
 void write_sheet(const std::string& folder, std::int64_t index, const std::string& caption, const Clip& model,

@@ -91,8 +91,7 @@ bool kind_shown(const std::string& scene, const Tracks& tracks, const std::vecto
   if (scene == "roll")
     return any([](const Body& body) { return extent(body, &Sight::x) >= kMoves && extent(body, &Sight::y) <= kLevel; });
   if (scene == "collide") return collide(tracks);
-  if (scene == "pendulum")
-    return any([](const Body& body) { return turns(body, &Sight::x, kRises).size() >= 2; });
+  if (scene == "pendulum") return any([](const Body& body) { return turns(body, &Sight::x, kRises).size() >= 2; });
   return false;
 }
 
@@ -109,7 +108,8 @@ Promise promise_of(const worlds::World& world, const std::string& caption) {
     if (word == "left" || word == "leftwards") promise.direction = -1;
     if (word == "right" || word == "rightwards") promise.direction = 1;
   }
-  promise.motion_known = std::any_of(kKnown.begin(), kKnown.end(), [&](const char* name) { return promise.scene == name; });
+  promise.motion_known =
+      std::any_of(kKnown.begin(), kKnown.end(), [&](const char* name) { return promise.scene == name; });
   return promise;
 }
 
@@ -136,9 +136,10 @@ PromiseKept check_promise(const Promise& promise, const Tracks& tracks) {
   kept.motion = kind_shown(promise.scene, tracks, bodies);
   if (promise.direction != 0)
     kept.motion = kept.motion && std::any_of(bodies.begin(), bodies.end(), [&](const std::vector<Sight>& body) {
-      return first_direction(body) == promise.direction;
-    });
-  const auto late = static_cast<int>(std::lround(8 * tracks.fps)), until = static_cast<int>(std::lround(9 * tracks.fps));
+                    return first_direction(body) == promise.direction;
+                  });
+  const auto late = static_cast<int>(std::lround(8 * tracks.fps)),
+             until = static_cast<int>(std::lround(9 * tracks.fps));
   for (std::vector<Sight>& body : bodies) {
     std::erase_if(body, [&](const Sight& sight) { return sight.frame < late || sight.frame >= until; });
     // Half a pixel at 64 rows.

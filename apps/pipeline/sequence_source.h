@@ -17,12 +17,12 @@ struct SequenceSourceOptions {
   std::int64_t latents = 24;   ///< latent frames a sequence
   int size = 64;
   double fps = 24;
-  int longest = 240;                ///< a sequence starts within so many frames of its clip
-  double from_start = 0.5;          ///< share of sequences that start at their clip's first frame
-  double action_share = 0.15;       ///< of clips with pushes
-  double caption_dropout = 0.1;     ///< of sequences without words (for guidance)
-  double describe_share = 0.1;      ///< of sequences with the video first and the words after
-  double corruption = 0.05;         ///< largest share of past codes replaced, drawn per sequence
+  int longest = 240;             ///< a sequence starts within so many frames of its clip
+  double from_start = 0.5;       ///< share of sequences that start at their clip's first frame
+  double action_share = 0.15;    ///< of clips with pushes
+  double caption_dropout = 0.1;  ///< of sequences without words (for guidance)
+  double describe_share = 0.1;   ///< of sequences with the video first and the words after
+  double corruption = 0.05;      ///< largest share of past codes replaced, drawn per sequence
   /// Weight of a code that equals the one before it in its cell. Below 1 the model learns to expect more change than
   /// there is, and a rollout flickers.
   double still_weight = 1.0;

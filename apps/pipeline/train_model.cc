@@ -81,7 +81,8 @@ void train_model(const TrainOptions& options) {
   const std::string codec_folder = fields.text("codec_folder");
   const std::int64_t text_tokens = fields.integer_or("text_tokens", 512, {300, 100000});
   const bool place_embedding = fields.boolean_or("place_embedding", true),
-             recall_embedding = fields.boolean_or("recall_embedding", true);
+             recall_embedding = fields.boolean_or("recall_embedding", true),
+             digits = fields.boolean_or("code_digits", true);
   Json model_json = fields.raw("model");
   fields.refuse_unknown();
   train.max_seconds = options.max_seconds;
@@ -99,7 +100,8 @@ void train_model(const TrainOptions& options) {
                                         {"grid_columns", std::int64_t{sizes.columns}},
                                         {"trained_context", context},
                                         {"place_embedding", place_embedding},
-                                        {"recall_embedding", recall_embedding}}));
+                                        {"recall_embedding", recall_embedding},
+                                        {"levels", digits ? codec->config().levels : std::vector<std::int64_t>()}}));
   const ModelConfig config = parse_model_config(model_json.dump(), options.config + ": model");
 
   Random random(source.seed, 0x6D6F64656C);

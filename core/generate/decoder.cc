@@ -9,6 +9,7 @@
 #include "core/autograd/autograd.h"
 #include "core/base/parallel.h"
 #include "core/generate/caches.h"
+#include "core/model/code_digits.h"
 #include "core/model/rope_table.h"
 #include "core/ops/backends.h"
 #include "core/ops/elementwise.h"
@@ -125,10 +126,10 @@ PackedHyper pack_hyper(const HyperConnectionWeights& weights) {
 Decoder::Packed::Packed(const Transformer& model, DType weights) : config(model.config()), dtype(weights) {
   const NoGrad guard;
   const TransformerWeights& w = model.weights();
-  embed = pack(w.embed);
+  embed = pack(with_digits(w.embed, w.embed_digits, config));
   if (w.places.defined()) places = pack(w.places);
-  if (w.recall.defined()) recall = pack(w.recall);
-  head = pack(w.lm_head);
+  if (w.recall.defined()) recall = pack(with_digits(w.recall, w.recall_digits, config));
+  head = pack(model.head());
   hc_head = pack_hyper(w.hc_head);
   norm = w.norm.to_vector();
   main_frequencies = rope_frequencies(config.main_rope, config.qk_rope_head_dim);

@@ -111,6 +111,7 @@ void read_video(const Fields& fields, VideoConfig& video) {
   video.trained_context = fields.integer("trained_context", {1, 1 << 30});
   video.place_embedding = fields.boolean_or("place_embedding", false);
   video.recall_embedding = fields.boolean_or("recall_embedding", false);
+  if (fields.has("levels")) video.levels = fields.integers("levels", {2, 1 << 16});
 }
 
 // The plain integer fields: one row each serves reading and writing.
@@ -216,6 +217,10 @@ void ModelConfig::validate() const {
                ", expected 0 or 1");
   ORRERY_CHECK(video.codes < vocab_size, "[config] video.codes = ", video.codes,
                " do not fit vocab_size = ", vocab_size);
+  std::int64_t digit_codes = 1;
+  for (const std::int64_t level : video.levels) digit_codes = std::min(digit_codes * level, vocab_size + 1);
+  ORRERY_CHECK(video.levels.empty() || digit_codes == video.codes,
+               "[config] video.levels do not make video.codes = ", video.codes);
 }
 
 ModelConfig parse_model_config(const std::string& json_text, const std::string& source) {
@@ -275,7 +280,8 @@ std::string to_json(const ModelConfig& config) {
                                     {"grid_columns", config.video.grid_columns},
                                     {"trained_context", config.video.trained_context},
                                     {"place_embedding", config.video.place_embedding},
-                                    {"recall_embedding", config.video.recall_embedding}}));
+                                    {"recall_embedding", config.video.recall_embedding},
+                                    {"levels", config.video.levels}}));
   }
   return json.dump(2) + "\n";
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -42,9 +43,13 @@ struct VideoConfig {
   /// Adds a learned vector for the token one latent frame before the *next* token: what stood at the place to be
   /// predicted. What stands still is then known without attention.
   bool recall_embedding = false;
+  /// Levels of the codec's dimensions, fastest first: their product is `codes`. Not empty: code_digits.h.
+  std::vector<std::int64_t> levels;
 
   /// Tokens of a latent frame: four of header, then the codes.
   std::int64_t group() const { return 4 + grid_rows * grid_columns; }
+  /// Σ levels.
+  std::int64_t digit_values() const { return std::accumulate(levels.begin(), levels.end(), std::int64_t{0}); }
 };
 
 struct ModelConfig {

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "core/autograd/autograd.h"
+#include "core/model/code_digits.h"
 #include "core/model/layers.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/hyper_connection.h"
@@ -129,13 +130,14 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
   check_ids(ids, config_.vocab_size);
   const LayerContext context(config_, options, ids);
   ForwardResult result;
-  Tensor embedded = ops::embedding(weights_.embed, context.ids, options.compute);
+  const Tensor table = with_digits(weights_.embed, weights_.embed_digits, config_);
+  Tensor embedded = ops::embedding(table, context.ids, options.compute);
   if (weights_.places.defined())
     embedded =
         ops::add(embedded, ops::embedding(weights_.places, places_of(ids, config_.video.group()), options.compute));
   if (weights_.recall.defined())
-    embedded =
-        ops::add(embedded, ops::embedding(weights_.recall, recalled_ids(ids, config_.video.group()), options.compute));
+    embedded = ops::add(embedded, ops::embedding(with_digits(weights_.recall, weights_.recall_digits, config_),
+                                                 recalled_ids(ids, config_.video.group()), options.compute));
   Tensor state = expand_streams(embedded, config_.hc_mult);
   int indexer_layers = 0;
   for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
@@ -169,7 +171,7 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
     const Tensor next = shifted_ids(ids);
     const LayerContext mtp_context(config_, options, next);
     const Tensor next_embedded =
-        ops::rms_norm(ops::embedding(weights_.embed, mtp_context.ids, options.compute), mtp.e_norm, eps);
+        ops::rms_norm(ops::embedding(table, mtp_context.ids, options.compute), mtp.e_norm, eps);
     const Tensor e = expand_streams(ops::linear(next_embedded, mtp.e_proj), config_.hc_mult);
     const Tensor h = ops::linear(ops::rms_norm(state, mtp.h_norm, eps), mtp.h_proj);
     LayerResult out = layer_forward(ops::add(e, h), mtp.layer, mtp_context);
@@ -180,9 +182,9 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
   return result;
 }
 
-Tensor Transformer::logits(const Tensor& hidden) const {
-  return ops::cast(ops::linear(hidden, weights_.lm_head), DType::f32);
-}
+Tensor Transformer::head() const { return with_digits(weights_.lm_head, weights_.head_digits, config_); }
+
+Tensor Transformer::logits(const Tensor& hidden) const { return ops::cast(ops::linear(hidden, head()), DType::f32); }
 
 void Transformer::update_router_bias(const std::vector<ExpertLoad>& loads, float rate) {
   for (const ExpertLoad& load : loads) {

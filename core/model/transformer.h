@@ -52,6 +52,9 @@ class Transformer {
   /// ids [B, S] i32, each in [0, vocab); S ≥ 1. Throws InputError naming the first id out of range.
   ForwardResult forward(const Tensor& ids, const ForwardOptions& options = {}) const;
 
+  /// [vocab, hidden]: the rows that logits are products with (lm_head, with the codes' digits if it has them).
+  Tensor head() const;
+
   /// [B·S, vocab] f32. For tests and short sequences: training uses ops::linear_cross_entropy on `hidden`.
   Tensor logits(const Tensor& hidden) const;
 

@@ -149,6 +149,12 @@ TransformerWeights build_all(const ModelConfig& config, Random* random) {
   weights.hc_head = build.hyper_head("model.hc_head.");
   weights.norm = build.constant("model.norm.weight", {config.hidden_size}, 1);
   weights.lm_head = build.embedding("lm_head.weight", {config.vocab_size, config.hidden_size});
+  if (!config.video.levels.empty()) {
+    const Shape shape{config.hidden_size, config.video.digit_values()};
+    weights.embed_digits = build.constant("model.embed_digits.weight", shape, 0);
+    if (config.video.recall_embedding) weights.recall_digits = build.constant("model.recall_digits.weight", shape, 0);
+    weights.head_digits = build.constant("lm_head_digits.weight", shape, 0);
+  }
   if (config.num_nextn_predict_layers > 0) {
     MtpWeights& mtp = weights.mtp.emplace();
     const Shape square{config.hidden_size, config.hidden_size};

@@ -70,6 +70,7 @@ struct TransformerWeights {
   Tensor places;   ///< [video.group(), hidden] with video.place_embedding, else undefined
   Tensor recall;   ///< [vocab, hidden] with video.recall_embedding, else undefined
   Tensor lm_head;  ///< [vocab, hidden]
+  Tensor embed_digits, recall_digits, head_digits;  ///< [hidden, Σ levels] with video.levels, else undefined
   std::vector<LayerWeights> layers;
   HyperConnectionWeights hc_head;
   Tensor norm;

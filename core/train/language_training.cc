@@ -78,8 +78,8 @@ StepLoss LanguageTraining::loss(const Batch& batch, std::int64_t step, bool trai
   ForwardResult forward = model_.forward(ids, options);
 
   const Targets next = shifted(targets, weights, 1);
-  const ops::HeadLoss head =
-      ops::linear_cross_entropy(forward.hidden, model_.weights().lm_head, next.ids, next.weights);
+  const Tensor vocabulary = model_.head();
+  const ops::HeadLoss head = ops::linear_cross_entropy(forward.hidden, vocabulary, next.ids, next.weights);
   StepLoss result;
   result.loss = head.total;
   result.metrics = mean_losses(head.losses, next, ids.dim(1), model_.config());
@@ -94,8 +94,7 @@ StepLoss LanguageTraining::loss(const Batch& batch, std::int64_t step, bool trai
   }
   if (forward.mtp_hidden.defined()) {
     const Targets second = shifted(targets, weights, 2);
-    const ops::HeadLoss mtp =
-        ops::linear_cross_entropy(forward.mtp_hidden, model_.weights().lm_head, second.ids, second.weights);
+    const ops::HeadLoss mtp = ops::linear_cross_entropy(forward.mtp_hidden, vocabulary, second.ids, second.weights);
     result.metrics.emplace_back("loss_mtp", mtp.total.item());
     result.loss = ops::add(result.loss, ops::scale(mtp.total, static_cast<float>(config_.mtp_weight)));
   }

@@ -2,8 +2,8 @@
 #include <atomic>
 #include <filesystem>
 
-#include "apps/pipeline/code_file.h"
 #include "apps/pipeline/clip_input.h"
+#include "apps/pipeline/code_file.h"
 #include "apps/pipeline/replay.h"
 #include "core/base/error.h"
 #include "core/base/parallel.h"

@@ -43,7 +43,8 @@ void line(Frame& frame, double x0, double y0, double x1, double y1, std::uint32_
   const int steps = std::max(1, static_cast<int>(std::ceil(std::max(std::abs(x1 - x0), std::abs(y1 - y0)))));
   for (int i = 0; i <= steps; ++i) {
     const double at = static_cast<double>(i) / steps;
-    const int x = static_cast<int>(std::lround(x0 + at * (x1 - x0))), y = static_cast<int>(std::lround(y0 + at * (y1 - y0)));
+    const int x = static_cast<int>(std::lround(x0 + at * (x1 - x0))),
+              y = static_cast<int>(std::lround(y0 + at * (y1 - y0)));
     dot(frame, x, y, colour);
     dot(frame, x, y + 1, colour);
   }

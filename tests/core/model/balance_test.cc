@@ -9,9 +9,9 @@ using namespace orrery;
 
 TEST_CASE("the balance loss counts choices and shares a sequence", "[balance]") {
   // Two sequences of two tokens, four experts, two chosen.
-  const Tensor scores = Tensor::from({4, 3, 2, 1,  // chosen: 0, 1; shares .4 .3 .2 .1
-                                      1, 5, 3, 1,  // 1, 2; .1 .5 .3 .1
-                                      1, 1, 4, 4,  // 2, 3; .1 .1 .4 .4
+  const Tensor scores = Tensor::from({4, 3, 2, 1,   // chosen: 0, 1; shares .4 .3 .2 .1
+                                      1, 5, 3, 1,   // 1, 2; .1 .5 .3 .1
+                                      1, 1, 4, 4,   // 2, 3; .1 .1 .4 .4
                                       2, 1, 3, 4},  // 2, 3; .2 .1 .3 .4
                                      {4, 4});
   // f = counts · 4 / (2 · 2): first {1, 2, 1, 0}, second {0, 0, 2, 2}. P: {.25, .4, .25, .1}, {.15, .1, .35, .4}.
