@@ -14,8 +14,17 @@ std::int64_t kept_latents(std::int64_t room) { return std::max<std::int64_t>(1, 
 
 }  // namespace
 
+SamplingOptions opening_sampling(const SamplingOptions& sampling) {
+  constexpr std::int64_t kLikeliest = 200;
+  if (sampling.temperature == 0) return sampling;
+  return {1.0, sampling.top_k > 0 ? sampling.top_k : kLikeliest, 1.0, 0.0};
+}
+
 Rollout::Rollout(const LoadedModel& model, const RolloutOptions& options)
-    : model_(&model), sampler_(options.sampling, options.seed), cfg_scale_(options.cfg_scale) {
+    : model_(&model),
+      opening_(opening_sampling(options.sampling), options.seed),
+      sampler_(options.sampling, options.seed),
+      cfg_scale_(options.cfg_scale) {
   ORRERY_CHECK(std::isfinite(cfg_scale_) && cfg_scale_ >= 0 && cfg_scale_ <= 100, "cfg-scale is ", cfg_scale_,
                ", expected 0 to 100");
   std::vector<std::int32_t> text;
@@ -69,11 +78,12 @@ std::vector<std::int32_t> Rollout::next(const Action& action) {
   const auto header = vocabulary.frame_header(action);
   make_room();
   groups_.insert(groups_.end(), header.begin(), header.end());
+  const Sampler& sampler = latents_ == 0 ? opening_ : sampler_;
   for (std::int64_t k = 0; k < layout.cells(); ++k) {
     // The position in the whole clip, which starting anew does not change.
     const std::int64_t position = latents_ * layout.group() + VideoVocabulary::kHeader + k;
     groups_.push_back(
-        sampler_.sample(logits(), vocabulary.first_code(), vocabulary.size(), static_cast<std::uint64_t>(position)));
+        sampler.sample(logits(), vocabulary.first_code(), vocabulary.size(), static_cast<std::uint64_t>(position)));
   }
   ++latents_;
   return layout.codes_of(std::span(groups_).last(static_cast<std::size_t>(layout.cells())));

@@ -24,6 +24,11 @@ struct RolloutOptions {
   bool allow_empty = false;
 };
 
+/// How the first latent frame is drawn when the others are drawn with `sampling`: at temperature 1, from the 200
+/// likeliest codes (or top_k of them). It decides what is in the picture, and bodies are rare there cell by cell: what
+/// sharpens the later frames (a low temperature, min-p, top-p) would leave the room empty. Temperature 0 stays.
+SamplingOptions opening_sampling(const SamplingOptions& sampling);
+
 /// One world. The codes of a latent frame depend on model, prompt, seed, sampling and what came before, and on nothing
 /// else. Memory does not grow: when the trained context is full, the sequence starts anew with the prompt and the later
 /// half of the latent frames. A copy is a fork of the world. One thread at a time; the model must outlive it.
@@ -56,7 +61,7 @@ class Rollout {
   std::vector<float> logits();
 
   const LoadedModel* model_;
-  Sampler sampler_;
+  Sampler opening_, sampler_;
   double cfg_scale_;
   std::vector<Stream> streams_;
   std::vector<std::int32_t> groups_;  ///< tokens of the latent frames in the context
