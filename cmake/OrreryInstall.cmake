@@ -31,3 +31,7 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/orreryConfig.cmake.in
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/orreryConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/orreryConfig.cmake ${PROJECT_BINARY_DIR}/orreryConfigVersion.cmake
   ${PROJECT_SOURCE_DIR}/cmake/OrreryDependencies.cmake DESTINATION ${config_dir})
+
+# The shipped models, where an installed program looks for them.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/orrery/models
+  FILES_MATCHING PATTERN "*.safetensors" PATTERN "*.json" PATTERN "*.txt" PATTERN "*.toml" PATTERN "*.md")
