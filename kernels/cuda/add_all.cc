@@ -7,6 +7,23 @@ void add_all_kernels() {
   add_copy_kernels();
   add_elementwise_kernels();
   add_reduce_kernels();
+  add_softmax_kernels();
+  add_rms_norm_kernels();
+  add_rope_kernels();
+  add_compress_kernels();
+  add_indexing_kernels();
+  add_moe_kernels();
+  add_route_kernels();
+  add_hyper_connection_kernels();
+  add_hyper_connection_backward_kernels();
+  add_matmul_kernels();
+  add_grouped_matmul_kernels();
+  add_attention_kernels();
+  add_attention_backward_kernels();
+  add_indexer_kernels();
+  add_optimizer_kernels();
+  add_codec_kernels();
+  add_top_k_kernels();
 }
 
 }  // namespace orrery::gpu

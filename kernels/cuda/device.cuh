@@ -8,7 +8,8 @@
 #include "kernels/api/bfloat16.h"
 #include "kernels/api/types.h"
 
-#define ORRERY_ON_DEVICE __device__
+#define ORRERY_ON_DEVICE inline __device__
+#define ORRERY_ANYWHERE inline __host__ __device__
 
 namespace orrery::gpu {
 
@@ -49,6 +50,10 @@ __device__ T shuffle_xor(T value, int mask) {
   return __shfl_xor_sync(0xFFFFFFFFu, value, mask);
 }
 __device__ inline unsigned ballot(bool value) { return __ballot_sync(0xFFFFFFFFu, value); }
+/// What one lane wrote before, the others read after.
+__device__ inline void warp_sync() { __syncwarp(); }
+
+__device__ inline std::uint32_t float_bits(float value) { return __float_as_uint(value); }
 
 template <class Kernel>
 __global__ void __launch_bounds__(kMaxThreads) run_each(const Kernel kernel, const std::int64_t count) {

@@ -3,4 +3,22 @@ set(ORRERY_CUDA_KERNELS
   copy.cu
   elementwise.cu
   reduce.cu
+  softmax.cu
+  rms_norm.cu
+  rope.cu
+  compress.cu
+  indexing.cu
+  moe.cu
+  route.cu
+  hyper_connection.cu
+  hyper_connection_backward.cu
+  matrix.cu
+  matmul.cu
+  grouped_matmul.cu
+  attention.cu
+  attention_backward.cu
+  indexer.cu
+  optimizer.cu
+  codec.cu
+  top_k.cu
 )

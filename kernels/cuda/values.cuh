@@ -77,7 +77,7 @@ struct Walk {
   struct Offsets {
     std::int64_t at[kViews];
   };
-  ORRERY_ON_DEVICE Offsets operator()(std::int64_t flat) const {
+  ORRERY_ANYWHERE Offsets operator()(std::int64_t flat) const {
     Offsets result;
     for (int v = 0; v < kViews; ++v) result.at[v] = 0;
     if (total < (std::int64_t{1} << 31)) {  // 64-bit division is slow on a GPU

@@ -15,6 +15,9 @@ Tensor normal(Shape shape, std::uint64_t seed, DType dtype) {
   return Tensor::randn(std::move(shape), random).to(dtype);
 }
 
+// A table on the device of the inputs.
+Tensor beside(const Tensor& x, const std::vector<Tensor>& in) { return x.defined() ? x.to(in[0].device()) : x; }
+
 struct Case {
   std::int64_t batch, steps, heads, dim, window, rate, picks;  // rate 0: no entries; picks 0: all of them
   bool sinks;
@@ -54,7 +57,7 @@ TEST_CASE("sparse_attention: fast against reference", "[attention][parity]") {
   const auto run = [&](const char* choice, int rounded) {
     check_parity(
         [&](const std::vector<Tensor>& in) {
-          const auto result = ops::sparse_attention(in[0], in[1], in[2], indices, in[3], options);
+          const auto result = ops::sparse_attention(in[0], in[1], in[2], beside(indices, in), in[3], options);
           return std::vector<Tensor>{result.out, result.lse};
         },
         {normal({c.batch, c.steps, c.heads, c.dim}, 1, dtype), normal({c.batch, c.steps, c.dim}, 2, dtype),
@@ -79,8 +82,9 @@ TEST_CASE("sparse_attention: a later chunk, kept keys and dropped entries", "[at
   const Tensor indices = picked ? scattered({1, 70, 4, 32, 30, 4, 5, true}, 66) : Tensor();
   check_parity(
       [&](const std::vector<Tensor>& in) {
-        const auto result = ops::sparse_attention(in[0], in[1], in[2], indices, in[3], options);
-        return std::vector<Tensor>{result.out, result.lse, ops::entry_mass(in[0], in[2], indices, result.lse, options)};
+        const auto result = ops::sparse_attention(in[0], in[1], in[2], beside(indices, in), in[3], options);
+        return std::vector<Tensor>{result.out, result.lse,
+                                   ops::entry_mass(in[0], in[2], beside(indices, in), result.lse, options)};
       },
       {normal({1, 70, 4, 32}, 1, DType::f32), normal({1, 110, 32}, 2, DType::f32), normal({1, 66, 32}, 3, DType::f32),
        normal({4}, 4, DType::f32)},

@@ -19,6 +19,9 @@ Tensor normal(Shape shape, std::uint64_t seed, DType dtype = DType::f32, float d
   return Tensor::randn(std::move(shape), random, deviation).to(dtype);
 }
 
+// A table on the device of the inputs.
+Tensor beside(const Tensor& x, const std::vector<Tensor>& in) { return x.defined() ? x.to(in[0].device()) : x; }
+
 }  // namespace
 
 TEST_CASE("rms_norm: fast against reference", "[norm][parity]") {
@@ -46,8 +49,11 @@ TEST_CASE("rope: fast against reference", "[rope][parity]") {
   const std::int64_t pairs = dim == 64 ? 8 : dim / 2;
   const bool inverse = GENERATE(false, true);
   const Tensor cos = normal({steps, pairs}, 2), sin = normal({steps, pairs}, 3);
-  check_parity([&](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::rope(in[0], cos, sin, inverse)}; },
-               {normal({2, steps, heads, dim}, 1, dtype)}, 4);
+  check_parity(
+      [&](const std::vector<Tensor>& in) {
+        return std::vector<Tensor>{ops::rope(in[0], beside(cos, in), beside(sin, in), inverse)};
+      },
+      {normal({2, steps, heads, dim}, 1, dtype)}, 4);
 }
 
 TEST_CASE("compress_pool: fast against reference", "[compress][parity]") {
@@ -68,7 +74,8 @@ TEST_CASE("compress_pool with a window before: fast against reference", "[compre
   check_parity(
       [&](const std::vector<Tensor>& in) {
         const NoGrad guard;
-        return std::vector<Tensor>{ops::compress_pool(in[0], in[1], in[2], {4, true}, prior_kv, prior_gate)};
+        return std::vector<Tensor>{
+            ops::compress_pool(in[0], in[1], in[2], {4, true}, beside(prior_kv, in), beside(prior_gate, in))};
       },
       {normal({2, 9, 20}, 1, dtype), normal({2, 9, 20}, 2, dtype), normal({4, 20}, 3)}, 20);
 }
@@ -89,9 +96,9 @@ TEST_CASE("moe_gather and moe_combine: fast against reference", "[moe][parity]")
   const Tensor ids = Tensor::empty({tokens, count}, DType::i32);
   Random random(5);
   for (std::int32_t& id : ids.span<std::int32_t>()) id = static_cast<std::int32_t>(random.below(experts));
-  const ops::MoePlan plan = ops::moe_plan(ids, experts);
   check_parity(
       [&](const std::vector<Tensor>& in) {
+        const ops::MoePlan plan = ops::moe_plan(beside(ids, in), experts);
         return std::vector<Tensor>{ops::moe_combine(ops::moe_gather(in[0], plan), in[1], plan)};
       },
       {normal({tokens, d}, 1, dtype), normal({tokens, count}, 2)}, d + count);
@@ -111,7 +118,7 @@ TEST_CASE("route: fast against reference", "[moe][parity]") {
   const Tensor bias = biased ? normal({experts}, 2, DType::f32, 0.1f) : Tensor();
   check_parity(
       [&](const std::vector<Tensor>& in) {
-        const ops::Routing routing = ops::route(in[0], bias, {}, count, options);
+        const ops::Routing routing = ops::route(in[0], beside(bias, in), {}, count, options);
         return std::vector<Tensor>{routing.weights, routing.scores, routing.ids};
       },
       {normal({tokens, experts}, 1, DType::f32, 3.0f)}, 16 + experts);
@@ -174,14 +181,16 @@ TEST_CASE("index_scores and index_kl: fast against reference", "[indexer][parity
   const Tensor indices = picked ? ops::index_top_k(q, k, w, 9, {rate, 0}) : Tensor();
   check_parity(
       [&](const std::vector<Tensor>& in) {
-        return std::vector<Tensor>{ops::index_scores(in[0], in[1], in[2], indices, {rate, 0})};
+        return std::vector<Tensor>{ops::index_scores(in[0], in[1], in[2], beside(indices, in), {rate, 0})};
       },
       {q, k, w}, dim + heads + entries);
   const Tensor scores = ops::index_scores(q, k, w, indices, {rate, 0});
   Tensor mass = normal(scores.shape(), 7);
   for (float& v : mass.span<float>()) v = std::max(0.0f, v);
-  check_parity([&](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::index_kl(in[0], mass)}; }, {scores},
-               entries + 100);  // scores of tens: their rounding is the weights'
+  check_parity(
+      [&](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::index_kl(in[0], beside(mass, in))}; },
+      {scores},
+      entries + 100);  // scores of tens: their rounding is the weights'
 }
 
 TEST_CASE("entry_mass: fast against reference", "[indexer][parity]") {
@@ -194,7 +203,7 @@ TEST_CASE("entry_mass: fast against reference", "[indexer][parity]") {
   const Tensor lse = Tensor::full({1, steps, heads}, 4.0f);
   check_parity(
       [&](const std::vector<Tensor>& in) {
-        return std::vector<Tensor>{ops::entry_mass(in[0], in[1], {}, lse, options)};
+        return std::vector<Tensor>{ops::entry_mass(in[0], in[1], {}, beside(lse, in), options)};
       },
       {normal({1, steps, heads, dim}, 1, dtype), normal({1, steps / 4, dim}, 2, dtype)}, 4 * dim + heads);
 }

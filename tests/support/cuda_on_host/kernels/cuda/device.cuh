@@ -6,6 +6,7 @@
 // card would refuse, and memory used outside a kernel or beyond a tensor's end all stop the program with a message.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -15,6 +16,7 @@
 #include "tests/support/cuda_on_host/team.h"
 
 #define ORRERY_ON_DEVICE inline
+#define ORRERY_ANYWHERE inline
 
 namespace orrery::gpu {
 
@@ -50,6 +52,8 @@ T shuffle_xor(T value, int mask) {
   return shuffle(value, on_host::lane() ^ mask);
 }
 inline unsigned ballot(bool value) { return on_host::warp_ballot(value); }
+inline std::uint32_t float_bits(float value) { return std::bit_cast<std::uint32_t>(value); }
+inline void warp_sync() { on_host::warp_ballot(true); }
 
 template <class Kernel>
 void launch_each(const char* op, std::int64_t count, const Kernel& kernel) {
