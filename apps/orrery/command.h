@@ -36,4 +36,9 @@ void add_simulate(CLI::App& app, CommonOptions& common);
 void add_score(CLI::App& app, CommonOptions& common);
 void add_train(CLI::App& app, CommonOptions& common);
 
+/// Draws a training folder's log into it.
+using PlotTraining = void (*)(const std::string& folder);
+/// `train codec` and `train model` without what needs FFmpeg: the plot is the caller's; nullptr: no --plot.
+void add_training(CLI::App& app, CommonOptions& common, PlotTraining plot_training);
+
 }  // namespace orrery::cli

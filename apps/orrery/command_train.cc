@@ -1,50 +1,13 @@
-// orrery train codec|model CONFIG.toml: training, resumed where its folder holds a state.
-#include <memory>
-
-#include <CLI/CLI.hpp>
-
+// orrery train: the training commands (training.cc), with a picture of the log at the end, which needs FFmpeg.
 #include "apps/orrery/command.h"
-#include "apps/orrery/interrupt.h"
-#include "apps/pipeline/train_codec.h"
-#include "apps/pipeline/train_model.h"
 #include "apps/pipeline/training_plot.h"
 #include "video/io/writer.h"
 
 namespace orrery::cli {
 
-namespace {
-
-CLI::App* add_kind(CLI::App& train, const std::string& name, const std::string& help,
-                   void (*run)(const pipeline::TrainOptions&)) {
-  auto options = std::make_shared<pipeline::TrainOptions>();
-  auto plot = std::make_shared<bool>(false);
-  CLI::App* command = train.add_subcommand(name, help);
-  command->add_option("config", options->config, "TOML configuration")->required();
-  command->add_option("-o,--out", options->out,
-                      "Training folder (default: next to the configuration, its name + \".run\")");
-  command->add_option("--init", options->init, "Folder whose weights start the run (fresh optimiser moments)");
-  command
-      ->add_option("--max-seconds", options->max_seconds, "Stop with a checkpoint after this time (0: train all steps)")
-      ->capture_default_str();
-  command->add_flag("--plot", *plot, "Draw the training log's curves to log.png in the training folder");
-  command->callback([options, plot, run] {
-    if (options->out.empty()) options->out = options->config + ".run";
-    options->stop = stop_on_interrupt();
-    run(*options);
-    if (*plot) write_image(options->out + "/log.png", pipeline::plot_training(options->out));
-  });
-  return command;
-}
-
-}  // namespace
-
-void add_train(CLI::App& app, CommonOptions&) {
-  CLI::App* train = app.add_subcommand("train", "Train a codec or a model from a data set or straight from the worlds");
-  train->require_subcommand(1);
-  add_kind(*train, "codec", "The latent codec: orrery train codec models/orrery-64/codec.toml -o out/codec",
-           pipeline::train_codec);
-  add_kind(*train, "model", "The transformer: orrery train model models/orrery-64/model.toml -o out/model",
-           pipeline::train_model);
+void add_train(CLI::App& app, CommonOptions& common) {
+  add_training(app, common,
+               [](const std::string& folder) { write_image(folder + "/log.png", pipeline::plot_training(folder)); });
 }
 
 }  // namespace orrery::cli

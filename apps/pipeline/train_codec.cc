@@ -6,7 +6,9 @@
 #include "core/io/fields.h"
 #include "core/io/parameters_file.h"
 #include "core/io/toml.h"
+#include "core/tensor/device.h"
 #include "core/train/trainer.h"
+#include "kernels/api/device_memory.h"
 
 namespace orrery::pipeline {
 
@@ -30,6 +32,13 @@ CodecSourceOptions read_source(const Fields& fields, const CodecConfig& codec) {
 
 }  // namespace
 
+void move_to_device(const ParameterList& parameters, const std::string& name) {
+  const Device device = device_from_name(name);
+  if (device == Device::cpu) return;
+  log_info("training on " + device_memory(device).description);
+  parameters.move_to(device);
+}
+
 void train_codec(const TrainOptions& options) {
   const Json toml = read_toml(options.config);
   const Fields fields(toml, options.config);
@@ -47,6 +56,7 @@ void train_codec(const TrainOptions& options) {
     log_info("started from " + std::to_string(taken) + " tensors of " + options.init);
   }
   codec.compute = bf16 ? DType::bf16 : DType::f32;
+  move_to_device(codec.parameters(), options.device);
   CodecTraining training(codec);
   Trainer trainer(training, std::make_shared<CodecSource>(source), train, options.out);
   CodecSourceOptions held_out = source;

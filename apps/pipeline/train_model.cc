@@ -110,6 +110,7 @@ void train_model(const TrainOptions& options) {
     const std::int64_t taken = load_matching(options.init + "/model.safetensors", model.parameters());
     log_info("started from " + std::to_string(taken) + " tensors of " + options.init);
   }
+  move_to_device(model.parameters(), options.device);
   LanguageTraining training(model, language);
   Trainer trainer(training, std::make_shared<SequenceSource>(source, codec, tokenizer, layout), train, options.out);
   SequenceSourceOptions held_out = source;

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/io/safetensors.h"
+#include "core/tensor/device.h"
 #include "kernels/api/bfloat16.h"
 
 namespace orrery {
@@ -119,7 +120,8 @@ void save_tensors(const std::string& path, const std::vector<NamedTensor>& tenso
   std::vector<Tensor> kept;
   std::vector<SafetensorsEntry> entries;
   for (const NamedTensor& item : tensors) {
-    kept.push_back(item.value.contiguous() ? item.value : item.value.clone());
+    const Tensor moved = item.value.to(Device::cpu);
+    kept.push_back(moved.contiguous() ? moved : moved.clone());
     const Tensor& value = kept.back();
     entries.push_back({item.name,
                        file_dtype_of(value.dtype()),
@@ -149,7 +151,7 @@ void TensorFile::load_into(const std::string& name, const Tensor& target) const 
   ORRERY_CHECK(Shape(entry.shape.begin(), entry.shape.end()) == target.shape(), source(), ": ", name, " is ",
                entry.describe(), ", expected ", name_of(target.dtype()), " ", to_string(target.shape()));
   if (entry.dtype == file_dtype_of(target.dtype()) && target.contiguous() && entry.dtype != FileDType::I8) {
-    std::memcpy(target.raw(), entry.data.data(), entry.data.size());
+    copy_bytes(target.raw(), target.device(), entry.data.data(), Device::cpu, entry.data.size());
     if (target.dtype() == DType::f32) check_finite(target.span<float>(), name, source());
     return;
   }
@@ -166,12 +168,13 @@ std::vector<NamedTensor> stored_tensors(const std::vector<Parameter>& parameters
   std::vector<NamedTensor> tensors;
   for (const Parameter& item : parameters) {
     const bool matrix = item.kind == ParameterKind::matrix || item.kind == ParameterKind::embedding;
+    const Tensor value = item.value.to(Device::cpu);
     if (matrix && stored == StoredAs::int8) {
-      auto [values, scales] = quantize_rows(item.value);
+      auto [values, scales] = quantize_rows(value);
       tensors.push_back({item.name, values});
       tensors.push_back({item.name + ".scale", scales});
     } else {
-      tensors.push_back({item.name, matrix && stored == StoredAs::bf16 ? item.value.to(DType::bf16) : item.value});
+      tensors.push_back({item.name, matrix && stored == StoredAs::bf16 ? value.to(DType::bf16) : value});
     }
   }
   return tensors;

@@ -25,7 +25,7 @@ Tensor one_hot_digits(const ModelConfig& config) {
 
 Tensor with_digits(const Tensor& table, const Tensor& digits, const ModelConfig& config) {
   if (!digits.defined()) return table;
-  return ops::add(table, ops::linear(one_hot_digits(config), digits));
+  return ops::add(table, ops::linear(one_hot_digits(config).to(digits.device()), digits));
 }
 
 }  // namespace orrery

@@ -11,11 +11,12 @@ struct LayerContext {
   const ModelConfig& config;
   const ForwardOptions& options;
   std::int64_t batch, length;
-  Tensor ids;                          ///< [B·S] i32, for hash layers
+  Tensor ids;                          ///< [B·S] i32 on the CPU, for hash layers
   RopeTable main_rope, compress_rope;  ///< tokens' positions
   RopeTable csa_rope, hca_rope;        ///< entries' positions
 
-  LayerContext(const ModelConfig& config, const ForwardOptions& options, const Tensor& ids);
+  /// `ids` [B, S] on the CPU; the tables go to `device`.
+  LayerContext(const ModelConfig& config, const ForwardOptions& options, const Tensor& ids, Device device);
 };
 
 struct AttentionResult {

@@ -30,15 +30,16 @@ Tensor hash_choice(const Tensor& ids, const Tensor& tid2eid) {
 
 Tensor balance_loss(const Tensor& scores, std::int64_t sequences, std::int64_t count) {
   const std::int64_t experts = scores.dim(1), length = scores.dim(0) / sequences;
-  const Tensor chosen = Tensor::zeros({sequences, experts});
+  const Tensor counts = Tensor::zeros({sequences, experts});
   {
     const NoGrad guard;
-    const ops::TopK top = ops::top_k(scores.detach(), count);
+    const ops::TopK top = ops::top_k(scores.detach().to(Device::cpu), count);
     const auto* expert = top.indices.data<std::int32_t>();
     const float one = static_cast<float>(experts) / static_cast<float>(count * length);
     for (std::int64_t i = 0; i < scores.dim(0) * count; ++i)
-      chosen.data<float>()[i / (count * length) * experts + expert[i]] += one;
+      counts.data<float>()[i / (count * length) * experts + expert[i]] += one;
   }
+  const Tensor chosen = counts.to(scores.device());
   const Tensor share = ops::div(scores, ops::sum(scores, {1}, /*keep=*/true));
   const Tensor mean_share = ops::mean(ops::reshape(share, {sequences, length, experts}), {1});
   return ops::scale(ops::sum(ops::mul(mean_share, chosen)), 1.0f / static_cast<float>(sequences));
@@ -62,7 +63,8 @@ MoeResult mixture_of_experts(const Tensor& h, MlpKind kind, const MoeWeights& we
   const Tensor shared_gate_up = ops::concat({weights.shared_gate, weights.shared_up}, 0);
   const Tensor shared = ops::linear(ops::swiglu(ops::linear(h, shared_gate_up), limit), weights.shared_down);
 
-  const auto* offsets = plan.offsets.data<std::int32_t>();
+  const Tensor bounds = plan.offsets.to(Device::cpu);
+  const auto* offsets = bounds.data<std::int32_t>();
   MoeResult result;
   for (std::int64_t e = 0; e < c.n_routed_experts; ++e) result.load.push_back(offsets[e + 1] - offsets[e]);
   result.out = ops::add(routed, shared);

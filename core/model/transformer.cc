@@ -84,17 +84,21 @@ Tensor shifted_ids(const Tensor& ids) {
 }  // namespace
 
 LayerContext::LayerContext(const ModelConfig& model_config, const ForwardOptions& forward_options,
-                           const Tensor& token_ids)
+                           const Tensor& token_ids, Device device)
     : config(model_config),
       options(forward_options),
       batch(token_ids.dim(0)),
       length(token_ids.dim(1)),
       ids(token_ids.reshaped({-1})) {
   const std::int64_t dim = config.qk_rope_head_dim;
-  main_rope = rope_table(config.main_rope, dim, 0, length);
-  compress_rope = rope_table(config.compress_rope, dim, 0, length);
-  csa_rope = rope_table(config.compress_rope, dim, 0, length / config.csa_rate, config.csa_rate);
-  hca_rope = rope_table(config.compress_rope, dim, 0, length / config.hca_rate, config.hca_rate);
+  const auto table = [&](const RopeConfig& rope, std::int64_t count, std::int64_t step) {
+    const RopeTable made = rope_table(rope, dim, 0, count, step);
+    return RopeTable{made.cos.to(device), made.sin.to(device)};
+  };
+  main_rope = table(config.main_rope, length, 1);
+  compress_rope = table(config.compress_rope, length, 1);
+  csa_rope = table(config.compress_rope, length / config.csa_rate, config.csa_rate);
+  hca_rope = table(config.compress_rope, length / config.hca_rate, config.hca_rate);
 }
 
 LayerResult layer_forward(const Tensor& state, const LayerWeights& weights, const LayerContext& context) {
@@ -128,7 +132,8 @@ Transformer::Transformer(ModelConfig config, TransformerWeights weights)
 
 ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& options) const {
   check_ids(ids, config_.vocab_size);
-  const LayerContext context(config_, options, ids);
+  const Device device = weights_.embed.device();
+  const LayerContext context(config_, options, ids, device);
   ForwardResult result;
   const Tensor table = with_digits(weights_.embed, weights_.embed_digits, config_);
   Tensor embedded = ops::embedding(table, context.ids, options.compute);
@@ -169,7 +174,7 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
     const MtpWeights& mtp = *weights_.mtp;
     const auto eps = static_cast<float>(config_.rms_norm_eps);
     const Tensor next = shifted_ids(ids);
-    const LayerContext mtp_context(config_, options, next);
+    const LayerContext mtp_context(config_, options, next, device);
     const Tensor next_embedded =
         ops::rms_norm(ops::embedding(table, mtp_context.ids, options.compute), mtp.e_norm, eps);
     const Tensor e = expand_streams(ops::linear(next_embedded, mtp.e_proj), config_.hc_mult);
@@ -195,11 +200,13 @@ void Transformer::update_router_bias(const std::vector<ExpertLoad>& loads, float
     double mean = 0;
     for (const std::int64_t tokens : load.tokens)
       mean += static_cast<double>(tokens) / static_cast<double>(load.tokens.size());
-    float* bias = moe.bias.data<float>();
+    const Tensor moved = moe.bias.to(Device::cpu);  // itself, where it is there
+    float* bias = moved.data<float>();
     for (std::size_t e = 0; e < load.tokens.size(); ++e) {
       const double error = mean - static_cast<double>(load.tokens[e]);
       if (error != 0) bias[e] += error > 0 ? rate : -rate;
     }
+    if (moe.bias.device() != Device::cpu) moe.bias.copy_from(moved);
   }
 }
 

@@ -24,6 +24,11 @@ std::int64_t ParameterList::trainable_count() const {
   return count;
 }
 
+void ParameterList::move_to(Device device) const {
+  for (const Parameter& item : items_)
+    if (item.value.dtype() == DType::f32 || item.value.dtype() == DType::bf16) item.value.move_to(device);
+}
+
 void ParameterList::clear_grads() const {
   for (const Parameter& item : items_) item.value.clear_grad();
 }

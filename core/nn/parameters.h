@@ -35,6 +35,8 @@ class ParameterList {
   /// Number of values; buffers left out.
   std::int64_t trainable_count() const;
   void clear_grads() const;
+  /// Moves every floating tensor to `device`; whole numbers (hash tables) stay on the CPU, where they are used.
+  void move_to(Device device) const;
 
  private:
   std::vector<Parameter> items_;

@@ -64,7 +64,7 @@ Tensor embedding(const Tensor& table, const Tensor& ids, DType out) {
   ORRERY_CHECK(out == DType::f32 || out == DType::bf16, "[embedding] output as ", name_of(out),
                ", expected f32 or bf16");
   check_range("embedding", ids, std::numeric_limits<std::int32_t>::min(), table.dim(0));
-  const Tensor rows = dense(ids).reshaped({-1});
+  const Tensor rows = dense(ids).reshaped({-1}).to(table.device());  // batches come from the CPU
   const Tensor y = Tensor::empty({rows.numel(), table.dim(1)}, out, table.device());
   run(EmbeddingArgs{dense(table).view(), rows.view(), y.view()});
   Shape shape = ids.shape();

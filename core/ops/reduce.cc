@@ -83,13 +83,18 @@ Tensor max(const Tensor& x, std::vector<int> dims, bool keep) {
 
 double norm(const std::vector<Tensor>& tensors) {
   double total = 0;
-  for (const Tensor& tensor : tensors) {
-    if (!tensor.defined()) continue;
-    check_floating("norm", "x", tensor);
-    const Tensor squares = Tensor::empty({1}, DType::f32, tensor.device());
-    run(SumSquaresArgs{dense(tensor).view(), squares.view()});
-    total += double{squares.item()};
+  std::vector<Tensor> present;
+  for (const Tensor& tensor : tensors)
+    if (tensor.defined()) present.push_back(tensor);
+  if (present.empty()) return 0;
+  // All sums first, then one copy to the host: a device is waited for once.
+  const Tensor squares =
+      Tensor::empty({static_cast<std::int64_t>(present.size())}, DType::f32, present.front().device());
+  for (std::size_t i = 0; i < present.size(); ++i) {
+    check_floating("norm", "x", present[i]);
+    run(SumSquaresArgs{dense(present[i]).view(), squares.alias({1}, {1}, static_cast<std::int64_t>(i)).view()});
   }
+  for (const float part : squares.to_vector()) total += double{part};
   return std::sqrt(total);
 }
 

@@ -82,7 +82,7 @@ StepLoss LanguageTraining::loss(const Batch& batch, std::int64_t step, bool trai
   const ops::HeadLoss head = ops::linear_cross_entropy(forward.hidden, vocabulary, next.ids, next.weights);
   StepLoss result;
   result.loss = head.total;
-  result.metrics = mean_losses(head.losses, next, ids.dim(1), model_.config());
+  result.metrics = mean_losses(head.losses.to(Device::cpu), next, ids.dim(1), model_.config());
   result.metrics.emplace_back("utilisation", utilisation(forward.loads));
   if (forward.indexer_loss.defined()) {
     result.metrics.emplace_back("loss_indexer", forward.indexer_loss.item());

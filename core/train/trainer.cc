@@ -147,7 +147,7 @@ StepLoss Trainer::train_step() {
   for (std::int64_t part = 0; part < config_.accumulate; ++part) {
     StepLoss step = model_.loss(prefetcher_->next(), step_, /*training=*/true);
     const float share = 1.0f / static_cast<float>(config_.accumulate);
-    backward(step.loss, Tensor::full(step.loss.shape(), share, step.loss.dtype()));
+    backward(step.loss, Tensor::full(step.loss.shape(), share, step.loss.dtype(), step.loss.device()));
     loss_sum += step.loss.item() / static_cast<double>(config_.accumulate);
     if (total.metrics.empty()) {
       total.metrics = std::move(step.metrics);

@@ -1,6 +1,7 @@
 // The CPU back end's one registration file: a line a kernel, preferred ones first, the plain-loop reference last.
 #include "kernels/api/backends.h"
 #include "kernels/cpu/kernels.h"
+#include "kernels/cpu/training.h"
 
 namespace orrery {
 
@@ -9,6 +10,8 @@ void register_cpu_kernels() {
     limit_simd_from_environment();
     add_grouped_matmul_kernels();
     add_matmul_kernels();
+    add_optimizer_kernels();
+    add_codec_kernels();
     add_convolution_kernels();
     add_convolution_references();
     add_copy_kernels();

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "core/autograd/autograd.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/reduce.h"
 #include "core/ops/shape.h"
@@ -53,7 +54,8 @@ void CodecWindow::append(std::span<const Frame> frames, std::vector<float>& chun
 
 StepLoss CodecTraining::loss(const Batch& batch, std::int64_t, bool) {
   const CodecConfig& c = codec_.config();
-  const Tensor &chunks = batch.tensors.at(0), &weights = batch.tensors.at(1);
+  const Device device = codec_.parameters().all().front().value.device();
+  const Tensor chunks = batch.tensors.at(0).to(device), &weights = batch.tensors.at(1);
   const std::int64_t windows = chunks.dim(0), length = chunks.dim(1), t = chunks.dim(2), h = chunks.dim(3),
                      w = chunks.dim(4);
   const Tensor flat = chunks.reshaped({windows * length, t, h, w, 3});
@@ -68,9 +70,9 @@ StepLoss CodecTraining::loss(const Batch& batch, std::int64_t, bool) {
     for (std::int64_t back = c.history; back >= 1; --back) {
       Tensor shifted;
       if (back >= length) {
-        shifted = Tensor::zeros({windows, length, rows * columns * dims});
+        shifted = Tensor::zeros({windows, length, rows * columns * dims}, DType::f32, device);
       } else {
-        const Tensor zeros = Tensor::zeros({windows, back, rows * columns * dims});
+        const Tensor zeros = Tensor::zeros({windows, back, rows * columns * dims}, DType::f32, device);
         shifted = ops::concat({zeros, ops::narrow(sequence, 1, 0, length - back)}, 1);
       }
       parts.push_back(ops::reshape(shifted, {windows * length, rows, columns, dims}));
@@ -79,17 +81,23 @@ StepLoss CodecTraining::loss(const Batch& batch, std::int64_t, bool) {
   }
   const Tensor decoded = codec_.decode(quantized, history);
   const Tensor square = ops::square(ops::sub(decoded, flat));
-  const Tensor pixel_weights = weights.reshaped(square.shape());
+  const Tensor pixel_weights = weights.reshaped(square.shape()), weights_there = pixel_weights.to(device);
+  const float* weight = pixel_weights.data<float>();
   double weight_sum = 0, shown_sum = 0, shown_error = 0;
-  const float *error = square.data<float>(), *weight = pixel_weights.data<float>();
   for (std::int64_t i = 0; i < square.numel(); ++i) {
     weight_sum += weight[i];
-    const bool shown = weight[i] > 0;
-    shown_sum += shown ? 1 : 0;
-    shown_error += shown ? error[i] : 0;
+    shown_sum += weight[i] > 0 ? 1 : 0;
+  }
+  if (device == Device::cpu) {
+    const float* error = square.data<float>();
+    for (std::int64_t i = 0; i < square.numel(); ++i) shown_error += weight[i] > 0 ? error[i] : 0;
+  } else {
+    const NoGrad guard;
+    const Tensor shown = ops::less(Tensor::zeros({1}, DType::f32, device), weights_there);
+    shown_error = double{ops::sum(ops::mul(square.detach(), shown)).item()};
   }
   StepLoss result;
-  result.loss = ops::scale(ops::sum(ops::mul(square, pixel_weights)), static_cast<float>(1 / weight_sum));
+  result.loss = ops::scale(ops::sum(ops::mul(square, weights_there)), static_cast<float>(1 / weight_sum));
   // The signal's range is 2 here: PSNR = 10·log10(4 / mean square).
   result.metrics = {{"psnr", 10 * std::log10(4 / std::max(1e-12, shown_error / shown_sum))}};
   return result;

@@ -4,6 +4,9 @@
 #include <cmath>
 
 #include "core/autograd/autograd.h"
+#include "core/ops/backends.h"
+#include "core/ops/elementwise.h"
+#include "kernels/api/codec.h"
 #include "video/latent/codec.h"
 
 namespace orrery {
@@ -34,22 +37,18 @@ std::int64_t CodecConfig::codes() const {
 Tensor LatentCodec::quantize(const Tensor& latents) const {
   const auto dims = static_cast<std::int64_t>(config_.levels.size());
   const Tensor quantized = Tensor::empty_like(latents), slope = Tensor::empty_like(latents);
-  const float* z = latents.data<float>();
-  float *out = quantized.data<float>(), *derivative = slope.data<float>();
-  std::vector<Bound> bounds;
-  for (const std::int64_t level : config_.levels) bounds.emplace_back(level);
-  for (std::int64_t i = 0; i < latents.numel(); ++i) {
-    const Bound& bound = bounds[static_cast<std::size_t>(i % dims)];
-    const float t = std::tanh(z[i] + bound.shift);
-    out[i] = std::round(t * bound.half - bound.offset) / bound.scale;
-    derivative[i] = (1 - t * t) * bound.half / bound.scale;
+  ORRERY_ASSERT(dims <= kMostFsqDims, "[codec] ", dims, " dimensions, expected at most ", kMostFsqDims);
+  FsqArgs args{latents.view(), quantized.view(), slope.view(), static_cast<int>(dims), {}, {}, {}, {}};
+  for (std::size_t i = 0; i < config_.levels.size(); ++i) {
+    const Bound bound(config_.levels[i]);
+    args.half[i] = bound.half;
+    args.offset[i] = bound.offset;
+    args.shift[i] = bound.shift;
+    args.scale[i] = bound.scale;
   }
-  record("fsq", {latents}, {quantized}, [slope](const std::vector<Tensor>& grads) {
-    const Tensor grad = Tensor::empty_like(slope);
-    const float *g = grads[0].data<float>(), *d = slope.data<float>();
-    for (std::int64_t i = 0; i < slope.numel(); ++i) grad.data<float>()[i] = g[i] * d[i];
-    return std::vector<Tensor>{grad};
-  });
+  ops::run(args);
+  record("fsq", {latents}, {quantized},
+         [slope](const std::vector<Tensor>& grads) { return std::vector<Tensor>{ops::mul(grads[0], slope)}; });
   return quantized;
 }
 

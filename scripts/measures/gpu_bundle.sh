@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Packs what a bare GPU machine needs into out/gpu: orrery-train, the device's tests and bench, their libraries
+# gpu_bundle [ARCHITECTURES]: for nvcc, 90-real by default. Needs nvcc, no GPU. What the card's machine must have: the
+# driver, and the toolkit's libcublasLt. Then, there: bash out/gpu/gpu.sh MINUTES CONFIG.toml [CODEC_FOLDER]
+set -euo pipefail
+build=build-gpu
+cmake -G Ninja -B $build -DCMAKE_BUILD_TYPE=Release -DORRERY_CUDA=ON -DORRERY_VIEWER=OFF \
+  -DCMAKE_CUDA_ARCHITECTURES="${1:-90-real}" >/dev/null
+${ORRERY_NINJA:-ninja -C} $build orrery_train tests_cuda device_bench
+rm -rf out/gpu && mkdir -p out/gpu/bin out/gpu/lib
+cp $build/apps/orrery/orrery-train $build/tests/kernels/cuda/tests_cuda $build/tests/kernels/cuda/device_bench out/gpu/bin/
+strip out/gpu/bin/*
+# All shared libraries but those that belong to the machine: the C and C++ libraries, the driver and the toolkit.
+ldd out/gpu/bin/* | awk '$3 ~ /^\// {print $3}' | sort -u |
+  grep -vE '/(libc|libm|libstdc\+\+|libgcc_s|libdl|librt|libpthread|ld-linux[^/]*|libcuda|libcudart|libcublas|libcublasLt|libnvidia[^/]*)\.so' |
+  xargs -I{} cp -L {} out/gpu/lib/
+cp -r tests/fixtures/deepseek_v4 out/gpu/
+cp scripts/measures/gpu.sh out/gpu/
+du -sh out/gpu
