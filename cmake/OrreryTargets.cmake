@@ -1,4 +1,5 @@
-# orrery_layer(NAME SOURCES … LINKS … PRIVATE_LINKS …): one static library a layer, with the house's flags.
+# orrery_layer(NAME [INTERNAL] SOURCES … LINKS … PRIVATE_LINKS …): one static library a layer, with the house's flags.
+# INTERNAL: of no use to others, so it is not installed.
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -33,7 +34,7 @@ if(ORRERY_FUZZ)
 endif()
 
 function(orrery_layer name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
+  cmake_parse_arguments(ARG "INTERNAL" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   string(REPLACE "orrery_" "" short ${name})
   add_library(orrery::${short} ALIAS ${name})
@@ -41,5 +42,7 @@ function(orrery_layer name)
   target_include_directories(${name} PUBLIC
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:include/orrery>)
   target_link_libraries(${name} PUBLIC ${ARG_LINKS} PRIVATE $<BUILD_INTERFACE:orrery_flags> ${ARG_PRIVATE_LINKS})
-  set_property(GLOBAL APPEND PROPERTY ORRERY_LAYERS ${name})
+  if(NOT ARG_INTERNAL)
+    set_property(GLOBAL APPEND PROPERTY ORRERY_LAYERS ${name})
+  endif()
 endfunction()

@@ -13,7 +13,7 @@ packages_build="
   nlohmann-json3-dev libtomlplusplus-dev libpcre2-dev libcli11-dev
   libeigen3-dev libbox2d-dev libopencv-core-dev libopencv-imgproc-dev libopencv-video-dev libopencv-dnn-dev
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libavfilter-dev"
-packages_viewer="libimgui-dev libglfw3-dev libgl-dev libegl-dev libgl1-mesa-dri libegl1"
+packages_viewer="libimgui-dev libglfw3-dev libgl-dev libgl1-mesa-dri fonts-dejavu-core"
 packages_test="catch2 xvfb xauth"
 # CLANG is the version that the package clang stands for: 14 on Debian 12, 18 on Ubuntu 24.04, 19 on Debian 13.
 packages_check="clang libclang-rt-CLANG-dev libomp-dev clang-format"

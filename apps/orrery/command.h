@@ -28,6 +28,7 @@ void add_convert(CLI::App& app, CommonOptions& common);
 void add_describe(CLI::App& app, CommonOptions& common);
 void add_info(CLI::App& app, CommonOptions& common);
 void add_data(CLI::App& app, CommonOptions& common);
+void add_play(CLI::App& app, CommonOptions& common);
 void add_encode(CLI::App& app, CommonOptions& common);
 void add_decode(CLI::App& app, CommonOptions& common);
 void add_generate(CLI::App& app, CommonOptions& common);

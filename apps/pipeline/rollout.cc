@@ -12,6 +12,18 @@ namespace {
 // Latent frames that stay when the context is full.
 std::int64_t kept_latents(std::int64_t room) { return std::max<std::int64_t>(1, room / 2); }
 
+// Of the softmax over these logits.
+float entropy_bits(std::span<const float> logits) {
+  const float most = *std::max_element(logits.begin(), logits.end());
+  double sum = 0, weighted = 0;
+  for (const float logit : logits) {
+    const double shifted = static_cast<double>(logit - most), weight = std::exp(shifted);
+    sum += weight;
+    weighted += weight * shifted;
+  }
+  return static_cast<float>((std::log(sum) - weighted / sum) / std::log(2.0));
+}
+
 }  // namespace
 
 SamplingOptions opening_sampling(const SamplingOptions& sampling) {
@@ -24,7 +36,8 @@ Rollout::Rollout(const LoadedModel& model, const RolloutOptions& options)
     : model_(&model),
       opening_(opening_sampling(options.sampling), options.seed),
       sampler_(options.sampling, options.seed),
-      cfg_scale_(options.cfg_scale) {
+      cfg_scale_(options.cfg_scale),
+      measure_entropy_(options.measure_entropy) {
   ORRERY_CHECK(std::isfinite(cfg_scale_) && cfg_scale_ >= 0 && cfg_scale_ <= 100, "cfg-scale is ", cfg_scale_,
                ", expected 0 to 100");
   std::vector<std::int32_t> text;
@@ -79,11 +92,17 @@ std::vector<std::int32_t> Rollout::next(const Action& action) {
   make_room();
   groups_.insert(groups_.end(), header.begin(), header.end());
   const Sampler& sampler = latents_ == 0 ? opening_ : sampler_;
+  if (measure_entropy_) entropy_.assign(static_cast<std::size_t>(layout.cells()), 0.0f);
   for (std::int64_t k = 0; k < layout.cells(); ++k) {
     // The position in the whole clip, which starting anew does not change.
     const std::int64_t position = latents_ * layout.group() + VideoVocabulary::kHeader + k;
+    const std::vector<float> scores = logits();
+    if (measure_entropy_)
+      entropy_[static_cast<std::size_t>(layout.cell(k))] =
+          entropy_bits(std::span(scores).subspan(static_cast<std::size_t>(vocabulary.first_code()),
+                                                 static_cast<std::size_t>(vocabulary.sizes().codes)));
     groups_.push_back(
-        sampler.sample(logits(), vocabulary.first_code(), vocabulary.size(), static_cast<std::uint64_t>(position)));
+        sampler.sample(scores, vocabulary.first_code(), vocabulary.size(), static_cast<std::uint64_t>(position)));
   }
   ++latents_;
   return layout.codes_of(std::span(groups_).last(static_cast<std::size_t>(layout.cells())));

@@ -22,6 +22,8 @@ struct RolloutOptions {
   double cfg_scale = 1.0;
   /// An empty prompt is allowed: a world of the model's own choice.
   bool allow_empty = false;
+  /// Keep the entropy of each drawn code, for entropy().
+  bool measure_entropy = false;
 };
 
 /// How the first latent frame is drawn when the others are drawn with `sampling`: at temperature 1, from the 200
@@ -42,6 +44,10 @@ class Rollout {
   std::vector<std::int32_t> next(const Action& action = {});
   /// Takes a latent frame as it is given (from a picture or a video) instead of drawing it.
   void give(std::span<const std::int32_t> codes, const Action& action = {});
+
+  /// How unsure the model was of each code that next() drew last: entropy in bits of its distribution over the codes,
+  /// before temperature and filters, in row-major order of the cells. Empty without measure_entropy.
+  const std::vector<float>& entropy() const { return entropy_; }
 
   /// Latent frames so far, drawn and given.
   std::int64_t latents() const { return latents_; }
@@ -64,6 +70,8 @@ class Rollout {
   Sampler opening_, sampler_;
   double cfg_scale_;
   std::vector<Stream> streams_;
+  bool measure_entropy_;
+  std::vector<float> entropy_;
   std::vector<std::int32_t> groups_;  ///< tokens of the latent frames in the context
   std::int64_t latents_ = 0, tokens_ = 0;
 };

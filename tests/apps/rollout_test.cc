@@ -130,6 +130,17 @@ TEST_CASE("guidance changes what is drawn, and 1 means none", "[rollout]") {
   CHECK_THROWS_AS(Rollout(*f.model, guided), InputError);
 }
 
+TEST_CASE("the entropy of what is drawn is measured without changing it", "[rollout]") {
+  const Fixture f;
+  RolloutOptions measured = options_for(7);
+  measured.measure_entropy = true;
+  Rollout rollout(*f.model, measured);
+  CHECK(roll(rollout, 3) == roll(*f.model, options_for(7), 3));
+  REQUIRE(rollout.entropy().size() == 16);
+  for (const float bits : rollout.entropy()) CHECK((bits > 0 && bits <= 4.0001f));  // 16 codes
+  CHECK(Rollout(*f.model, options_for(7)).entropy().empty());
+}
+
 TEST_CASE("prompts that cannot be taken are named", "[rollout]") {
   const Fixture f;
   std::string words;
