@@ -9,8 +9,8 @@
 #include "core/autograd/autograd.h"
 #include "core/base/parallel.h"
 #include "core/generate/caches.h"
-#include "core/model/code_digits.h"
 #include "core/generate/decode_math.h"
+#include "core/model/code_digits.h"
 #include "core/model/rope_table.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/shape.h"
@@ -310,7 +310,7 @@ void Decoder::Packed::mix(std::size_t at, const Segment& segment, std::int64_t t
   } else {
     for (std::int64_t e = 0; e < visible; ++e) rows.push_back(cache.compressor.entries.data() + e * dim);
   }
-  Floats scratch(rows.size());
+  Floats scratch(static_cast<std::size_t>(heads) * rows.size());
   DecodeAttentionArgs args;
   args.q = q.data() + token * heads * dim;
   args.rows = rows.data();
