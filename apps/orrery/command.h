@@ -24,6 +24,7 @@ struct CommonOptions {
 };
 
 void add_bench(CLI::App& app, CommonOptions& common);
+void add_batch(CLI::App& app, CommonOptions& common);
 void add_convert(CLI::App& app, CommonOptions& common);
 void add_describe(CLI::App& app, CommonOptions& common);
 void add_info(CLI::App& app, CommonOptions& common);

@@ -8,6 +8,7 @@ int main(int argc, char** argv) {
     add_replay(app, common);
     add_describe(app, common);
     add_bench(app, common);
+    add_batch(app, common);
     add_encode(app, common);
     add_decode(app, common);
     add_convert(app, common);

@@ -3,7 +3,9 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <memory>
 
+#include "apps/pipeline/clip_codes.h"
 #include "apps/pipeline/frame_sink.h"
 #include "apps/pipeline/worker.h"
 #include "core/base/error.h"
@@ -14,33 +16,6 @@
 namespace orrery::pipeline {
 
 namespace {
-
-// Model frames that a file of `frames` frames shows: frame k is the one on screen at k / fps seconds.
-std::int64_t source_frame(std::int64_t k, double fps, double model_fps) {
-  return static_cast<std::int64_t>(std::floor(static_cast<double>(k) * model_fps / fps + 1e-9));
-}
-
-// One action a latent frame; none for the others.
-std::vector<Action> latent_actions(const LoadedModel& model, const ClipSpec& spec, std::int64_t latents) {
-  std::vector<Action> actions(static_cast<std::size_t>(latents));
-  const auto& sizes = model.layout().vocabulary().sizes();
-  const std::int64_t step = model.codec().config().time_factor;
-  for (const worlds::TimedAction& timed : spec.actions) {
-    const std::int64_t latent = 1 + (timed.frame - 1) / step;
-    ORRERY_CHECK(latent < latents, "an action is at frame ", timed.frame, ", but the clip ends before it");
-    Action& action = actions[static_cast<std::size_t>(latent)];
-    ORRERY_CHECK(action.kind == ActionKind::none, "two actions fall on frames ", (latent - 1) * step + 1, " to ",
-                 latent * step, ", expected at most one every ", step, " frames");
-    action.kind = static_cast<ActionKind>(timed.action.push);
-    action.row = std::min(static_cast<std::int32_t>(timed.action.v * sizes.rows), sizes.rows - 1);
-    action.column = std::min(static_cast<std::int32_t>(timed.action.u * sizes.columns), sizes.columns - 1);
-  }
-  return actions;
-}
-
-std::int64_t total_latents(const LoadedModel& model, const ClipSpec& spec) {
-  return latent_frames(model.codec().config(), source_frame(spec.frames() - 1, spec.fps, model.fps()) + 1);
-}
 
 // The products of a small model's step take microseconds each: threads that meet after each cost more than they bring,
 // and the other core has the codec and the encoder. Results do not depend on it.
@@ -56,32 +31,6 @@ class RolloutThreads {
 
  private:
   int before_;
-};
-
-// Codes to the frames that the file shows.
-class FramePicker {
- public:
-  FramePicker(const LoadedModel& model, const ClipSpec& spec, const std::function<void(const Frame&)>& frame)
-      : decoder_(model.codec(), model.layout().vocabulary().sizes().rows, model.layout().vocabulary().sizes().columns),
-        frames_(spec.frames()),
-        fps_(spec.fps),
-        model_fps_(model.fps()),
-        frame_(frame) {}
-  void push(const std::vector<std::int32_t>& codes) {
-    for (const Frame& native : decoder_.push(codes)) {
-      if (shown_ < frames_ && source_frame(shown_, fps_, model_fps_) == source_) {
-        frame_(native);
-        ++shown_;
-      }
-      ++source_;
-    }
-  }
-
- private:
-  StreamingDecoder decoder_;
-  std::int64_t frames_, shown_ = 0, source_ = 0;
-  double fps_, model_fps_;
-  const std::function<void(const Frame&)>& frame_;
 };
 
 }  // namespace
@@ -111,68 +60,93 @@ void ClipSpec::validate(const LoadedModel& model) const {
 RolloutTotals for_each_frame(const LoadedModel& model, const ClipSpec& spec, const ClipProgress& progress,
                              const std::function<void(const Frame&)>& frame) {
   const RolloutThreads threads(model.config());
-  RolloutOptions options;
-  options.prompt = spec.prompt, options.seed = spec.seed, options.sampling = spec.sampling,
-  options.cfg_scale = spec.cfg_scale;
-  Rollout rollout(model, options);
-  const std::int64_t latents = total_latents(model, spec), cells = model.layout().cells();
-  const std::vector<Action> actions = latent_actions(model, spec, latents);
+  ClipCodes clip(model, spec);
   RolloutTotals totals;
-  FramePicker picker(model, spec, frame);
+  ClipFrames frames(model, spec, frame);
   constexpr std::size_t kQueued = 8;  // latent frames
   Worker<std::vector<std::int32_t>> worker(kQueued,
-                                           [&picker](const std::vector<std::int32_t>& codes) { picker.push(codes); });
+                                           [&frames](const std::vector<std::int32_t>& codes) { frames.push(codes); });
   Sha256 hash;
-  for (std::int64_t latent = 0; latent < latents && !(progress.stop != nullptr && *progress.stop); ++latent) {
-    const Action& action = actions[static_cast<std::size_t>(latent)];
-    std::vector<std::int32_t> codes;
-    if ((latent + 1) * cells <= static_cast<std::int64_t>(spec.given.size())) {
-      codes.assign(spec.given.begin() + latent * cells, spec.given.begin() + (latent + 1) * cells);
-      rollout.give(codes, action);
-    } else {
-      codes = rollout.next(action);
-    }
+  while (!clip.done() && !(progress.stop != nullptr && *progress.stop)) {
+    std::vector<std::int32_t> codes = clip.next();
     for (const std::int32_t code : codes) hash.update(std::to_string(code) + " ");
     worker.push(std::move(codes));
-    const std::int64_t sources = decoded_frames(model.codec().config(), latent + 1);
-    while (totals.frames < spec.frames() && source_frame(totals.frames, spec.fps, model.fps()) < sources)
-      ++totals.frames;
+    totals.frames = frames_of_latents(model, spec, clip.latents_done());
     if (progress.update) progress.update(totals.frames);
   }
   worker.finish();
-  totals.tokens = rollout.tokens();
+  totals.tokens = clip.tokens();
   totals.codes_sha256 = hash.finish_hex();
   return totals;
 }
 
+namespace {
+
+// The file of a clip, from its frames in order.
+class ClipFile {
+ public:
+  ClipFile(const LoadedModel& model, const ClipSpec& spec, const ClipOutput& output)
+      : model_(model), spec_(spec), report_(begun(model, spec, output)) {
+    WriteOptions write;
+    write.fps = spec.fps, write.quality = output.quality;
+    write.metadata = to_record(model, spec, report_).dump();  // what MKV and WebM get; the sidecar has all of it
+    sink_ = std::make_unique<FrameSink>(output.path, report_.width, report_.height, write);
+  }
+  void add(const Frame& frame) {
+    hash_.update(frame);
+    report_.frame_hashes += sha256_hex(frame.bytes()).substr(0, 8);
+    sink_->push(frame);
+  }
+  // Gives the file its name when there is a frame in it.
+  ClipReport finish(const RolloutTotals& totals) {
+    report_.frames = totals.frames, report_.tokens = totals.tokens, report_.codes_sha256 = totals.codes_sha256;
+    report_.seconds = static_cast<double>(report_.frames) / spec_.fps;
+    report_.stopped = report_.frames < spec_.frames();
+    if (report_.frames > 0) {
+      report_.frames_sha256 = hash_.finish();
+      sink_->finish(to_record(model_, spec_, report_).dump());
+    }
+    report_.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+    return report_;
+  }
+
+ private:
+  static ClipReport begun(const LoadedModel& model, const ClipSpec& spec, const ClipOutput& output) {
+    ClipReport report;
+    report.file = output.path, report.fps = spec.fps;
+    report.width = output.width > 0 ? output.width : model.width();
+    report.height = output.height > 0 ? output.height : model.height();
+    report.unknown_words = model.words().unknown_words(spec.prompt);
+    return report;
+  }
+
+  const LoadedModel& model_;
+  const ClipSpec& spec_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  ClipReport report_;
+  FrameHash hash_;
+  std::unique_ptr<FrameSink> sink_;
+};
+
+}  // namespace
+
 ClipReport generate_clip(const LoadedModel& model, const ClipSpec& spec, const ClipOutput& output,
                          const ClipProgress& progress) {
   spec.validate(model);
-  ClipReport report;
-  report.file = output.path, report.fps = spec.fps;
-  report.width = output.width > 0 ? output.width : model.width();
-  report.height = output.height > 0 ? output.height : model.height();
-  report.unknown_words = model.words().unknown_words(spec.prompt);
-  const auto begin = std::chrono::steady_clock::now();
-  WriteOptions write;
-  write.fps = spec.fps, write.quality = output.quality;
-  write.metadata = to_record(model, spec, report).dump();  // what MKV and WebM get; the sidecar has all of it
-  FrameSink sink(output.path, report.width, report.height, write);
-  FrameHash hash;
-  const RolloutTotals totals = for_each_frame(model, spec, progress, [&](const Frame& frame) {
-    hash.update(frame);
-    report.frame_hashes += sha256_hex(frame.bytes()).substr(0, 8);
-    sink.push(frame);
-  });
-  report.frames = totals.frames, report.tokens = totals.tokens, report.codes_sha256 = totals.codes_sha256;
-  report.seconds = static_cast<double>(report.frames) / spec.fps;
-  report.stopped = report.frames < spec.frames();
-  if (report.frames > 0) {
-    report.frames_sha256 = hash.finish();
-    sink.finish(to_record(model, spec, report).dump());
-  }
-  report.wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  return report;
+  ClipFile file(model, spec, output);
+  return file.finish(for_each_frame(model, spec, progress, [&file](const Frame& frame) { file.add(frame); }));
+}
+
+ClipReport write_clip(const LoadedModel& model, const ClipSpec& spec, const ClipOutput& output,
+                      std::span<const std::int32_t> codes) {
+  const auto cells = static_cast<std::size_t>(model.layout().cells());
+  ClipFile file(model, spec, output);
+  ClipFrames frames(model, spec, [&file](const Frame& frame) { file.add(frame); });
+  for (std::size_t at = 0; at + cells <= codes.size(); at += cells) frames.push(codes.subspan(at, cells));
+  RolloutTotals totals;
+  totals.frames = frames_of_latents(model, spec, static_cast<std::int64_t>(codes.size() / cells));
+  totals.codes_sha256 = codes_hash(codes);
+  return file.finish(totals);
 }
 
 }  // namespace orrery::pipeline

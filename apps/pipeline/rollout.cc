@@ -62,50 +62,77 @@ void Rollout::make_room() {
   }
 }
 
-// Feeds what each stream has not seen and returns the logits of the next token.
-std::vector<float> Rollout::logits() {
-  std::vector<float> result;
-  for (Stream& stream : streams_) {
-    std::vector<std::int32_t> ids;
-    const std::size_t prompt = stream.prompt.size();
-    if (stream.fed < prompt)
-      ids.assign(stream.prompt.begin() + static_cast<std::ptrdiff_t>(stream.fed), stream.prompt.end());
-    const std::size_t seen = stream.fed > prompt ? stream.fed - prompt : 0;
-    ids.insert(ids.end(), groups_.begin() + static_cast<std::ptrdiff_t>(seen), groups_.end());
-    std::vector<float> part = model_->decoder().append(stream.state, ids);
-    stream.fed += ids.size();
-    tokens_ += static_cast<std::int64_t>(ids.size());
-    if (result.empty()) {
-      result = std::move(part);
-    } else {
-      const auto scale = static_cast<float>(cfg_scale_);
-      for (std::size_t i = 0; i < result.size(); ++i) result[i] = part[i] + scale * (result[i] - part[i]);
+std::vector<std::int32_t> Rollout::unseen(const Stream& stream) const {
+  std::vector<std::int32_t> ids;
+  const std::size_t prompt = stream.prompt.size();
+  if (stream.fed < prompt)
+    ids.assign(stream.prompt.begin() + static_cast<std::ptrdiff_t>(stream.fed), stream.prompt.end());
+  const std::size_t seen = stream.fed > prompt ? stream.fed - prompt : 0;
+  ids.insert(ids.end(), groups_.begin() + static_cast<std::ptrdiff_t>(seen), groups_.end());
+  return ids;
+}
+
+// The k-th code of each one's open group.
+void Rollout::draw_code(std::span<Rollout* const> rollouts, std::int64_t k) {
+  const LoadedModel& model = *rollouts[0]->model_;
+  const VideoVocabulary& vocabulary = model.layout().vocabulary();
+  std::vector<std::vector<std::int32_t>> ids;
+  for (const Rollout* rollout : rollouts)
+    for (const Stream& stream : rollout->streams_) ids.push_back(rollout->unseen(stream));
+  std::vector<DecodeStep> steps;
+  for (Rollout* rollout : rollouts)
+    for (Stream& stream : rollout->streams_) {
+      const std::vector<std::int32_t>& feed = ids[steps.size()];
+      steps.push_back({&stream.state, feed});
+      stream.fed += feed.size();
+      rollout->tokens_ += static_cast<std::int64_t>(feed.size());
     }
+  std::vector<float> logits = model.decoder().append_each(steps);
+  std::span<float> left(logits);
+  const auto size = static_cast<std::size_t>(model.config().vocab_size);
+  for (Rollout* rollout : rollouts) {
+    const std::span<float> mine = left.first(size);
+    if (rollout->streams_.size() == 2) {
+      const auto scale = static_cast<float>(rollout->cfg_scale_);
+      for (std::size_t i = 0; i < size; ++i) mine[i] = left[size + i] + scale * (mine[i] - left[size + i]);
+    }
+    left = left.subspan(rollout->streams_.size() * size);
+    // The position in the whole clip, which starting anew does not change.
+    const std::int64_t position = rollout->latents_ * model.layout().group() + VideoVocabulary::kHeader + k;
+    if (rollout->measure_entropy_)
+      rollout->entropy_[static_cast<std::size_t>(model.layout().cell(k))] =
+          entropy_bits(mine.subspan(static_cast<std::size_t>(vocabulary.first_code()),
+                                    static_cast<std::size_t>(vocabulary.sizes().codes)));
+    const Sampler& sampler = rollout->latents_ == 0 ? rollout->opening_ : rollout->sampler_;
+    rollout->groups_.push_back(
+        sampler.sample(mine, vocabulary.first_code(), vocabulary.size(), static_cast<std::uint64_t>(position)));
   }
-  return result;
+}
+
+std::vector<std::vector<std::int32_t>> Rollout::next_each(std::span<Rollout* const> rollouts,
+                                                          std::span<const Action> actions) {
+  std::vector<std::vector<std::int32_t>> codes;
+  if (rollouts.empty()) return codes;
+  const SequenceLayout& layout = rollouts[0]->model_->layout();
+  for (std::size_t i = 0; i < rollouts.size(); ++i) {
+    Rollout& rollout = *rollouts[i];
+    ORRERY_ASSERT(rollout.model_ == rollouts[0]->model_, "[rollout] worlds of different models in one step");
+    const auto header = layout.vocabulary().frame_header(actions[i]);
+    rollout.make_room();
+    rollout.groups_.insert(rollout.groups_.end(), header.begin(), header.end());
+    if (rollout.measure_entropy_) rollout.entropy_.assign(static_cast<std::size_t>(layout.cells()), 0.0f);
+  }
+  for (std::int64_t k = 0; k < layout.cells(); ++k) draw_code(rollouts, k);
+  for (Rollout* rollout : rollouts) {
+    ++rollout->latents_;
+    codes.push_back(layout.codes_of(std::span(rollout->groups_).last(static_cast<std::size_t>(layout.cells()))));
+  }
+  return codes;
 }
 
 std::vector<std::int32_t> Rollout::next(const Action& action) {
-  const SequenceLayout& layout = model_->layout();
-  const VideoVocabulary& vocabulary = layout.vocabulary();
-  const auto header = vocabulary.frame_header(action);
-  make_room();
-  groups_.insert(groups_.end(), header.begin(), header.end());
-  const Sampler& sampler = latents_ == 0 ? opening_ : sampler_;
-  if (measure_entropy_) entropy_.assign(static_cast<std::size_t>(layout.cells()), 0.0f);
-  for (std::int64_t k = 0; k < layout.cells(); ++k) {
-    // The position in the whole clip, which starting anew does not change.
-    const std::int64_t position = latents_ * layout.group() + VideoVocabulary::kHeader + k;
-    const std::vector<float> scores = logits();
-    if (measure_entropy_)
-      entropy_[static_cast<std::size_t>(layout.cell(k))] =
-          entropy_bits(std::span(scores).subspan(static_cast<std::size_t>(vocabulary.first_code()),
-                                                 static_cast<std::size_t>(vocabulary.sizes().codes)));
-    groups_.push_back(
-        sampler.sample(scores, vocabulary.first_code(), vocabulary.size(), static_cast<std::uint64_t>(position)));
-  }
-  ++latents_;
-  return layout.codes_of(std::span(groups_).last(static_cast<std::size_t>(layout.cells())));
+  Rollout* const self = this;
+  return std::move(next_each(std::span(&self, 1), std::span(&action, 1))[0]);
 }
 
 void Rollout::give(std::span<const std::int32_t> codes, const Action& action) {

@@ -42,6 +42,10 @@ class Rollout {
   /// The next latent frame, with what a person does at its begin: codes in row-major order of the cells. The first one
   /// is one video frame, each later one the codec's time_factor frames.
   std::vector<std::int32_t> next(const Action& action = {});
+  /// The next latent frame of each of several worlds of one model, an action each, in one pass over the weights: each
+  /// gets what its own next() gives, sooner.
+  static std::vector<std::vector<std::int32_t>> next_each(std::span<Rollout* const> rollouts,
+                                                          std::span<const Action> actions);
   /// Takes a latent frame as it is given (from a picture or a video) instead of drawing it.
   void give(std::span<const std::int32_t> codes, const Action& action = {});
 
@@ -64,7 +68,8 @@ class Rollout {
     std::size_t fed = 0;  ///< of prompt and groups
   };
   void make_room();
-  std::vector<float> logits();
+  std::vector<std::int32_t> unseen(const Stream& stream) const;
+  static void draw_code(std::span<Rollout* const> rollouts, std::int64_t k);
 
   const LoadedModel* model_;
   Sampler opening_, sampler_;

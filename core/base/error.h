@@ -26,6 +26,12 @@ class InputError : public Error {
   explicit InputError(const std::string& message) : Error(message, Blame::input) {}
 };
 
+/// No room left where something was to be written: who can wait may try again. Exit code 1.
+class DiskFullError : public Error {
+ public:
+  explicit DiskFullError(const std::string& message) : Error(message) {}
+};
+
 namespace detail {
 template <class... Parts>
 std::string concat(const Parts&... parts) {

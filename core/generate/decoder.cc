@@ -1,5 +1,5 @@
-// The layers of core/model, token by token. A chunk goes through a layer together (weights are read once), but no value
-// of a token depends on which others are in its chunk.
+// The layers of core/model, token by token. A chunk, of one sequence or of several, goes through a layer together
+// (weights are read once), but no value of a token depends on which others are in its chunk.
 #include "core/generate/decoder.h"
 
 #include <algorithm>
@@ -9,9 +9,9 @@
 #include "core/autograd/autograd.h"
 #include "core/base/parallel.h"
 #include "core/generate/caches.h"
+#include "core/generate/decode_math.h"
 #include "core/model/code_digits.h"
 #include "core/model/rope_table.h"
-#include "core/ops/backends.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/shape.h"
 #include "kernels/api/decode.h"
@@ -19,49 +19,6 @@
 namespace orrery {
 
 namespace {
-
-using Floats = std::vector<float>;
-
-// y [T, n] = x [T, k] · wᵀ
-Floats product(const Floats& x, const Tensor& w, std::int64_t tokens) {
-  const std::int64_t n = w.dim(0), k = w.dim(1);
-  Floats y(static_cast<std::size_t>(tokens * n));
-  TensorView xv, yv;
-  xv.data = const_cast<float*>(x.data());
-  yv.data = y.data();
-  xv.rank = yv.rank = 2;
-  xv.shape[0] = yv.shape[0] = tokens;
-  xv.shape[1] = xv.strides[0] = k;
-  yv.shape[1] = yv.strides[0] = n;
-  xv.strides[1] = yv.strides[1] = 1;
-  ops::run(FixedMatmulArgs{xv, w.view(), yv});
-  return y;
-}
-
-// In place, rows of `dim` values; `weight` may be nullptr.
-void rms_norm_rows(float* x, std::int64_t rows, std::int64_t dim, const float* weight, double eps) {
-  for (std::int64_t r = 0; r < rows; ++r, x += dim) {
-    double sum = 0;
-    for (std::int64_t i = 0; i < dim; ++i) sum += double{x[i]} * x[i];
-    const auto inverse = static_cast<float>(1 / std::sqrt(sum / static_cast<double>(dim) + eps));
-    for (std::int64_t i = 0; i < dim; ++i) x[i] *= weight ? inverse * weight[i] : inverse;
-  }
-}
-
-// Turns the last pairs of one head of `dim` values by the angles of `position`.
-void rotate(float* x, std::int64_t dim, const Floats& frequencies, std::int64_t position, bool inverse) {
-  const auto pairs = static_cast<std::int64_t>(frequencies.size());
-  float* pair = x + dim - 2 * pairs;
-  for (std::int64_t i = 0; i < pairs; ++i, pair += 2) {
-    const float angle = static_cast<float>(position) * frequencies[static_cast<std::size_t>(i)];
-    const float c = std::cos(angle), s = inverse ? -std::sin(angle) : std::sin(angle);
-    const float a = pair[0], b = pair[1];
-    pair[0] = a * c - b * s;
-    pair[1] = a * s + b * c;
-  }
-}
-
-float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
 
 struct PackedCompressor {
   Tensor kv, gate;  // products
@@ -101,17 +58,33 @@ struct Decoder::Packed {
   Packed(const Transformer& model, DType weights);
   Tensor pack(const Tensor& w) const { return ops::cast(w.detach(), dtype); }
 
-  void attention(const Layer& layer, LayerCache& cache, const Floats& h, std::int64_t first, std::int64_t tokens,
-                 Floats& out) const;
-  void compress(const PackedCompressor& compressor, CompressorCache& cache, const Floats& h, std::int64_t tokens,
-                std::int64_t rate, bool overlap) const;
+  // One sequence's tokens within a chunk: [begin, end) are its next ones.
+  struct Segment {
+    DecodeState::Caches* caches;
+    std::int64_t begin, end;
+    std::int64_t position(std::int64_t token) const { return caches->length + token - begin; }
+  };
+  struct Chunk {
+    std::vector<std::int32_t> ids;
+    std::vector<Segment> segments;
+    std::int64_t tokens() const { return static_cast<std::int64_t>(ids.size()); }
+  };
+
+  Chunk chunk_of(std::span<const DecodeStep> steps) const;
+  void attention(std::size_t at, const Floats& h, const Chunk& chunk, Floats& out) const;
+  void mix(std::size_t at, const Segment& segment, std::int64_t token, const Floats& q, const Floats& index_q,
+           const Floats& index_w, Floats& mixed) const;
+  Floats project(const Layer& layer, const Floats& mixed, std::int64_t tokens) const;
+  void compress(const PackedCompressor& compressor, CompressorCache& cache, const float* kv, const float* gate,
+                std::int64_t tokens, std::int64_t rate, bool overlap) const;
   std::vector<std::int32_t> choose_entries(const float* q, const float* w, const CompressorCache& keys,
                                            std::int64_t visible) const;
   void experts(const Layer& layer, const Floats& h, std::span<const std::int32_t> ids, Floats& out) const;
   Floats hyper_pre(const PackedHyper& hyper, const Floats& state, std::int64_t tokens, Floats& pre, Floats* post,
                    Floats* comb) const;
   void hyper_post(Floats& state, const Floats& f, const Floats& post, const Floats& comb, std::int64_t tokens) const;
-  Floats run(DecodeState::Caches& caches, std::span<const std::int32_t> ids) const;
+  Floats embedded(const Chunk& chunk) const;
+  Floats run(const Chunk& chunk) const;
 };
 
 namespace {
@@ -249,14 +222,13 @@ void Decoder::Packed::hyper_post(Floats& state, const Floats& f, const Floats& p
   }
 }
 
-// Adds the chunk's tokens to the open window; closed windows become entries.
-void Decoder::Packed::compress(const PackedCompressor& compressor, CompressorCache& cache, const Floats& h,
-                               std::int64_t tokens, std::int64_t rate, bool overlap) const {
+// Adds a sequence's tokens to the open window; closed windows become entries.
+void Decoder::Packed::compress(const PackedCompressor& compressor, CompressorCache& cache, const float* kv,
+                               const float* gate, std::int64_t tokens, std::int64_t rate, bool overlap) const {
   const std::int64_t channels = compressor.channels, dim = overlap ? channels / 2 : channels;
-  const Floats kv = product(h, compressor.kv, tokens), gate = product(h, compressor.gate, tokens);
   for (std::int64_t t = 0; t < tokens; ++t) {
-    cache.open_kv.insert(cache.open_kv.end(), kv.begin() + t * channels, kv.begin() + (t + 1) * channels);
-    cache.open_gate.insert(cache.open_gate.end(), gate.begin() + t * channels, gate.begin() + (t + 1) * channels);
+    cache.open_kv.insert(cache.open_kv.end(), kv + t * channels, kv + (t + 1) * channels);
+    cache.open_gate.insert(cache.open_gate.end(), gate + t * channels, gate + (t + 1) * channels);
     if (static_cast<std::int64_t>(cache.open_kv.size()) < rate * channels) continue;
     Floats entry(static_cast<std::size_t>(dim));
     const std::int64_t current = overlap ? dim : 0;  // the channels that the window gives to its own entry
@@ -318,74 +290,47 @@ std::vector<std::int32_t> Decoder::Packed::choose_entries(const float* q, const 
   return chosen;
 }
 
-void Decoder::Packed::attention(const Layer& layer, LayerCache& cache, const Floats& h, std::int64_t first,
-                                std::int64_t tokens, Floats& out) const {
-  const std::int64_t heads = config.num_attention_heads, dim = config.head_dim;
-  const bool sliding = layer.kind == AttentionKind::sliding, csa = layer.kind == AttentionKind::csa;
+// One token against the rows that it sees.
+void Decoder::Packed::mix(std::size_t at, const Segment& segment, std::int64_t token, const Floats& q,
+                          const Floats& index_q, const Floats& index_w, Floats& mixed) const {
+  const Layer& layer = layers[at];
+  const LayerCache& cache = segment.caches->layers[at];
+  const std::int64_t heads = config.num_attention_heads, dim = config.head_dim, position = segment.position(token);
+  const bool sliding = layer.kind == AttentionKind::sliding;
+  // The position of the cache's first row; its last one is the segment's last token.
+  const std::int64_t base = segment.position(segment.end) - static_cast<std::int64_t>(cache.window.size()) / dim;
+  std::vector<const float*> rows;
+  for (std::int64_t p = std::max(base, position - config.sliding_window + 1); p <= position; ++p)
+    rows.push_back(cache.window.data() + (p - base) * dim);
+  const std::int64_t visible = sliding ? 0 : (position + 1) / config.compress_rate(layer.kind);
+  if (layer.kind == AttentionKind::csa) {
+    for (const std::int32_t e : choose_entries(index_q.data() + token * config.index_n_heads * config.index_head_dim,
+                                               index_w.data() + token * config.index_n_heads, cache.indexer, visible))
+      rows.push_back(cache.compressor.entries.data() + e * dim);
+  } else {
+    for (std::int64_t e = 0; e < visible; ++e) rows.push_back(cache.compressor.entries.data() + e * dim);
+  }
+  Floats scratch(static_cast<std::size_t>(heads) * rows.size());
+  DecodeAttentionArgs args;
+  args.q = q.data() + token * heads * dim;
+  args.rows = rows.data();
+  args.count = static_cast<std::int64_t>(rows.size());
+  args.sinks = layer.sinks.data();
+  args.out = mixed.data() + token * heads * dim;
+  args.scratch = scratch.data();
+  args.heads = heads;
+  args.dim = dim;
+  args.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(dim)));
+  ops::run(args);
   const Floats& frequencies = sliding ? main_frequencies : compress_frequencies;
-  Floats q_latent = product(h, layer.q_a, tokens);
-  rms_norm_rows(q_latent.data(), tokens, config.q_lora_rank, layer.q_a_norm.data(), config.rms_norm_eps);
-  Floats q = product(q_latent, layer.q_b, tokens), kv = product(h, layer.kv, tokens);
-  rms_norm_rows(q.data(), tokens * heads, dim, nullptr, config.rms_norm_eps);
-  rms_norm_rows(kv.data(), tokens, dim, layer.kv_norm.data(), config.rms_norm_eps);
-  for (std::int64_t t = 0; t < tokens; ++t) {
-    for (std::int64_t head_index = 0; head_index < heads; ++head_index)
-      rotate(q.data() + (t * heads + head_index) * dim, dim, frequencies, first + t, false);
-    rotate(kv.data() + t * dim, dim, frequencies, first + t, false);
-  }
-  cache.keep_window(config.sliding_window, dim);
-  const std::int64_t base =
-      first - static_cast<std::int64_t>(cache.window.size()) / dim;  // position of the cache's first row
-  cache.window.insert(cache.window.end(), kv.begin(), kv.end());
+  for (std::int64_t head_index = 0; head_index < heads; ++head_index)
+    rotate(args.out + head_index * dim, dim, frequencies, position, true);
+}
 
-  const std::int64_t rate = config.compress_rate(layer.kind);
-  Floats index_q, index_w;
-  if (!sliding) compress(layer.compressor, cache.compressor, h, tokens, rate, csa);
-  if (csa) {
-    compress(layer.index_compressor, cache.indexer, h, tokens, rate, true);
-    index_q = product(q_latent, layer.index_q, tokens);
-    index_w = product(h, layer.index_weights, tokens);
-    for (std::int64_t t = 0; t < tokens; ++t)
-      for (std::int64_t head_index = 0; head_index < config.index_n_heads; ++head_index)
-        rotate(index_q.data() + (t * config.index_n_heads + head_index) * config.index_head_dim, config.index_head_dim,
-               compress_frequencies, first + t, false);
-  }
-
-  Floats mixed(static_cast<std::size_t>(tokens * heads * dim));
-  parallel_for(tokens, 8, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<const float*> rows;
-    Floats scratch;
-    for (std::int64_t t = begin; t < end; ++t) {
-      rows.clear();
-      const std::int64_t position = first + t;
-      for (std::int64_t p = std::max(base, position - config.sliding_window + 1); p <= position; ++p)
-        rows.push_back(cache.window.data() + (p - base) * dim);
-      const std::int64_t visible = sliding ? 0 : (position + 1) / rate;
-      if (csa) {
-        for (const std::int32_t e : choose_entries(index_q.data() + t * config.index_n_heads * config.index_head_dim,
-                                                   index_w.data() + t * config.index_n_heads, cache.indexer, visible))
-          rows.push_back(cache.compressor.entries.data() + e * dim);
-      } else {
-        for (std::int64_t e = 0; e < visible; ++e) rows.push_back(cache.compressor.entries.data() + e * dim);
-      }
-      scratch.resize(rows.size());
-      DecodeAttentionArgs args;
-      args.q = q.data() + t * heads * dim;
-      args.rows = rows.data();
-      args.count = static_cast<std::int64_t>(rows.size());
-      args.sinks = layer.sinks.data();
-      args.out = mixed.data() + t * heads * dim;
-      args.scratch = scratch.data();
-      args.heads = heads;
-      args.dim = dim;
-      args.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(dim)));
-      ops::run(args);
-      for (std::int64_t head_index = 0; head_index < heads; ++head_index)
-        rotate(args.out + head_index * dim, dim, frequencies, position, true);
-    }
-  });
-
-  const std::int64_t groups = config.o_groups, width = heads * dim / groups, rank = config.o_lora_rank;
+// The heads' outputs through the grouped low-rank projection.
+Floats Decoder::Packed::project(const Layer& layer, const Floats& mixed, std::int64_t tokens) const {
+  const std::int64_t heads = config.num_attention_heads, dim = config.head_dim, groups = config.o_groups;
+  const std::int64_t width = heads * dim / groups, rank = config.o_lora_rank;
   Floats low(static_cast<std::size_t>(tokens * groups * rank)), part(static_cast<std::size_t>(tokens * width));
   for (std::int64_t g = 0; g < groups; ++g) {
     for (std::int64_t t = 0; t < tokens; ++t)
@@ -394,7 +339,60 @@ void Decoder::Packed::attention(const Layer& layer, LayerCache& cache, const Flo
     for (std::int64_t t = 0; t < tokens; ++t)
       std::copy_n(narrow.data() + t * rank, rank, low.data() + (t * groups + g) * rank);
   }
-  out = product(low, layer.o_b, tokens);
+  return product(low, layer.o_b, tokens);
+}
+
+void Decoder::Packed::attention(std::size_t at, const Floats& h, const Chunk& chunk, Floats& out) const {
+  const Layer& layer = layers[at];
+  const std::int64_t heads = config.num_attention_heads, dim = config.head_dim, tokens = chunk.tokens();
+  const std::int64_t index_heads = config.index_n_heads, index_dim = config.index_head_dim;
+  const bool sliding = layer.kind == AttentionKind::sliding, csa = layer.kind == AttentionKind::csa;
+  const Floats& frequencies = sliding ? main_frequencies : compress_frequencies;
+  Floats q_latent = product(h, layer.q_a, tokens);
+  rms_norm_rows(q_latent.data(), tokens, config.q_lora_rank, layer.q_a_norm.data(), config.rms_norm_eps);
+  Floats q = product(q_latent, layer.q_b, tokens), kv = product(h, layer.kv, tokens);
+  rms_norm_rows(q.data(), tokens * heads, dim, nullptr, config.rms_norm_eps);
+  rms_norm_rows(kv.data(), tokens, dim, layer.kv_norm.data(), config.rms_norm_eps);
+  Floats entry_kv, entry_gate, key_kv, key_gate, index_q, index_w;
+  if (!sliding) {
+    entry_kv = product(h, layer.compressor.kv, tokens);
+    entry_gate = product(h, layer.compressor.gate, tokens);
+  }
+  if (csa) {
+    key_kv = product(h, layer.index_compressor.kv, tokens);
+    key_gate = product(h, layer.index_compressor.gate, tokens);
+    index_q = product(q_latent, layer.index_q, tokens);
+    index_w = product(h, layer.index_weights, tokens);
+  }
+  const std::int64_t rate = config.compress_rate(layer.kind);
+  std::vector<const Segment*> owner(static_cast<std::size_t>(tokens));
+  for (const Segment& segment : chunk.segments) {
+    for (std::int64_t t = segment.begin; t < segment.end; ++t) {
+      owner[static_cast<std::size_t>(t)] = &segment;
+      const std::int64_t position = segment.position(t);
+      for (std::int64_t i = 0; i < heads; ++i)
+        rotate(q.data() + (t * heads + i) * dim, dim, frequencies, position, false);
+      rotate(kv.data() + t * dim, dim, frequencies, position, false);
+      for (std::int64_t i = 0; csa && i < index_heads; ++i)
+        rotate(index_q.data() + (t * index_heads + i) * index_dim, index_dim, compress_frequencies, position, false);
+    }
+    LayerCache& cache = segment.caches->layers[at];
+    const std::int64_t count = segment.end - segment.begin;
+    cache.keep_window(config.sliding_window, dim);
+    cache.window.insert(cache.window.end(), kv.begin() + segment.begin * dim, kv.begin() + segment.end * dim);
+    const auto add = [&](const PackedCompressor& compressor, CompressorCache& to, const Floats& k, const Floats& gate) {
+      const std::int64_t from = segment.begin * compressor.channels;
+      compress(compressor, to, k.data() + from, gate.data() + from, count, rate, csa);
+    };
+    if (!sliding) add(layer.compressor, cache.compressor, entry_kv, entry_gate);
+    if (csa) add(layer.index_compressor, cache.indexer, key_kv, key_gate);
+  }
+  Floats mixed(static_cast<std::size_t>(tokens * heads * dim));
+  parallel_for(tokens, 8, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t)
+      mix(at, *owner[static_cast<std::size_t>(t)], t, q, index_q, index_w, mixed);
+  });
+  out = project(layer, mixed, tokens);
 }
 
 void Decoder::Packed::experts(const Layer& layer, const Floats& h, std::span<const std::int32_t> ids,
@@ -466,38 +464,42 @@ void Decoder::Packed::experts(const Layer& layer, const Floats& h, std::span<con
         out[static_cast<std::size_t>(t * d + i)] += parts[static_cast<std::size_t>((t * (k + 1) + j) * d + i)];
 }
 
-// The normed hidden state after each token.
-Floats Decoder::Packed::run(DecodeState::Caches& caches, std::span<const std::int32_t> ids) const {
-  const auto tokens = static_cast<std::int64_t>(ids.size());
+// The tokens' rows of the embedding, repeated for each of mHC's streams.
+Floats Decoder::Packed::embedded(const Chunk& chunk) const {
   const std::int64_t n = config.hc_mult, d = config.hidden_size;
-  Floats state(static_cast<std::size_t>(tokens * n * d));
-  for (std::int64_t t = 0; t < tokens; ++t) {
-    const std::int32_t id = ids[static_cast<std::size_t>(t)];
-    ORRERY_CHECK(id >= 0 && id < config.vocab_size, "[decoder] token id ", id, ", expected 0 to ",
-                 config.vocab_size - 1);
-    Floats row = embed.alias({d}, {1}, id * d).to_vector();
-    const auto add = [&](const Tensor& table, std::int64_t at) {
-      const Floats other = table.alias({d}, {1}, at * d).to_vector();
-      for (std::int64_t i = 0; i < d; ++i) row[static_cast<std::size_t>(i)] += other[static_cast<std::size_t>(i)];
-    };
-    const std::int64_t group = config.video.group();
-    if (places.defined()) add(places, (caches.length + t) % group);
-    if (recall.defined()) add(recall, caches.recall(id, group));
-    for (std::int64_t k = 0; k < n; ++k) std::copy(row.begin(), row.end(), state.begin() + (t * n + k) * d);
-  }
-  Floats pre, post, comb, out;
+  const std::int64_t group = config.video.group();
+  Floats state(static_cast<std::size_t>(chunk.tokens() * n * d));
+  for (const Segment& segment : chunk.segments)
+    for (std::int64_t t = segment.begin; t < segment.end; ++t) {
+      const std::int32_t id = chunk.ids[static_cast<std::size_t>(t)];
+      Floats row = embed.alias({d}, {1}, id * d).to_vector();
+      const auto add = [&](const Tensor& table, std::int64_t at) {
+        const Floats other = table.alias({d}, {1}, at * d).to_vector();
+        for (std::int64_t i = 0; i < d; ++i) row[static_cast<std::size_t>(i)] += other[static_cast<std::size_t>(i)];
+      };
+      if (places.defined()) add(places, segment.position(t) % group);
+      if (recall.defined()) add(recall, segment.caches->recall(id, group));
+      for (std::int64_t k = 0; k < n; ++k) std::copy(row.begin(), row.end(), state.begin() + (t * n + k) * d);
+    }
+  return state;
+}
+
+// The normed hidden state after each token.
+Floats Decoder::Packed::run(const Chunk& chunk) const {
+  const std::int64_t tokens = chunk.tokens(), d = config.hidden_size;
+  Floats state = embedded(chunk), pre, post, comb, out;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const Layer& layer = layers[i];
     Floats h = hyper_pre(layer.attention_hc, state, tokens, pre, &post, &comb);
     rms_norm_rows(h.data(), tokens, d, layer.input_norm.data(), config.rms_norm_eps);
-    attention(layer, caches.layers[i], h, caches.length, tokens, out);
+    attention(i, h, chunk, out);
     hyper_post(state, out, post, comb, tokens);
     h = hyper_pre(layer.mlp_hc, state, tokens, pre, &post, &comb);
     rms_norm_rows(h.data(), tokens, d, layer.post_norm.data(), config.rms_norm_eps);
-    experts(layer, h, ids, out);
+    experts(layer, h, chunk.ids, out);
     hyper_post(state, out, post, comb, tokens);
   }
-  caches.length += tokens;
+  for (const Segment& segment : chunk.segments) segment.caches->length += segment.end - segment.begin;
   Floats hidden = hyper_pre(hc_head, state, tokens, pre, nullptr, nullptr);
   rms_norm_rows(hidden.data(), tokens, d, norm.data(), config.rms_norm_eps);
   return hidden;
@@ -526,16 +528,39 @@ DecodeState Decoder::start() const {
   return state;
 }
 
+Decoder::Packed::Chunk Decoder::Packed::chunk_of(std::span<const DecodeStep> steps) const {
+  Chunk chunk;
+  for (const DecodeStep& step : steps) {
+    ORRERY_CHECK(!step.ids.empty(), "[decoder] no tokens to append");
+    for (const std::int32_t id : step.ids)
+      ORRERY_CHECK(id >= 0 && id < config.vocab_size, "[decoder] token id ", id, ", expected 0 to ",
+                   config.vocab_size - 1);
+    const std::int64_t begin = chunk.tokens();
+    chunk.ids.insert(chunk.ids.end(), step.ids.begin(), step.ids.end());
+    chunk.segments.push_back({step.state->caches_.get(), begin, chunk.tokens()});
+  }
+  return chunk;
+}
+
 std::vector<float> Decoder::append(DecodeState& state, std::span<const std::int32_t> ids) const {
-  ORRERY_CHECK(!ids.empty(), "[decoder] no tokens to append");
-  const Floats hidden = packed_->run(*state.caches_, ids);
-  const std::int64_t d = packed_->config.hidden_size;
-  return product(Floats(hidden.end() - d, hidden.end()), packed_->head, 1);
+  const DecodeStep step{&state, ids};
+  return append_each(std::span(&step, 1));
+}
+
+std::vector<float> Decoder::append_each(std::span<const DecodeStep> steps) const {
+  const Packed::Chunk chunk = packed_->chunk_of(steps);
+  const Floats hidden = packed_->run(chunk);
+  const std::int64_t d = config().hidden_size;
+  Floats last;
+  for (const Packed::Segment& segment : chunk.segments)
+    last.insert(last.end(), hidden.begin() + (segment.end - 1) * d, hidden.begin() + segment.end * d);
+  return product(last, packed_->head, static_cast<std::int64_t>(steps.size()));
 }
 
 std::vector<float> Decoder::append_all(DecodeState& state, std::span<const std::int32_t> ids) const {
-  ORRERY_CHECK(!ids.empty(), "[decoder] no tokens to append");
-  return product(packed_->run(*state.caches_, ids), packed_->head, static_cast<std::int64_t>(ids.size()));
+  const DecodeStep step{&state, ids};
+  return product(packed_->run(packed_->chunk_of(std::span(&step, 1))), packed_->head,
+                 static_cast<std::int64_t>(ids.size()));
 }
 
 }  // namespace orrery

@@ -34,6 +34,12 @@ class DecodeState {
   std::unique_ptr<Caches> caches_;
 };
 
+/// What one sequence appends in a step with others.
+struct DecodeStep {
+  DecodeState* state = nullptr;
+  std::span<const std::int32_t> ids;  ///< at least one
+};
+
 class Decoder {
  public:
   /// Packs the weights for decoding; `model` may go afterwards. `weights`: bf16, or f32 for comparisons.
@@ -46,6 +52,9 @@ class Decoder {
 
   /// Appends ids (at least one), returns the logits [vocab] after the last one. Throws InputError for ids out of range.
   std::vector<float> append(DecodeState& state, std::span<const std::int32_t> ids) const;
+  /// Appends to several sequences in one pass over the weights; each state at most once. The logits after each one's
+  /// last id, [steps · vocab], bit-identical to append()'s.
+  std::vector<float> append_each(std::span<const DecodeStep> steps) const;
   /// The logits after each of the ids, [ids · vocab]: for scoring and verification of drafts.
   std::vector<float> append_all(DecodeState& state, std::span<const std::int32_t> ids) const;
 

@@ -19,8 +19,9 @@ namespace {
 
 /// What the system refused, in one line. A disk that is full or fails is no fault of the user's arguments.
 [[noreturn]] void fail(const std::string& what, const std::filesystem::path& path, int error) {
-  const bool disk = error == ENOSPC || error == EDQUOT || error == EIO || error == EFBIG || error == ENOMEM ||
-                    error == EMFILE || error == ENFILE;
+  if (error == ENOSPC || error == EDQUOT)
+    throw DiskFullError(what + " " + path.string() + ": " + std::generic_category().message(error));
+  const bool disk = error == EIO || error == EFBIG || error == ENOMEM || error == EMFILE || error == ENFILE;
   const std::string message = what + " " + path.string() + ": " + std::generic_category().message(error);
   if (disk) throw Error(message, Blame::ours);
   throw InputError(message);

@@ -26,7 +26,7 @@ struct DecodeAttentionArgs {
   std::int64_t count = 0;
   const float* sinks = nullptr;  ///< [H]
   float* out = nullptr;          ///< [H, D]
-  float* scratch = nullptr;      ///< [count]
+  float* scratch = nullptr;      ///< [H, count]
   std::int64_t heads = 0, dim = 0;
   float scale = 1;
   Device device() const { return Device::cpu; }

@@ -22,7 +22,7 @@ namespace orrery::HWY_NAMESPACE {
 
 namespace {
 
-// Dots of `rows` weight rows with `tokens` inputs; one of the two is 1 in every use.
+// Dots of `rows` weight rows with `tokens` inputs, each as if it were alone.
 template <int rows, int tokens, class W>
 HWY_INLINE void dots(const W* w, const float* x, std::int64_t k, float* results) {
   Vec even[rows * tokens], odd[rows * tokens];
@@ -45,31 +45,77 @@ HWY_INLINE void dots(const W* w, const float* x, std::int64_t k, float* results)
     }
 }
 
+// Rows of weights at once beside four tokens: as many accumulators as there are registers.
+constexpr int kTileRows = kLanes >= 16 ? 2 : 1;
+// Heads that share the reading of a row.
+constexpr int kTileHeads = 4;
+
+template <int rows, class W>
+HWY_INLINE void matmul_tile(const W* w, const float* x, std::int64_t tokens, std::int64_t k, float* y,
+                            std::int64_t stride) {
+  float results[4 * rows];
+  std::int64_t t = 0;
+  for (; t + 4 <= tokens; t += 4) {
+    dots<rows, 4>(w, x + t * k, k, results);
+    for (int r = 0; r < rows; ++r)
+      for (int i = 0; i < 4; ++i) y[(t + i) * stride + r] = results[r * 4 + i];
+  }
+  for (; t < tokens; ++t) {
+    dots<rows, 1>(w, x + t * k, k, results);
+    std::copy_n(results, rows, y + t * stride);
+  }
+}
+
 template <class W>
 void matmul_rows(const FixedMatmulArgs& args, std::int64_t begin, std::int64_t end) {
   const std::int64_t tokens = args.x.shape[0], k = args.x.shape[1], stride = args.y.strides[0];
   const W* w = args.w.as<const W>();
   const float* x = args.x.as<const float>();
   float* y = args.y.as<float>();
-  float results[4];
   std::int64_t n = begin;
-  if (tokens == 1) {
-    for (; n + 4 <= end; n += 4) {
-      dots<4, 1>(w + n * k, x, k, results);
-      std::copy_n(results, 4, y + n);
+  if (tokens == 1)
+    for (; n + 4 <= end; n += 4) matmul_tile<4>(w + n * k, x, 1, k, y + n, stride);
+  for (; n + kTileRows <= end; n += kTileRows) matmul_tile<kTileRows>(w + n * k, x, tokens, k, y + n, stride);
+  for (; n < end; ++n) matmul_tile<1>(w + n * k, x, tokens, k, y + n, stride);
+}
+
+template <int heads>
+HWY_INLINE void attend(const DecodeAttentionArgs& args, std::int64_t h) {
+  const float* q = args.q + h * args.dim;
+  float* const scores = args.scratch + h * args.count;
+  float top[heads], inverse[heads];
+  for (int i = 0; i < heads; ++i) top[i] = args.sinks ? args.sinks[h + i] : -std::numeric_limits<float>::infinity();
+  for (std::int64_t r = 0; r < args.count; ++r) {
+    float score[heads];
+    dots<1, heads>(args.rows[r], q, args.dim, score);
+    for (int i = 0; i < heads; ++i) {
+      scores[i * args.count + r] = score[i] * args.scale;
+      top[i] = std::max(top[i], scores[i * args.count + r]);
     }
   }
-  for (; n < end; ++n) {
-    std::int64_t t = 0;
-    for (; t + 4 <= tokens; t += 4) {
-      dots<1, 4>(w + n * k, x + t * k, k, results);
-      for (int i = 0; i < 4; ++i) y[(t + i) * stride + n] = results[i];
-    }
-    for (; t < tokens; ++t) {
-      dots<1, 1>(w + n * k, x + t * k, k, results);
-      y[t * stride + n] = results[0];
-    }
+  for (int i = 0; i < heads; ++i) {
+    float* mine = scores + i * args.count;
+    const Vec shift = set(top[i]);
+    std::int64_t r = 0;
+    for (; r + kLanes <= args.count; r += kLanes) store(exp(hn::Sub(load(mine + r), shift)), mine + r);
+    if (r < args.count) store_part(exp(hn::Sub(load_part(mine + r, args.count - r), shift)), mine + r, args.count - r);
+    float total = 0;
+    if (args.sinks) total = hn::GetLane(exp(set(args.sinks[h + i] - top[i])));
+    for (r = 0; r < args.count; ++r) total += mine[r];
+    inverse[i] = total > 0 ? 1.0f / total : 0.0f;
   }
+  float* out = args.out + h * args.dim;
+  for_vectors(args.dim, [&](std::int64_t at, auto, auto write) HWY_ATTR {
+    const std::int64_t left = args.dim - at;
+    Vec sum[heads];
+    for (int i = 0; i < heads; ++i) sum[i] = zero();
+    for (std::int64_t row = 0; row < args.count; ++row) {
+      const float* from = args.rows[row] + at;
+      const Vec value = left >= kLanes ? load(from) : load_part(from, left);
+      for (int i = 0; i < heads; ++i) sum[i] = hn::MulAdd(set(scores[i * args.count + row]), value, sum[i]);
+    }
+    for (int i = 0; i < heads; ++i) write(hn::Mul(sum[i], set(inverse[i])), out + i * args.dim);
+  });
 }
 
 }  // namespace
@@ -83,35 +129,9 @@ void run_fixed_matmul(const FixedMatmulArgs& args) {
 }
 
 void run_decode_attention(const DecodeAttentionArgs& args) {
-  for (std::int64_t h = 0; h < args.heads; ++h) {
-    const float* q = args.q + h * args.dim;
-    float top = args.sinks ? args.sinks[h] : -std::numeric_limits<float>::infinity();
-    for (std::int64_t r = 0; r < args.count; ++r) {
-      float score;
-      dots<1, 1>(args.rows[r], q, args.dim, &score);
-      args.scratch[r] = score * args.scale;
-      top = std::max(top, args.scratch[r]);
-    }
-    const Vec shift = set(top);
-    std::int64_t r = 0;
-    for (; r + kLanes <= args.count; r += kLanes) store(exp(hn::Sub(load(args.scratch + r), shift)), args.scratch + r);
-    if (r < args.count)
-      store_part(exp(hn::Sub(load_part(args.scratch + r, args.count - r), shift)), args.scratch + r, args.count - r);
-    float total = 0;
-    if (args.sinks) total = hn::GetLane(exp(set(args.sinks[h] - top)));
-    for (r = 0; r < args.count; ++r) total += args.scratch[r];
-    const float inverse = total > 0 ? 1.0f / total : 0.0f;
-    float* out = args.out + h * args.dim;
-    for_vectors(args.dim, [&](std::int64_t i, auto, auto write) HWY_ATTR {
-      const std::int64_t left = args.dim - i;
-      Vec sum = zero();
-      for (std::int64_t row = 0; row < args.count; ++row) {
-        const float* from = args.rows[row] + i;
-        sum = hn::MulAdd(set(args.scratch[row]), left >= kLanes ? load(from) : load_part(from, left), sum);
-      }
-      write(hn::Mul(sum, set(inverse)), out);
-    });
-  }
+  std::int64_t h = 0;
+  for (; h + kTileHeads <= args.heads; h += kTileHeads) attend<kTileHeads>(args, h);
+  for (; h < args.heads; ++h) attend<1>(args, h);
 }
 
 }  // namespace orrery::HWY_NAMESPACE

@@ -95,7 +95,10 @@ class ContainerSink final : public Sink {
   // A failed write shows late and under other names (the muxer's buffer): the first reason is the true one.
   void check(int status) {
     if (status >= 0 && write_error_ >= 0) return;
-    throw Error("[video] cannot write " + path_ + ": " + libav::describe(write_error_ < 0 ? write_error_ : status));
+    const int reason = write_error_ < 0 ? write_error_ : status;
+    const std::string message = "[video] cannot write " + path_ + ": " + libav::describe(reason);
+    if (reason == AVERROR(ENOSPC) || reason == AVERROR(EDQUOT)) throw DiskFullError(message);
+    throw Error(message);
   }
 
   void open_muxer() {

@@ -103,3 +103,26 @@ TEST_CASE("a copy of the state forks the sequence", "[decoder]") {
   CHECK_THROWS_AS(decoder.append(state, std::vector<std::int32_t>{64}), InputError);
   CHECK_THROWS_AS(decoder.append(state, std::vector<std::int32_t>{}), InputError);
 }
+
+TEST_CASE("several sequences in one step get what each gets alone, bit for bit", "[decoder]") {
+  const std::string name = GENERATE(from_range(std::begin(kCases), std::end(kCases)));
+  INFO(name);
+  const Decoder decoder(tiny_model(name), DType::bf16);
+  const std::vector<std::int32_t> ids = some_ids(40);
+  constexpr std::size_t kSequences = 7;
+  std::vector<DecodeState> together, alone;
+  for (std::size_t i = 0; i < kSequences; ++i) together.push_back(decoder.start()), alone.push_back(decoder.start());
+  // Each at its own place in its own text, by chunks of different lengths.
+  for (std::size_t round = 0; round < 4; ++round) {
+    std::vector<DecodeStep> steps;
+    for (std::size_t i = 0; i < kSequences; ++i)
+      steps.push_back({&together[i], std::span(ids).subspan((3 * i + 7 * round) % 30, 1 + (i + round) % 5)});
+    const std::vector<float> logits = decoder.append_each(steps);
+    const std::size_t size = logits.size() / kSequences;
+    for (std::size_t i = 0; i < kSequences; ++i) {
+      const std::vector<float> expected = decoder.append(alone[i], steps[i].ids);
+      CHECK(std::equal(expected.begin(), expected.end(), logits.begin() + static_cast<std::ptrdiff_t>(i * size)));
+      CHECK(together[i].length() == alone[i].length());
+    }
+  }
+}

@@ -6,8 +6,25 @@
 
 #include "core/base/error.h"
 
+// The loops over pixels are whole-numbered and compiled twice, for AVX2 beside the baseline: the same results, sooner.
+#define ORRERY_LOOP [[gnu::always_inline]] inline
+#if defined(__x86_64__)
+#define ORRERY_AVX2 [[gnu::target("avx2")]]
+#else
+#define ORRERY_AVX2
+#endif
+
 namespace orrery::libav {
 namespace {
+
+bool has_avx2() {
+#if defined(__x86_64__)
+  static const bool has = __builtin_cpu_supports("avx2") != 0;
+  return has;
+#else
+  return false;
+#endif
+}
 
 // Exact rounding and full chroma interpolation: the defaults trade whole grey levels for speed.
 constexpr int kScaleFlags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP | SWS_BITEXACT;
@@ -157,8 +174,8 @@ Matrix rgb_matrix(int space, bool full) {
 
 // Chroma of one row at every column, times 16, zero in the middle: `near` has weight 3 of 4, `far` 1 (they lie half way
 // between rows); across, linear between the sites (at even columns, or half way between columns if `centred`).
-void spread_chroma(const std::uint8_t* near, const std::uint8_t* far, int count, bool centred, std::vector<int>& sum,
-                   int* out, int width) {
+ORRERY_LOOP void spread_chroma(const std::uint8_t* near, const std::uint8_t* far, int count, bool centred,
+                               std::vector<int>& sum, int* out, int width) {
   for (int i = 0; i < count; ++i) sum[static_cast<std::size_t>(i + 1)] = 3 * near[i] + far[i] - 512;
   sum[0] = sum[1];
   sum[static_cast<std::size_t>(count + 1)] = sum[static_cast<std::size_t>(count)];
@@ -172,10 +189,10 @@ void spread_chroma(const std::uint8_t* near, const std::uint8_t* far, int count,
     out[width - 1] = self * sum[static_cast<std::size_t>(count)] + before * sum[static_cast<std::size_t>(count - 1)];
 }
 
-std::uint8_t clamp_byte(int value) { return static_cast<std::uint8_t>(std::clamp(value, 0, 255)); }
+ORRERY_LOOP std::uint8_t clamp_byte(int value) { return static_cast<std::uint8_t>(std::clamp(value, 0, 255)); }
 
 // The commonest layout in our own loops: as exact as swscale's slowest setting and faster.
-void yuv420p_to_rgb(const AVFrame& in, const Matrix& matrix, bool centred, Frame& out) {
+ORRERY_LOOP void yuv420p_to_rgb_loop(const AVFrame& in, const Matrix& matrix, bool centred, Frame& out) {
   const int width = in.width, height = in.height, count = (width + 1) / 2, rows = (height + 1) / 2;
   std::vector<int> sum(static_cast<std::size_t>(count) + 2), u(static_cast<std::size_t>(width)), v(u.size());
   for (int y = 0; y < height; ++y) {
@@ -186,15 +203,23 @@ void yuv420p_to_rgb(const AVFrame& in, const Matrix& matrix, bool centred, Frame
     spread_chroma(row(1, near), row(1, far), count, centred, sum, u.data(), width);
     spread_chroma(row(2, near), row(2, far), count, centred, sum, v.data(), width);
     const std::uint8_t* luma = row(0, y);
-    std::uint8_t* to = out.row(y);
-    for (int x = 0; x < width; ++x, to += 3) {
-      const int light = (luma[x] - matrix.luma_zero) * matrix.luma + (1 << 13);
-      const auto column = static_cast<std::size_t>(x);
-      to[0] = clamp_byte((light + matrix.red_v * v[column]) >> 14);
-      to[1] = clamp_byte((light + matrix.green_u * u[column] + matrix.green_v * v[column]) >> 14);
-      to[2] = clamp_byte((light + matrix.blue_u * u[column]) >> 14);
+    const int *us = u.data(), *vs = v.data();
+    std::uint8_t* __restrict to = out.row(y);
+    const Matrix m = matrix;
+    for (int x = 0; x < width; ++x) {
+      const int light = (luma[x] - m.luma_zero) * m.luma + (1 << 13);
+      to[3 * x] = clamp_byte((light + m.red_v * vs[x]) >> 14);
+      to[3 * x + 1] = clamp_byte((light + m.green_u * us[x] + m.green_v * vs[x]) >> 14);
+      to[3 * x + 2] = clamp_byte((light + m.blue_u * us[x]) >> 14);
     }
   }
+}
+
+ORRERY_AVX2 void yuv420p_to_rgb_avx2(const AVFrame& in, const Matrix& matrix, bool centred, Frame& out) {
+  yuv420p_to_rgb_loop(in, matrix, centred, out);
+}
+void yuv420p_to_rgb(const AVFrame& in, const Matrix& matrix, bool centred, Frame& out) {
+  has_avx2() ? yuv420p_to_rgb_avx2(in, matrix, centred, out) : yuv420p_to_rgb_loop(in, matrix, centred, out);
 }
 
 }  // namespace
@@ -235,7 +260,7 @@ constexpr double kBlueScale = 224.0 / 255 / (2 * (1 - kBlue)), kRedScale = 224.0
 constexpr int kUr = fixed(-kBlueScale * kRed), kUb = fixed(kBlueScale * (1 - kBlue)), kUg = -kUr - kUb;
 constexpr int kVb = fixed(-kRedScale * kBlue), kVr = fixed(kRedScale * (1 - kRed)), kVg = -kVr - kVb;
 
-void luma_row(const std::uint8_t* rgb, int width, std::uint8_t* to) {
+ORRERY_LOOP void luma_row(const std::uint8_t* rgb, int width, std::uint8_t* to) {
   for (int x = 0; x < width; ++x, rgb += 3) {
     to[x] = static_cast<std::uint8_t>((kYr * rgb[0] + kYg * rgb[1] + kYb * rgb[2] + (16 << 16) + (1 << 15)) >> 16);
   }
@@ -243,7 +268,7 @@ void luma_row(const std::uint8_t* rgb, int width, std::uint8_t* to) {
 
 // `sums` has the three colours of two rows added, with a column repeated at either end: weights 1 2 1 around the even
 // column, where left-sited chroma lies, times two rows make 8.
-void chroma_row(const std::vector<int>& sums, int width, std::uint8_t* u, std::uint8_t* v) {
+ORRERY_LOOP void chroma_row(const std::vector<int>& sums, int width, std::uint8_t* u, std::uint8_t* v) {
   const int half = 128 << 19, round = 1 << 18;
   for (int x = 0; x < width; ++x) {
     const int* left = &sums[static_cast<std::size_t>(x) * 6];
@@ -255,7 +280,7 @@ void chroma_row(const std::vector<int>& sums, int width, std::uint8_t* u, std::u
   }
 }
 
-void to_yuv420p(const Frame& in, AVFrame& out) {
+ORRERY_LOOP void to_yuv420p_loop(const Frame& in, AVFrame& out) {
   const int width = in.width(), chroma_width = (out.width + 1) / 2, chroma_height = (out.height + 1) / 2;
   const auto row = [&](int y) { return in.row(std::min(y, in.height() - 1)); };
   for (int y = 0; y < out.height; ++y) {
@@ -276,6 +301,9 @@ void to_yuv420p(const Frame& in, AVFrame& out) {
                out.data[2] + static_cast<std::ptrdiff_t>(y) * out.linesize[2]);
   }
 }
+
+ORRERY_AVX2 void to_yuv420p_avx2(const Frame& in, AVFrame& out) { to_yuv420p_loop(in, out); }
+void to_yuv420p(const Frame& in, AVFrame& out) { has_avx2() ? to_yuv420p_avx2(in, out) : to_yuv420p_loop(in, out); }
 
 // 0RGB32 is blue, green, red, nothing on a little-endian machine: the value is 0x00RRGGBB.
 void to_rgb32(const Frame& in, AVFrame& out) {
