@@ -1,4 +1,4 @@
-// orrery info: what a model, a clip or this build is.
+// orrery info: what a configuration costs, what a clip or this build is.
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -6,19 +6,32 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/orrery/command.h"
+#include "apps/orrery/model_cost.h"
 #include "apps/orrery/video_info.h"
 #include "core/base/parallel.h"
 
 namespace orrery::cli {
 
 void add_info(CLI::App& app, CommonOptions& common) {
-  CLI::App* command = app.add_subcommand("info", "What a model or a clip is; without an argument, this build");
-  auto path = std::make_shared<std::string>();
-  command->add_option("file", *path, "A video or a picture");
-  command->footer("Example: orrery info clip.mp4 --json");
-  command->callback([&common, path] {
-    if (!path->empty()) {
-      print_video_info(*path, common.json);
+  CLI::App* command = app.add_subcommand(
+      "info", "What a clip is, or what a model's configuration costs; without an argument, this build");
+  struct Options {
+    std::string path, config;
+    std::int64_t context = 0;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::Option* file = command->add_option("file", options->path, "A video or a picture");
+  CLI::Option* config = command->add_option("--config", options->config, "A model's config.json")->excludes(file);
+  command->add_option("--context", options->context, "Tokens in the caches; the longest allowed where not given")
+      ->needs(config);
+  command->footer(
+      "Example: orrery info clip.mp4 --json\n"
+      "Example: orrery info --config models/reference/deepseek-v4-pro.json --context 1048576");
+  command->callback([&common, options] {
+    if (!options->config.empty()) {
+      print_model_cost(options->config, options->context, common.json);
+    } else if (!options->path.empty()) {
+      print_video_info(options->path, common.json);
     } else if (common.json) {
       std::printf("{\"version\": \"0.1.0\", \"threads\": %d}\n", thread_count());
     } else {

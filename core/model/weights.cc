@@ -6,11 +6,14 @@ namespace orrery {
 
 namespace {
 
+// What matrices hold.
+enum class Fill { random, none, shapes };
+
 // Makes tensors and enters them in the list under "prefix" + name.
 class Builder {
  public:
-  Builder(const ModelConfig& config, Random* random, ParameterList& list)
-      : config_(config), random_(random), list_(list) {}
+  Builder(const ModelConfig& config, Fill fill, Random* random, ParameterList& list)
+      : config_(config), fill_(fill), random_(random), list_(list) {}
 
   Tensor matrix(const std::string& name, Shape shape, double deviation_scale = 1) {
     return add(name, normal(std::move(shape), deviation_scale), ParameterKind::matrix);
@@ -110,7 +113,8 @@ class Builder {
   }
 
   Tensor normal(Shape shape, double deviation_scale) const {
-    if (!random_) return Tensor::empty(std::move(shape));
+    if (fill_ == Fill::shapes) return Tensor::zeros({1}).alias(shape, Shape(shape.size(), 0), 0);
+    if (fill_ == Fill::none) return Tensor::empty(std::move(shape));
     return Tensor::randn(std::move(shape), *random_, static_cast<float>(config_.initializer_range * deviation_scale));
   }
 
@@ -128,14 +132,15 @@ class Builder {
   }
 
   const ModelConfig& config_;
-  Random* random_;  // nullptr: matrices stay unfilled
+  Fill fill_;
+  Random* random_;
   ParameterList& list_;
 };
 
-TransformerWeights build_all(const ModelConfig& config, Random* random) {
+TransformerWeights build_all(const ModelConfig& config, Fill fill, Random* random) {
   config.validate();
   TransformerWeights weights;
-  Builder build(config, random, weights.parameters);
+  Builder build(config, fill, random, weights.parameters);
   weights.embed = build.embedding("model.embed_tokens.weight", {config.vocab_size, config.hidden_size});
   if (config.video.place_embedding)
     weights.places = build.embedding("model.embed_places.weight", {config.video.group(), config.hidden_size});
@@ -172,9 +177,15 @@ TransformerWeights build_all(const ModelConfig& config, Random* random) {
 }  // namespace
 
 TransformerWeights TransformerWeights::create(const ModelConfig& config, Random& random) {
-  return build_all(config, &random);
+  return build_all(config, Fill::random, &random);
 }
 
-TransformerWeights TransformerWeights::unfilled(const ModelConfig& config) { return build_all(config, nullptr); }
+TransformerWeights TransformerWeights::unfilled(const ModelConfig& config) {
+  return build_all(config, Fill::none, nullptr);
+}
+
+TransformerWeights TransformerWeights::shapes(const ModelConfig& config) {
+  return build_all(config, Fill::shapes, nullptr);
+}
 
 }  // namespace orrery

@@ -82,6 +82,8 @@ struct TransformerWeights {
   static TransformerWeights create(const ModelConfig& config, Random& random);
   /// The same tensors, matrices not filled: for reading a checkpoint into them.
   static TransformerWeights unfilled(const ModelConfig& config);
+  /// Names and shapes without memory for matrices (all strides 0): for counting models of any size.
+  static TransformerWeights shapes(const ModelConfig& config);
 };
 
 }  // namespace orrery
