@@ -1,9 +1,13 @@
-// orrery score: how physical videos are, and how far one is from another.
+// orrery score: how physical videos are, and how far one is from another. Sets of videos: command_score_sets.cc.
+#include "apps/orrery/command_score.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,9 +18,14 @@
 #include "core/base/progress.h"
 #include "physics_eval/laws/laws.h"
 #include "physics_eval/metrics/image.h"
+#include "physics_eval/metrics/trajectory.h"
+#include "physics_eval/report/html.h"
+#include "physics_eval/report/overlay.h"
 #include "physics_eval/report/score_json.h"
 #include "physics_eval/track/track.h"
+#include "physics_eval/worlds/annotations_json.h"
 #include "video/io/reader.h"
+#include "video/io/writer.h"
 
 namespace orrery::cli {
 
@@ -29,48 +38,80 @@ struct PhysicsArguments {
   std::vector<std::string> laws;
   double fps = 0;
   double fail_below = -1;
+  std::string report, overlay, reference, annotations;
 };
 
-// The files named, and the videos of the folders named, in the order of their names.
-std::vector<std::string> gather(const std::vector<std::string>& inputs, std::vector<LeftOut>& left_out) {
-  std::vector<std::string> out;
-  for (const std::string& input : inputs) {
-    if (!fs::is_directory(input)) {
-      out.push_back(input);
-      continue;
-    }
-    std::vector<std::string> inside;
-    for (const auto& entry : fs::directory_iterator(input)) {
-      if (entry.is_regular_file() && has_video_extension(entry.path().string()))
-        inside.push_back(entry.path().string());
-    }
-    std::sort(inside.begin(), inside.end());
-    if (inside.empty()) left_out.push_back({input, "the folder has no videos"});
-    out.insert(out.end(), inside.begin(), inside.end());
-  }
+// What the clips are compared with; empty without --reference and --annotations.
+std::optional<Course> find_truth(const PhysicsArguments& arguments) {
+  ORRERY_CHECK(arguments.reference.empty() || arguments.annotations.empty(),
+               "[score physics] --reference and --annotations are two truths: give one");
+  if (!arguments.annotations.empty())
+    return course_of(worlds::annotations_from_json(Json::read(arguments.annotations), arguments.annotations));
+  if (arguments.reference.empty()) return std::nullopt;
+  ReadOptions reading;
+  reading.fps = arguments.fps;
+  const Clip clip = read_video(arguments.reference, reading);
+  const Tracks tracks = track(clip.frames, clip.fps > 0 ? clip.fps : 24);
+  ORRERY_CHECK(tracks.reason.empty(), arguments.reference, ": ", tracks.reason);
+  return course_of(tracks);
+}
+
+void write_overlay(const std::string& path, const Clip& clip, const Tracks& tracks, const PhysicsScore& score) {
+  Clip drawn = clip;
+  for (std::size_t t = 0; t < drawn.frames.size(); ++t)
+    draw_overlay(drawn.frames[t], static_cast<int>(t), tracks, score);
+  WriteOptions options;
+  options.fps = clip.fps > 0 ? clip.fps : 24;
+  write_video(path, drawn, options);
+}
+
+ReportClip report_clip(const ScoredClip& scored, const Clip& clip, const Tracks& tracks) {
+  ReportClip out{scored, clip.fps > 0 ? clip.fps : 24, {}, 0};
+  if (clip.frames.empty()) return out;
+  const int middle = static_cast<int>(clip.frames.size()) / 2;
+  out.picture_frame = scored.score.worst_frame >= 0 ? scored.score.worst_frame : middle;
+  out.picture = clip.frames[static_cast<std::size_t>(out.picture_frame)];
+  draw_overlay(out.picture, out.picture_frame, tracks, scored.score);
   return out;
 }
 
-void print_json(const Json& json) { std::printf("%s\n", json.dump().c_str()); }
+void write_text(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  file.close();
+  if (!file) throw Error("cannot write " + path);
+}
 
 void score_physics_files(const PhysicsArguments& arguments, CommonOptions& common) {
   std::vector<ScoredClip> clips;
   std::vector<LeftOut> left_out;
-  const std::vector<std::string> files = gather(arguments.inputs, left_out);
+  const std::vector<std::string> files = gather_videos(arguments.inputs, left_out);
   LawOptions options;
   options.only = arguments.laws;
   score_physics(Tracks{}, options);  // an unknown law is said before any file is read
+  ORRERY_CHECK(arguments.overlay.empty() || files.size() == 1, "[score physics] --overlay draws one video, ",
+               files.size(), " were given");
+  ORRERY_CHECK(arguments.overlay.empty() || can_write_video(arguments.overlay), arguments.overlay,
+               " is no video's name");
+  const std::optional<Course> truth = find_truth(arguments);
+  std::vector<ReportClip> pages;
   for (const std::string& file : files) {
     try {
       ReadOptions reading;
       reading.fps = arguments.fps;
       const Clip clip = read_video(file, reading);
-      clips.push_back({file, score_physics(track(clip.frames, clip.fps > 0 ? clip.fps : 24), options)});
+      const Tracks tracks = track(clip.frames, clip.fps > 0 ? clip.fps : 24);
+      ScoredClip scored{file, score_physics(tracks, options)};
+      if (truth && tracks.reason.empty()) scored.against = compare_courses(course_of(tracks), *truth);
+      if (!arguments.overlay.empty()) write_overlay(arguments.overlay, clip, tracks, scored.score);
+      if (!arguments.report.empty()) pages.push_back(report_clip(scored, clip, tracks));
+      clips.push_back(std::move(scored));
     } catch (const InputError& error) {
       if (files.size() == 1) throw;
       left_out.push_back({file, error.what()});
     }
   }
+  if (!arguments.report.empty()) write_text(arguments.report, physics_html(pages, left_out));
   if (common.json) {
     print_json(physics_json(clips, left_out));
   } else {
@@ -90,7 +131,12 @@ void add_physics(CLI::App& score, CommonOptions& common) {
       ->check(CLI::IsMember(law_names()));
   command->add_option("--fps", arguments->fps, "Read at this frame rate (0: as stored)")->capture_default_str();
   command->add_option("--fail-below", arguments->fail_below, "Exit code 3 when a clip scores below this");
-  command->footer("Example: orrery score physics clip.mp4 --json");
+  command->add_option("--reference", arguments->reference,
+                      "A true video of the same scene: errors of the bodies' courses");
+  command->add_option("--annotations", arguments->annotations, "Ground truth (orrery simulate --annotations) instead");
+  command->add_option("--report", arguments->report, "Write one self-contained HTML page");
+  command->add_option("--overlay", arguments->overlay, "Write the video with tracks and breaks drawn on it");
+  command->footer("Example: orrery score physics clip.mp4 --report out.html --overlay out.mp4");
   command->callback([&common, arguments] { score_physics_files(*arguments, common); });
 }
 
@@ -113,11 +159,35 @@ void add_frames(CLI::App& score, CommonOptions& common) {
 
 }  // namespace
 
+std::vector<std::string> gather_videos(const std::vector<std::string>& inputs, std::vector<LeftOut>& left_out) {
+  std::vector<std::string> out;
+  for (const std::string& input : inputs) {
+    if (!fs::is_directory(input)) {
+      out.push_back(input);
+      continue;
+    }
+    std::vector<std::string> inside;
+    for (const auto& entry : fs::directory_iterator(input)) {
+      if (entry.is_regular_file() && has_video_extension(entry.path().string()))
+        inside.push_back(entry.path().string());
+    }
+    std::sort(inside.begin(), inside.end());
+    if (inside.empty()) left_out.push_back({input, "the folder has no videos"});
+    out.insert(out.end(), inside.begin(), inside.end());
+  }
+  return out;
+}
+
+void print_json(const Json& json) { std::printf("%s\n", json.dump().c_str()); }
+
 void add_score(CLI::App& app, CommonOptions& common) {
-  CLI::App* score = app.add_subcommand("score", "Score videos: physics, frames");
+  CLI::App* score = app.add_subcommand("score", "Score videos: physics, frames, fvd, physics-iq, phyworld");
   score->require_subcommand(1);
   add_physics(*score, common);
   add_frames(*score, common);
+  add_score_fvd(*score, common);
+  add_score_physics_iq(*score, common);
+  add_score_phyworld(*score, common);
 }
 
 }  // namespace orrery::cli

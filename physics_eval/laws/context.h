@@ -19,6 +19,8 @@ struct Context {
   std::vector<std::vector<char>> free;
   /// The body moves as a pendulum or on a spring.
   std::vector<char> swings;
+  /// The body goes round one that stands still.
+  std::vector<char> orbits;
   /// Acceleration that most free flight shows, pixels a frame²; 0 without any.
   Vec free_fall;
 
@@ -43,6 +45,8 @@ struct Verdict {
 
 /// Which bodies swing or hang on a spring.
 std::vector<char> find_swings(const Context& context);
+/// Which bodies orbit another.
+std::vector<char> find_orbits(const Context& context);
 /// See Context::free and Context::free_fall.
 std::vector<std::vector<char>> find_free(const Context& context);
 Vec find_free_fall(const Context& context);
@@ -64,6 +68,7 @@ Verdict test_inertia(const Context& context);
 Verdict test_time(const Context& context);
 Verdict test_gravity(const Context& context);
 Verdict test_oscillation(const Context& context);
+Verdict test_orbit(const Context& context);
 Verdict test_bounce(const Context& context);
 Verdict test_momentum(const Context& context);
 Verdict test_interpenetration(const Context& context);

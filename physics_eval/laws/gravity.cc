@@ -45,7 +45,7 @@ bool still(const Path& path, int first) {
 std::vector<Flight> find_flights(const Context& context, Size body) {
   const Path& path = context.paths[body];
   std::vector<Flight> out;
-  if (!path.moves() || path.attached || context.swings[body]) return out;
+  if (!path.moves() || path.attached || context.swings[body] || context.orbits[body]) return out;
   const std::vector<char>& free = context.free[body];
   for (int first = 0; first + kWindow <= context.frames; ++first) {
     bool usable = true;
@@ -65,7 +65,7 @@ std::vector<Flight> find_flights(const Context& context, Size body) {
   return out;
 }
 
-double limit(const Flight& flight, Vec usual) { return std::max({5 * flight.sigma, 0.12 * length(usual), 0.025}); }
+double limit(const Flight& flight, Vec usual) { return std::max({6 * flight.sigma, 0.12 * length(usual), 0.025}); }
 
 Vec median_acceleration(const std::vector<Flight>& flights) {
   std::vector<double> x, y;

@@ -129,13 +129,16 @@ std::vector<char> bumps_of(const Context& context, Size body) {
   return out;
 }
 
-// Rubs against a fixed thing about then: friction and spin change its motion along the surface.
+// Meets a fixed thing about then: the change along its surface is no more than friction makes of the one across it.
 bool rubs(const Context& context, const Event& event) {
   const Path& path = context.paths[static_cast<Size>(event.body)];
   for (int t = std::max(0, event.frame - 2); t <= std::min(context.frames - 1, event.frame); ++t) {
     if (!path.seen[static_cast<Size>(t)]) continue;
     for (int k = 0; k < 16; ++k) {
       const Vec way{std::cos(k * 0.39269908), std::sin(k * 0.39269908)};
+      const double across = std::abs(dot(event.change, way)),
+                   along = std::abs(event.change.x * way.y - event.change.y * way.x);
+      if (along > 1.2 * across + 0.45) continue;
       if (context.solids.gap(path.at[static_cast<Size>(t)], path.radius, way, 2.0) < 1.3) return true;
     }
   }
@@ -223,7 +226,7 @@ Verdict test_inertia(const Context& context) {
     }
     const bool stops = still_after(path, event.frame);
     if (path.attached && !stops) continue;  // what holds it can pull
-    if (!stops && length(event.change) < 1.6 && rubs(context, event)) continue;
+    if (!stops && length(event.change) < 2 && rubs(context, event)) continue;
     out.add(event.frame, event.frame,
             length(event.change) / std::max(stops ? 0.4 : 0.6, (stops ? 10 : 14) * event.sigma), {path.track->id},
             stops ? say("body %d stops dead, nothing touches it", path.track->id)

@@ -81,7 +81,7 @@ bool linked(const Path& a, const Path& b) {
   if (distance.size() < 12 || high - low < 0.4) return false;
   std::sort(distance.begin(), distance.end());
   const double spread = distance[distance.size() * 9 / 10] - distance[distance.size() / 10];
-  return spread < std::max(0.4, 8 * std::max(a.noise, b.noise)) && distance[distance.size() / 2] > a.radius;
+  return spread < std::max(0.7, 10 * std::max(a.noise, b.noise)) && distance[distance.size() / 2] > a.radius;
 }
 
 void test_linked(const Context& context, Verdict& out) {
@@ -106,7 +106,7 @@ void test_linked(const Context& context, Verdict& out) {
   const double range = *high - *low;
   if (range < 6 * e.noise) return;
   out.applies = true;
-  const double border = 0.22 * range + 4 * e.noise;
+  const double border = 0.1 * range + 4 * e.noise;
   double worst = 0;
   int first = -1;
   constexpr Size kStep = 7;
@@ -121,8 +121,9 @@ void test_linked(const Context& context, Verdict& out) {
   std::vector<int> ids;
   for (const Size b : group) ids.push_back(context.paths[b].track->id);
   if (first < 0) first = e.frame.front();
-  out.add(first, first + 4, worst, ids,
-          say("bodies %d and %d on rods: their energy changes by %.0f%%", ids[0], ids[1], 100 * worst * border / range));
+  out.add(
+      first, first + 4, worst, ids,
+      say("bodies %d and %d on rods: their energy changes by %.0f%%", ids[0], ids[1], 100 * worst * border / range));
 }
 
 }  // namespace orrery::laws

@@ -85,6 +85,16 @@ Vec Fit::velocity(double frame) const {
 
 namespace {
 
+// About as long as wide in most frames: 2π (xx + yy) / area is 1 for a disc, 1.047 for a square.
+bool compact(const Path& path, double most = 1.25) {
+  std::vector<double> values;
+  for (int t = 0; t < path.frames(); ++t) {
+    const Observation& o = path.track->frames[static_cast<Size>(t)];
+    if (path.clean[static_cast<Size>(t)] && o.area > 1) values.push_back(6.2831853 * (o.xx + o.yy) / o.area);
+  }
+  return !values.empty() && median(std::move(values)) < most;
+}
+
 // The median step of the logarithm of the area from frame to frame.
 bool keeps_area(const Path& path) {
   std::vector<double> steps;
@@ -102,7 +112,7 @@ bool keeps_area(const Path& path) {
     return *place;
   };
   // Few frames tell little: then only what is clearly soft counts as soft.
-  const double usual = (0.015 + 0.12 / std::max(2.0, path.radius)) * (steps.size() < 12 ? 2 : 1);
+  const double usual = (0.015 + 0.12 / std::max(2.0, path.radius)) * (steps.size() < 12 ? 2 : 1) * (compact(path, 1.15) ? 2 : 1);
   return at(0.5) < usual && at(0.85) < 3 * usual;
 }
 
@@ -133,16 +143,6 @@ bool changes_shape(const Path& path) {
   if (values.size() < 4) return false;
   std::sort(values.begin(), values.end());
   return values[values.size() * 9 / 10] > 0.3 && values[values.size() * 9 / 10] - values[values.size() / 10] > 0.12;
-}
-
-// About as long as wide in most frames.
-bool compact(const Path& path) {
-  std::vector<double> values;
-  for (int t = 0; t < path.frames(); ++t) {
-    const Observation& o = path.track->frames[static_cast<Size>(t)];
-    if (path.clean[static_cast<Size>(t)] && o.area > 1) values.push_back(6.2831853 * (o.xx + o.yy) / o.area);
-  }
-  return !values.empty() && median(std::move(values)) < 1.25;
 }
 
 // A lighter line that stays on top of what is of its colour: a fluid's surface.
@@ -191,7 +191,8 @@ void mark_fluids(const Tracks& tracks, std::vector<Path>& paths) {
     if (path.fluid >= 0) continue;
     const tracking::Chroma c = tracking::chroma(path.track->colour);
     const bool grey = c.u * c.u + c.v * c.v < 0.2 * 0.2;
-    if (path.track->area < 0.006 * picture || (path.attached && !compact(path)) || (grey && !compact(path))) path.rigid = false;
+    if (path.track->area < 0.006 * picture || (path.attached && !compact(path)) || (grey && !compact(path)))
+      path.rigid = false;
     path.trust = std::min(path.trust, 0.45);
   }
 }
@@ -200,7 +201,7 @@ void mark_fluids(const Tracks& tracks, std::vector<Path>& paths) {
 void doubt_clusters(std::vector<Path>& paths) {
   for (Size a = 0; a < paths.size(); ++a) {
     int close = 0;
-    for (Size b = 0; b < paths.size() && !compact(paths[a]); ++b) {
+    for (Size b = 0; b < paths.size() && !compact(paths[a], 1.025); ++b) {
       if (a == b || tracking::colour_distance(paths[a].track->colour, paths[b].track->colour) > 0.25) continue;
       for (int t = 0; t < paths[a].frames(); ++t) close += touching(paths[a], paths[b], t, 3);
     }

@@ -19,6 +19,7 @@ Context::Context(const Tracks& given)
       events(find_events(paths, solids)),
       frames(paths.empty() ? 0 : paths[0].frames()) {
   swings = find_swings(*this);
+  orbits = find_orbits(*this);
   free = find_free(*this);
   free_fall = find_free_fall(*this);
 }
@@ -46,7 +47,7 @@ struct Row {
 };
 
 // In the order in which an equally severe violation is named.
-constexpr std::array<Row, 11> kLaws{{{"permanence", test_permanence, 1},
+constexpr std::array<Row, 12> kLaws{{{"permanence", test_permanence, 1},
                                      {"rigidity", test_rigidity, 1.3},
                                      {"colour", test_colour, 1},
                                      {"time", test_time, 1},
@@ -54,6 +55,7 @@ constexpr std::array<Row, 11> kLaws{{{"permanence", test_permanence, 1},
                                      {"interpenetration", test_interpenetration, 1},
                                      {"gravity", test_gravity, 1},
                                      {"oscillation", test_oscillation, 1},
+                                     {"orbit", test_orbit, 1},
                                      {"bounce", test_bounce, 1.4},
                                      {"momentum", test_momentum, 1.2},
                                      {"volume", test_volume, 5.5}}};

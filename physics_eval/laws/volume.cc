@@ -83,7 +83,7 @@ void test_fluid_permanence(const Context& context, Verdict& out) {
     if (std::abs(step) > 0.1) continue;
     const Vec jump{fluid.x[t + 1] - 3 * fluid.x[t] + 3 * fluid.x[t - 1] - fluid.x[t - 2],
                    fluid.y[t + 1] - 3 * fluid.y[t] + 3 * fluid.y[t - 1] - fluid.y[t - 2]};
-    const double size = length(jump) / (0.05 * context.tracks->height);
+    const double size = length(jump) / (0.08 * context.tracks->height);
     if (size > 0.8)
       out.add(static_cast<int>(t), static_cast<int>(t) + 1, std::min(3.0, size), {},
               say("the fluid jumps %.1f px", length(jump)));
@@ -106,8 +106,8 @@ void test_fluid_rise(const Context& context, Verdict& out) {
     if (fluid.area[t] < 1) continue;
     lowest = std::max(lowest, fluid.y[t]);
     // Above where it began; of what it fell it gets back a part.
-    const double rise = std::max(start - fluid.y[t], lowest - fluid.y[t] - 0.6 * (lowest - start)) /
-                        (0.05 * context.tracks->height);
+    const double rise =
+        std::max(start - fluid.y[t], lowest - fluid.y[t] - 0.6 * (lowest - start)) / (0.05 * context.tracks->height);
     if (rise > 0.5 && first < 0) first = static_cast<int>(t);
     most = std::max(most, rise);
   }

@@ -6,14 +6,39 @@
 
 namespace orrery {
 
-namespace {
-
 // Six significant digits are more than any measurement here has, and keep files readable.
-Json number(double value) {
+Json rounded_number(double value) {
   if (!std::isfinite(value)) return {};
   if (value == 0) return 0.0;
   const double scale = std::pow(10, 6 - std::ceil(std::log10(std::abs(value))));
   return std::isfinite(scale) && scale > 0 ? std::round(value * scale) / scale : value;
+}
+
+namespace {
+
+Json number(double value) { return rounded_number(value); }
+
+Json against_json(const TrajectoryScores& scores) {
+  Json bodies = Json::array();
+  for (const BodyError& b : scores.bodies) {
+    bodies.push_back(Json::object({{"body", b.body},
+                                   {"truth", b.truth},
+                                   {"seen", number(b.seen)},
+                                   {"distance", number(b.distance)},
+                                   {"velocity", number(b.velocity)}}));
+  }
+  return Json::object({{"matched", scores.matched},
+                       {"missing", scores.missing},
+                       {"extra", scores.extra},
+                       {"frames", scores.frames},
+                       {"distance", number(scores.distance)},
+                       {"velocity", number(scores.velocity)},
+                       {"distance_metres", number(scores.distance_metres)},
+                       {"velocity_metres", number(scores.velocity_metres)},
+                       {"pisa_l2", number(scores.pisa_l2)},
+                       {"pisa_chamfer", number(scores.pisa_chamfer)},
+                       {"pisa_iou", number(scores.pisa_iou)},
+                       {"bodies", bodies}});
 }
 
 Json law_json(const LawResult& law) {
@@ -58,6 +83,7 @@ Json physics_json(const std::vector<ScoredClip>& clips, const std::vector<LeftOu
                                {"laws", laws},
                                {"tracks", s.tracks}});
     if (!s.reason.empty()) entry.set("reason", s.reason);
+    if (clip.against) entry.set("against", against_json(*clip.against));
     list.push_back(std::move(entry));
   }
   Json out = Json::array();
@@ -90,6 +116,15 @@ std::string physics_table(const std::vector<ScoredClip>& clips, const std::vecto
       out += ": nothing against physics found";
     }
     out += "\n";
+    if (clip.against) {
+      char line[200];
+      std::snprintf(line, sizeof line,
+                    "       against the truth: %d bodies matched, %d missing, %d extra; distance %.4f, velocity %.4f "
+                    "(heights, heights/s), IoU %.3f\n",
+                    clip.against->matched, clip.against->missing, clip.against->extra, clip.against->distance,
+                    clip.against->velocity, clip.against->pisa_iou);
+      out += line;
+    }
   }
   for (const LeftOut& one : left_out) out += " left out " + one.file + ": " + one.reason + "\n";
   return out;

@@ -74,9 +74,8 @@ std::vector<Disc> peaks(const Depth& depth) {
     const double x = depth.left + static_cast<int>(i) % depth.width + 0.5,
                  y = depth.top + static_cast<int>(i) / depth.width + 0.5, r = depth.value[i];
     if (r < 0.4 * depth.value[order[0]]) break;
-    const bool apart = std::all_of(out.begin(), out.end(), [&](const Disc& d) {
-      return std::hypot(d.x - x, d.y - y) > 0.88 * (d.radius + r);
-    });
+    const bool apart = std::all_of(out.begin(), out.end(),
+                                   [&](const Disc& d) { return std::hypot(d.x - x, d.y - y) > 0.88 * (d.radius + r); });
     if (!apart) continue;
     out.push_back({x, y, r});
     if (out.size() > 12) return {};

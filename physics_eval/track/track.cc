@@ -75,7 +75,8 @@ std::vector<ColourArea> weigh_colours(std::span<const Frame> frames, const Frame
       for (int i = 0; i < frame.width(); ++i) {
         const std::uint8_t* p = frame.at(i, j);
         const tracking::Chroma here = tracking::chroma(p[0], p[1], p[2]);
-        const double along = (here.u * c.u + here.v * c.v) / strength, across = (here.u * c.v - here.v * c.u) / strength;
+        const double along = (here.u * c.u + here.v * c.v) / strength,
+                     across = (here.u * c.v - here.v * c.u) / strength;
         if (along < 0.45 * strength || std::abs(across) > 0.2 * strength + 0.05) continue;
         count += 1, x += i + 0.5, y += j + 0.5;
       }

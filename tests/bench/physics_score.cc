@@ -27,9 +27,9 @@ using namespace orrery::worlds;
 
 namespace {
 
-const std::map<std::string, std::set<std::string>> kLawOf = {{"gravity-off", {"gravity", "oscillation"}},
-                                                             {"gravity-reversed", {"gravity", "oscillation"}},
-                                                             {"gravity-doubled", {"gravity", "oscillation"}},
+const std::map<std::string, std::set<std::string>> kLawOf = {{"gravity-off", {"gravity", "oscillation", "orbit"}},
+                                                             {"gravity-reversed", {"gravity", "oscillation", "orbit"}},
+                                                             {"gravity-doubled", {"gravity", "oscillation", "orbit"}},
                                                              {"energy-gain", {"bounce", "oscillation", "momentum"}},
                                                              {"momentum", {"momentum"}},
                                                              {"teleport", {"permanence"}},

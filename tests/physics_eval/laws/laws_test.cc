@@ -157,6 +157,33 @@ TEST_CASE("each break is found, named and placed", "[laws]") {
   }
 }
 
+TEST_CASE("an orbit keeps its pull; one that loses it is found", "[laws]") {
+  // Round (64, 60), k = 40³ · (2π/70)²; from frame 26 on the pull is doubled, gone or as it was.
+  for (const double factor : {1.0, 2.0, 0.0}) {
+    std::vector<Point> at;
+    double x = 40, y = 0, vx = 0, vy = -40 * 6.283185307179586 / 70;
+    const double k = std::pow(40.0, 3) * std::pow(6.283185307179586 / 70, 2);
+    for (int t = 0; t < kFrames; ++t) {
+      at.push_back({64 + x, 56 + y});
+      for (int i = 0; i < 400; ++i) {
+        const double r = std::hypot(x, y), pull = k * (t >= 26 ? factor : 1) / (r * r * r) / 400;
+        vx -= pull * x, vy -= pull * y, x += vx / 400, y += vy / 400;
+      }
+    }
+    Tracks tracks = tracks_of({[&](int t) { return at[static_cast<std::size_t>(t)]; },
+                               [](int) {
+                                 return Point{64, 56};
+                               }});
+    tracks.tracks[1].moves = false;
+    const PhysicsScore score = score_physics(tracks);
+    CAPTURE(factor);
+    CHECK(law(score, "orbit").applies);
+    CHECK(law(score, "orbit").violated == (factor != 1.0));
+    if (factor != 1.0) CHECK(std::abs(law(score, "orbit").frame - 26) <= 5);
+    if (factor == 1.0) CHECK(score.score > 0.9);
+  }
+}
+
 TEST_CASE("what cannot be judged says so", "[laws]") {
   const PhysicsScore still = score_physics(Tracks{});
   CHECK(std::isnan(still.score));

@@ -1,0 +1,27 @@
+// What the files of `orrery score` share.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/io/json.h"
+#include "physics_eval/report/score_json.h"
+
+namespace CLI {
+class App;
+}
+
+namespace orrery::cli {
+
+struct CommonOptions;
+
+/// The files named, and the videos of the folders named, in the order of their names; empty folders are left out.
+std::vector<std::string> gather_videos(const std::vector<std::string>& inputs, std::vector<LeftOut>& left_out);
+/// One line on stdout.
+void print_json(const Json& json);
+
+void add_score_fvd(CLI::App& score, CommonOptions& common);
+void add_score_physics_iq(CLI::App& score, CommonOptions& common);
+void add_score_phyworld(CLI::App& score, CommonOptions& common);
+
+}  // namespace orrery::cli

@@ -1,0 +1,67 @@
+// The HTML page is one file that says what was found; the overlay draws where things are.
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "physics_eval/report/html.h"
+#include "physics_eval/report/overlay.h"
+#include "tests/support/catch.h"
+
+using namespace orrery;
+
+namespace {
+
+ScoredClip broken_clip() {
+  ScoredClip clip;
+  clip.file = "a <b>.mp4";
+  clip.score.score = 0.1, clip.score.low = 0, clip.score.high = 0.2, clip.score.violated = true;
+  clip.score.frames = {1, 1, 0.1, 1}, clip.score.worst_frame = 2;
+  LawResult law;
+  law.law = "permanence", law.applies = true, law.violated = true, law.severity = 2, law.score = 0.1, law.frame = 2;
+  law.bodies = {0}, law.evidence = "body 0 vanishes", law.measured = {{"radius", 3.5, 0.1, "px"}};
+  clip.score.laws = {law};
+  return clip;
+}
+
+}  // namespace
+
+TEST_CASE("the report stands alone and escapes names", "[report]") {
+  ScoredClip unscored;
+  unscored.file = "still.mp4", unscored.score.score = std::numeric_limits<double>::quiet_NaN();
+  unscored.score.reason = "nothing moves";
+  const std::string html =
+      physics_html({{unscored, 24, {}, 0}, {broken_clip(), 24, Frame(320, 200, 90), 2}}, {{"bad.mp4", "is empty"}});
+  for (const char* part : {"a &lt;b&gt;.mp4", "Breaks physics (permanence)", "body 0 vanishes",
+                           "data:image/bmp;base64,", "<polyline", "nothing moves", "bad.mp4: is empty", "radius 3.5"}) {
+    INFO(part);
+    CHECK(html.find(part) != std::string::npos);
+  }
+  CHECK(html.find("<b>") == std::string::npos);
+  CHECK(html.find("<script") == std::string::npos);
+  CHECK(html.find("http") == std::string::npos);
+  // Worst first.
+  CHECK(html.find("a &lt;b") < html.find("still.mp4"));
+}
+
+TEST_CASE("the overlay marks bodies and breaks", "[report]") {
+  Tracks tracks;
+  tracks.width = tracks.height = 50;
+  Track track;
+  track.moves = true;
+  for (int t = 0; t < 4; ++t) {
+    Observation o;
+    o.visible = true, o.x = 20 + 2 * t, o.y = 25, o.area = 80, o.xx = o.yy = 80 / 12.566;
+    track.frames.push_back(o);
+  }
+  tracks.tracks.push_back(track);
+  const PhysicsScore score = broken_clip().score;
+  Frame lawful(100, 100, 90), broken(100, 100, 90);
+  draw_overlay(lawful, 0, tracks, score);
+  draw_overlay(broken, 2, tracks, score);
+  CHECK(lawful != Frame(100, 100, 90));
+  CHECK(broken.at(0, 50)[0] == 255);  // the rim
+  CHECK(broken.at(0, 50)[1] == 40);
+  CHECK(lawful.at(0, 50)[0] == 90);
+  // The outline of the disc (twice as large in a frame of twice the size) passes right of its centre.
+  CHECK(broken.at(59, 50)[0] > 200);
+}
