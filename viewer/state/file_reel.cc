@@ -82,7 +82,11 @@ void FileReel::State::open(std::optional<VideoReader>& reader, double& fps) {
       {"codec", stored.codec + ", " + stored.pixel_format},
       {"container", stored.container}};
   if (stored.seconds > 0) facts.emplace_back("length", rounded(stored.seconds, "%.2f s"));
-  add_record(read_metadata(path), facts);
+  try {
+    add_record(read_metadata(path), facts);
+  } catch (const InputError&) {
+    add_record(stored.metadata, facts);  // a damaged file, which is shown as far as it goes
+  }
   const std::lock_guard lock(mutex);
   info.fps = fps > 0 ? fps : 24;
   info.width = stored.width, info.height = stored.height;
