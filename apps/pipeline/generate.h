@@ -15,8 +15,8 @@
 
 namespace orrery::pipeline {
 
-/// A first guess: to be tuned on a trained model.
-inline constexpr SamplingOptions kDefaultSampling{0.9, 0, 1.0, 0.05};
+/// Lower temperatures let orrery-64's bodies rest, higher ones make their shapes wobble (docs/benchmarks/prompts.md).
+inline constexpr SamplingOptions kDefaultSampling{0.9, 0, 1.0, 0.02};
 
 /// What makes a clip; two equal ones on one machine make equal clips.
 struct ClipSpec {

@@ -100,9 +100,8 @@ void Rollout::draw_code(std::span<Rollout* const> rollouts, std::int64_t k) {
     // The position in the whole clip, which starting anew does not change.
     const std::int64_t position = rollout->latents_ * model.layout().group() + VideoVocabulary::kHeader + k;
     if (rollout->measure_entropy_)
-      rollout->entropy_[static_cast<std::size_t>(model.layout().cell(k))] =
-          entropy_bits(mine.subspan(static_cast<std::size_t>(vocabulary.first_code()),
-                                    static_cast<std::size_t>(vocabulary.sizes().codes)));
+      rollout->entropy_[static_cast<std::size_t>(model.layout().cell(k))] = entropy_bits(mine.subspan(
+          static_cast<std::size_t>(vocabulary.first_code()), static_cast<std::size_t>(vocabulary.sizes().codes)));
     const Sampler& sampler = rollout->latents_ == 0 ? rollout->opening_ : rollout->sampler_;
     rollout->groups_.push_back(
         sampler.sample(mine, vocabulary.first_code(), vocabulary.size(), static_cast<std::uint64_t>(position)));

@@ -86,7 +86,7 @@ Verdict test_bounce(const Context& context) {
     const double faster = length(sides.after.velocity(t)) / std::max(1e-9, length(sides.before.velocity(t)));
     const double gain = std::min(e - 1, 3 * (faster - 1)) * (sides.apart ? 1 : 0.4);
     const int id = context.paths[static_cast<Size>(event.body)].track->id;
-    out.add(event.frame, event.frame, std::max(0.0, gain) / (0.08 + 4 * error), {id},
+    out.add(event.frame, event.frame, std::max(0.0, gain) / (0.08 + 3 * error), {id},
             say("body %d bounces back %.2f times as fast as it came", id, e));
   }
   if (!restitutions.empty()) out.measured.push_back({"restitution", median(restitutions), 0.02, ""});

@@ -112,7 +112,8 @@ bool keeps_area(const Path& path) {
     return *place;
   };
   // Few frames tell little: then only what is clearly soft counts as soft.
-  const double usual = (0.015 + 0.12 / std::max(2.0, path.radius)) * (steps.size() < 12 ? 2 : 1) * (compact(path, 1.15) ? 2 : 1);
+  const double usual =
+      (0.015 + 0.12 / std::max(2.0, path.radius)) * (steps.size() < 12 ? 2 : 1) * (compact(path, 1.15) ? 2 : 1);
   return at(0.5) < usual && at(0.85) < 3 * usual;
 }
 

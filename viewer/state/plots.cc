@@ -84,9 +84,8 @@ TruthCurves truth_curves(const Session& session, const Window& window, const Ser
   const double height = session.world().metres_per_pixel * session.world().height;
   if (run == nullptr || height <= 0) return out;
   // Where the track was seen last, the engine's body is looked for.
-  const std::int64_t when = track_x.time.empty()
-                                ? session.playhead().frame()
-                                : std::llround(static_cast<double>(track_x.time.back()) * window.fps);
+  const std::int64_t when = track_x.time.empty() ? session.playhead().frame()
+                                                 : std::llround(static_cast<double>(track_x.time.back()) * window.fps);
   const worlds::FrameTruth now = run->state(-1, when);
   const double aspect = static_cast<double>(session.world().width) / std::max(1, session.world().height);
   const std::size_t body =

@@ -1,9 +1,9 @@
 #include "viewer/window/screen.h"
 
 #include <GLFW/glfw3.h>
+#include <imgui.h>
 #include <imgui/backends/imgui_impl_glfw.h>
 #include <imgui/backends/imgui_impl_opengl3.h>
-#include <imgui.h>
 
 #include <algorithm>
 #include <array>
