@@ -15,7 +15,7 @@
 
 namespace orrery::pipeline {
 
-/// Lower temperatures let orrery-64's bodies rest, higher ones make their shapes wobble (docs/benchmarks/prompts.md).
+/// The better of two settings over 30 sentences with orrery-64 (docs/benchmarks/prompts.md).
 inline constexpr SamplingOptions kDefaultSampling{0.9, 0, 1.0, 0.02};
 
 /// What makes a clip; two equal ones on one machine make equal clips.
