@@ -59,19 +59,24 @@ worlds::Action world_action(const Action& action, const VideoVocabularySizes& si
           (action.row + 0.5) / sizes.rows};
 }
 
+struct Extent {
+  std::int64_t latents;
+  double from_start;  ///< probability of starting at the clip's first frame
+};
+
 Drawn draw(const SequenceSourceOptions& options, const SequenceLayout& layout, std::int64_t time_factor,
-           std::uint64_t clip, Random& random) {
+           const Extent& extent, std::uint64_t clip, Random& random) {
   worlds::World world(worlds::sample_spec(options.seed, clip, sample_options(options)));
   Drawn drawn;
   drawn.caption = world.caption(random.next_u64());
-  const int start = random.chance(options.from_start)
+  const int start = random.chance(extent.from_start)
                         ? 0
                         : static_cast<int>(random.below(static_cast<std::uint64_t>(options.longest)));
   for (int f = 0; f < start; ++f) world.step();
   const bool acting = random.chance(options.action_share);
   drawn.frames.push_back(world.draw());
   drawn.actions.emplace_back();
-  for (std::int64_t latent = 1; latent < options.latents; ++latent) {
+  for (std::int64_t latent = 1; latent < extent.latents; ++latent) {
     Action action;
     if (acting && random.chance(1.0 / 6)) action = draw_action(world, layout, random);
     drawn.actions.push_back(action);
@@ -86,9 +91,9 @@ Drawn draw(const SequenceSourceOptions& options, const SequenceLayout& layout, s
 
 }  // namespace
 
-SequenceSource::Sequence SequenceSource::make(std::uint64_t clip) const {
+SequenceSource::Sequence SequenceSource::make(std::uint64_t clip, std::int64_t latents, double from_start) const {
   Random random = Random(options_.seed, 0x73657175).fork(clip);
-  const Drawn drawn = draw(options_, layout_, codec_->config().time_factor, clip, random);
+  const Drawn drawn = draw(options_, layout_, codec_->config().time_factor, {latents, from_start}, clip, random);
   const std::vector<std::int32_t> codes = encode_clip(*codec_, drawn.frames);
   const bool describes = random.chance(options_.describe_share);
   const bool silent = !describes && random.chance(options_.caption_dropout);
@@ -100,7 +105,7 @@ SequenceSource::Sequence SequenceSource::make(std::uint64_t clip) const {
     sequence.put(id, 0);
   const double corrupted = random.uniform(0, options_.corruption);
   const auto cells = static_cast<std::size_t>(layout_.cells());
-  for (std::int64_t latent = 0; latent < options_.latents; ++latent) {
+  for (std::int64_t latent = 0; latent < latents; ++latent) {
     const std::span<const std::int32_t> now(codes.data() + static_cast<std::size_t>(latent) * cells, cells);
     const std::vector<std::int32_t> group = layout_.group_tokens(drawn.actions[static_cast<std::size_t>(latent)], now);
     for (std::size_t k = 0; k < group.size(); ++k) {
@@ -123,27 +128,33 @@ SequenceSource::Sequence SequenceSource::make(std::uint64_t clip) const {
     words.insert(words.end(), text.begin(), text.end());
     words.push_back(layout_.text_end());
     const std::int64_t groups = (static_cast<std::int64_t>(words.size()) + layout_.group() - 1) / layout_.group();
-    const auto keep = static_cast<std::size_t>((1 + options_.latents - groups) * layout_.group());
+    const auto keep = static_cast<std::size_t>((1 + latents - groups) * layout_.group());
     sequence.ids.resize(keep);
     sequence.targets.resize(keep);
     sequence.weights.resize(keep);
     for (std::size_t i = 0; i < words.size(); ++i) sequence.put(words[i], i == 0 ? 0 : kTextWeight);
-    while (static_cast<std::int64_t>(sequence.ids.size()) < length()) sequence.put(vocabulary.mark(Mark::pad), 0);
+    while (static_cast<std::int64_t>(sequence.ids.size()) < length(latents)) sequence.put(vocabulary.mark(Mark::pad), 0);
   }
   for (std::size_t i = 0; i < sequence.targets.size(); ++i)
     if (sequence.weights[i] == 0) sequence.targets[i] = -1;
-  sequence.ids.resize(static_cast<std::size_t>(length()));
-  sequence.targets.resize(static_cast<std::size_t>(length()));
-  sequence.weights.resize(static_cast<std::size_t>(length()));
+  sequence.ids.resize(static_cast<std::size_t>(length(latents)));
+  sequence.targets.resize(static_cast<std::size_t>(length(latents)));
+  sequence.weights.resize(static_cast<std::size_t>(length(latents)));
   return sequence;
 }
 
 Batch SequenceSource::batch(std::uint64_t index) const {
-  const std::int64_t count = options_.sequences, size = length();
+  Random random = Random(options_.seed, 0x6F70656E).fork(index);
+  const bool openings = options_.opening_share > 0 && random.chance(options_.opening_share);
+  const std::int64_t latents = openings ? options_.opening_latents : options_.latents;
+  const std::int64_t most = options_.sequences * length(options_.latents), size = length(latents);
+  const std::int64_t count = most / size;
   Batch batch{{Tensor::empty({count, size}, DType::i32), Tensor::empty({count, size}, DType::i32),
                Tensor::empty({count, size})}};
   for (std::int64_t s = 0; s < count; ++s) {
-    const Sequence sequence = make(index * static_cast<std::uint64_t>(count) + static_cast<std::uint64_t>(s));
+    // Each batch has room for the clips of one that holds openings.
+    const auto clip = index * static_cast<std::uint64_t>(most) + static_cast<std::uint64_t>(s);
+    const Sequence sequence = make(clip, latents, openings ? 1.0 : options_.from_start);
     std::copy(sequence.ids.begin(), sequence.ids.end(), batch.tensors[0].data<std::int32_t>() + s * size);
     std::copy(sequence.targets.begin(), sequence.targets.end(), batch.tensors[1].data<std::int32_t>() + s * size);
     std::copy(sequence.weights.begin(), sequence.weights.end(), batch.tensors[2].data<float>() + s * size);

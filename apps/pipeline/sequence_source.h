@@ -26,6 +26,11 @@ struct SequenceSourceOptions {
   /// Weight of a code that equals the one before it in its cell. Below 1 the model learns to expect more change than
   /// there is, and a rollout flickers.
   double still_weight = 1.0;
+  /// Share of batches that hold openings: the first `opening_latents` latent frames of many more clips, from each
+  /// clip's first frame. What a sentence says of colours, numbers and places is settled there, and a batch of long
+  /// sequences shows few of them.
+  double opening_share = 0;
+  std::int64_t opening_latents = 2;
   std::vector<std::string> scenes;  ///< empty: all
   worlds::Split split = worlds::Split::in_distribution;
   bool smooth_backgrounds = false;  ///< plain and gradient backgrounds only
@@ -41,12 +46,12 @@ class SequenceSource : public BatchSource {
         layout_(std::move(layout)) {}
   /// tensors: ids, targets, weights (core/train/language_training.h).
   Batch batch(std::uint64_t index) const override;
-  /// Tokens a sequence.
-  std::int64_t length() const { return (1 + options_.latents) * layout_.group(); }
 
  private:
   struct Sequence;
-  Sequence make(std::uint64_t clip) const;
+  Sequence make(std::uint64_t clip, std::int64_t latents, double from_start) const;
+  /// Tokens of a sequence with so many latent frames.
+  std::int64_t length(std::int64_t latents) const { return (1 + latents) * layout_.group(); }
 
   SequenceSourceOptions options_;
   std::shared_ptr<const LatentCodec> codec_;

@@ -30,6 +30,8 @@ SequenceSourceOptions read_source(const Fields& fields) {
   options.describe_share = data.number_or("describe_share", options.describe_share, {0, 1});
   options.corruption = data.number_or("corruption", options.corruption, {0, 1});
   options.still_weight = data.number_or("still_weight", options.still_weight, {0, 1});
+  options.opening_share = data.number_or("opening_share", options.opening_share, {0, 1});
+  options.opening_latents = data.integer_or("opening_latents", options.opening_latents, {2, options.latents});
   if (data.has("scenes")) options.scenes = data.texts("scenes");
   options.smooth_backgrounds = data.boolean_or("smooth_backgrounds", false);
   return options;
@@ -116,6 +118,7 @@ void train_model(const TrainOptions& options) {
   SequenceSourceOptions held_out = source;
   held_out.seed = source.seed + 1'000'000;
   held_out.corruption = 0;
+  held_out.opening_share = 0;
   trainer.add_validation("held-out", std::make_shared<SequenceSource>(held_out, codec, tokenizer, layout));
   held_out.split = worlds::Split::out_of_distribution;
   trainer.add_validation("out-of-distribution", std::make_shared<SequenceSource>(held_out, codec, tokenizer, layout));
