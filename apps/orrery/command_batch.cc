@@ -171,7 +171,9 @@ void add_batch(CLI::App& app, CommonOptions& common) {
       ->add_option("--min-p", batch.defaults.sampling.min_p,
                    "Only tokens with this share of the most likely one's probability")
       ->capture_default_str();
-  command->add_option("--cfg-scale", batch.defaults.cfg_scale, "Classifier-free guidance (1: off)")
+  command
+      ->add_option("--cfg-scale", batch.defaults.cfg_scale,
+                   "Classifier-free guidance (1: of the first latent frame only)")
       ->capture_default_str();
   command->add_option("-W,--width", batch.width, "Pixels across (default 512)");
   command->add_option("-H,--height", batch.height, "Pixels down (default 512)");

@@ -126,7 +126,7 @@ void print_plan(const pipeline::LoadedModel& model, const pipeline::ClipSpec& sp
   const double a_latent = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / kProbe;
   const auto latents = latent_frames(model.codec().config(), std::llround(std::ceil(spec.seconds * model.fps())));
   const auto prompt = static_cast<std::int64_t>(model.layout().prompt(model.encode_prompt(spec.prompt)).size());
-  const std::int64_t tokens = pipeline::planned_tokens(model, prompt, latents) * (spec.cfg_scale == 1 ? 1 : 2);
+  const std::int64_t tokens = pipeline::planned_tokens(model, prompt, latents, spec.cfg_scale != 1);
   DecodeState state = model.decoder().start();
   model.decoder().append(state, model.layout().prompt({}));
   const double context = static_cast<double>(state.bytes()) / static_cast<double>(model.layout().group()) *
@@ -275,7 +275,9 @@ void add_generate(CLI::App& app, CommonOptions& common) {
       ->add_option("--min-p", options->sampling.min_p,
                    "Only tokens with this share of the most likely one's probability")
       ->capture_default_str();
-  command->add_option("--cfg-scale", options->cfg_scale, "Classifier-free guidance (1: off; otherwise twice the work)")
+  command
+      ->add_option("--cfg-scale", options->cfg_scale,
+                   "Classifier-free guidance (1: of the first latent frame only; otherwise twice the work)")
       ->capture_default_str();
   command->add_option("-W,--width", options->width, "Pixels across (default 512)");
   command->add_option("-H,--height", options->height, "Pixels down (default 512)");

@@ -43,7 +43,7 @@ Rollout::Rollout(const LoadedModel& model, const RolloutOptions& options)
   std::vector<std::int32_t> text;
   if (!options.prompt.empty() || !options.allow_empty) text = model.encode_prompt(options.prompt);
   streams_.push_back({model.layout().prompt(text), model.decoder().start()});
-  if (cfg_scale_ != 1) streams_.push_back({model.layout().prompt({}), model.decoder().start()});
+  if (cfg_scale_ != 1 || !text.empty()) streams_.push_back({model.layout().prompt({}), model.decoder().start()});
 }
 
 std::int64_t Rollout::context_groups() const {
@@ -60,6 +60,11 @@ void Rollout::make_room() {
     stream.state = model_->decoder().start();
     stream.fed = 0;
   }
+}
+
+// Behind the first latent frame, only one who asks for guidance pays for it.
+void Rollout::end_opening() {
+  if (cfg_scale_ == 1) streams_.erase(streams_.begin() + 1, streams_.end());
 }
 
 std::vector<std::int32_t> Rollout::unseen(const Stream& stream) const {
@@ -93,7 +98,7 @@ void Rollout::draw_code(std::span<Rollout* const> rollouts, std::int64_t k) {
   for (Rollout* rollout : rollouts) {
     const std::span<float> mine = left.first(size);
     if (rollout->streams_.size() == 2) {
-      const auto scale = static_cast<float>(rollout->cfg_scale_);
+      const auto scale = static_cast<float>(rollout->cfg_scale_ == 1 ? kOpeningGuidance : rollout->cfg_scale_);
       for (std::size_t i = 0; i < size; ++i) mine[i] = left[size + i] + scale * (mine[i] - left[size + i]);
     }
     left = left.subspan(rollout->streams_.size() * size);
@@ -124,6 +129,7 @@ std::vector<std::vector<std::int32_t>> Rollout::next_each(std::span<Rollout* con
   for (std::int64_t k = 0; k < layout.cells(); ++k) draw_code(rollouts, k);
   for (Rollout* rollout : rollouts) {
     ++rollout->latents_;
+    rollout->end_opening();
     codes.push_back(layout.codes_of(std::span(rollout->groups_).last(static_cast<std::size_t>(layout.cells()))));
   }
   return codes;
@@ -139,15 +145,17 @@ void Rollout::give(std::span<const std::int32_t> codes, const Action& action) {
   make_room();
   groups_.insert(groups_.end(), group.begin(), group.end());
   ++latents_;
+  end_opening();
 }
 
-std::int64_t planned_tokens(const LoadedModel& model, std::int64_t prompt_tokens, std::int64_t latents) {
+std::int64_t planned_tokens(const LoadedModel& model, std::int64_t prompt_tokens, std::int64_t latents, bool guided) {
   const std::int64_t group = model.layout().group();
   const std::int64_t room = model.context_groups() - prompt_tokens / group, kept = kept_latents(room);
   const std::int64_t anew = latents > room ? (latents - room + room - kept - 1) / (room - kept) : 0;
   // A latent frame's last code goes in with the next frame's header, so it is spared before each new start and at the
   // end.
-  return prompt_tokens + latents * group - 1 + anew * (prompt_tokens + kept * group - 1);
+  const std::int64_t stream = prompt_tokens + latents * group - 1 + anew * (prompt_tokens + kept * group - 1);
+  return stream + (guided ? stream : prompt_tokens + group - 1);
 }
 
 }  // namespace orrery::pipeline

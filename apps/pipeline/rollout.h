@@ -18,7 +18,7 @@ struct RolloutOptions {
   std::uint64_t seed = 42;
   SamplingOptions sampling;
   /// Classifier-free guidance (Ho and Salimans 2022): logits move away from those without a prompt by this factor; 1:
-  /// off.
+  /// only the first latent frame is guided, by kOpeningGuidance.
   double cfg_scale = 1.0;
   /// An empty prompt is allowed: a world of the model's own choice.
   bool allow_empty = false;
@@ -30,6 +30,9 @@ struct RolloutOptions {
 /// likeliest codes (or top_k of them). It decides what is in the picture, and bodies are rare there cell by cell: what
 /// sharpens the later frames (a low temperature, min-p, top-p) would leave the room empty. Temperature 0 stays.
 SamplingOptions opening_sampling(const SamplingOptions& sampling);
+
+/// Guidance of a drawn first latent frame: there the sentence has most to say, and one frame costs little.
+constexpr double kOpeningGuidance = 1.6;
 
 /// One world. The codes of a latent frame depend on model, prompt, seed, sampling and what came before, and on nothing
 /// else. Memory does not grow: when the trained context is full, the sequence starts anew with the prompt and the later
@@ -61,7 +64,7 @@ class Rollout {
   std::int64_t context_groups() const;
 
  private:
-  // One sequence through the model: with the prompt or, for guidance, without.
+  // One sequence through the model: with the prompt or, while there is guidance, without.
   struct Stream {
     std::vector<std::int32_t> prompt;
     DecodeState state;
@@ -69,6 +72,7 @@ class Rollout {
   };
   void make_room();
   std::vector<std::int32_t> unseen(const Stream& stream) const;
+  void end_opening();
   static void draw_code(std::span<Rollout* const> rollouts, std::int64_t k);
 
   const LoadedModel* model_;
@@ -81,8 +85,9 @@ class Rollout {
   std::int64_t latents_ = 0, tokens_ = 0;
 };
 
-/// Tokens that go through the model for so many drawn latent frames, without guidance: prompt, groups, and what
-/// starting anew repeats.
-std::int64_t planned_tokens(const LoadedModel& model, std::int64_t prompt_tokens, std::int64_t latents);
+/// Tokens that go through the model for so many drawn latent frames, guided throughout or in the first only:
+/// prompt, groups, and what starting anew repeats.
+std::int64_t planned_tokens(const LoadedModel& model, std::int64_t prompt_tokens, std::int64_t latents,
+                            bool guided = false);
 
 }  // namespace orrery::pipeline

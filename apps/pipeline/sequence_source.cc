@@ -133,7 +133,8 @@ SequenceSource::Sequence SequenceSource::make(std::uint64_t clip, std::int64_t l
     sequence.targets.resize(keep);
     sequence.weights.resize(keep);
     for (std::size_t i = 0; i < words.size(); ++i) sequence.put(words[i], i == 0 ? 0 : kTextWeight);
-    while (static_cast<std::int64_t>(sequence.ids.size()) < length(latents)) sequence.put(vocabulary.mark(Mark::pad), 0);
+    while (static_cast<std::int64_t>(sequence.ids.size()) < length(latents))
+      sequence.put(vocabulary.mark(Mark::pad), 0);
   }
   for (std::size_t i = 0; i < sequence.targets.size(); ++i)
     if (sequence.weights[i] == 0) sequence.targets[i] = -1;

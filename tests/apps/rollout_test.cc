@@ -86,8 +86,9 @@ TEST_CASE("the context never outgrows the trained one, whatever the length", "[r
   CHECK(most == f.model->context_groups());
   CHECK(rollout.latents() == 60);
   CHECK(rollout.tokens() == planned_tokens(*f.model, f.model->layout().group(), 60));
-  CHECK(planned_tokens(*f.model, 20, 6) == 7 * 20 - 1);               // all of it fits
-  CHECK(planned_tokens(*f.model, 20, 7) == 8 * 20 - 1 + 4 * 20 - 1);  // one new start with 3 of 6 frames
+  const std::int64_t opening = 2 * 20 - 1;                                      // once more without the words
+  CHECK(planned_tokens(*f.model, 20, 6) == opening + 7 * 20 - 1);               // all of it fits
+  CHECK(planned_tokens(*f.model, 20, 7) == opening + 8 * 20 - 1 + 4 * 20 - 1);  // one new start with 3 of 6 frames
 }
 
 TEST_CASE("starting anew goes on as a sequence with the prompt and the later half would", "[rollout]") {
@@ -113,11 +114,14 @@ TEST_CASE("given latent frames stand for drawn ones, more than the context holds
   }
 }
 
-TEST_CASE("guidance changes what is drawn, and 1 means none", "[rollout]") {
+TEST_CASE("guidance changes what is drawn, by default in the first latent frame only", "[rollout]") {
   const Fixture f;
   RolloutOptions guided = options_for(7);
   const auto plain = roll(*f.model, guided, 12);
   guided.cfg_scale = 4;
+  CHECK(roll(*f.model, guided, 12) != plain);
+  guided.cfg_scale = kOpeningGuidance;
+  CHECK(roll(*f.model, guided, 1) == roll(*f.model, options_for(7), 1));
   CHECK(roll(*f.model, guided, 12) != plain);
   RolloutOptions silent = options_for(7);
   silent.prompt.clear();
