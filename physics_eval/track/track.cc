@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "physics_eval/track/link.h"
+#include "physics_eval/track/native_size.h"
 #include "physics_eval/track/segment.h"
 #include "video/frames/resize.h"
 
@@ -113,8 +114,16 @@ std::vector<ColourArea> weigh_colours(std::span<const Frame> frames, const Frame
 std::vector<Frame> shrink(std::span<const Frame> frames, int size, double& scale) {
   std::vector<Frame> out;
   const int shorter = std::min(frames[0].width(), frames[0].height());
-  if (size <= 0 || 4 * shorter <= 5 * size) return out;
-  scale = static_cast<double>(shorter) / size;
+  if (size <= 0) return out;
+  // An enlarged clip has no more in it than its own pixels: at its own size a pixel means what the laws take it for.
+  const int native = tracking::native_size(frames);
+  if (4 * native > 5 * size) {
+    scale = static_cast<double>(shorter) / size;
+  } else if (native < shorter) {
+    scale = static_cast<double>(shorter) / native;
+  } else {
+    return out;
+  }
   const int width = static_cast<int>(std::lround(frames[0].width() / scale)),
             height = static_cast<int>(std::lround(frames[0].height() / scale));
   out.resize(frames.size());

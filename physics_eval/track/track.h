@@ -70,7 +70,8 @@ struct TrackOptions {
   /// Smallest body, pixels².
   double smallest_area = 6;
   /// Pictures whose shorter side is longer than 5/4 of this are averaged down to it first: sharp enough for a few
-  /// hundredths of a pixel, and the noise of cameras and codecs averages out. 0: never.
+  /// hundredths of a pixel, and the noise of cameras and codecs averages out. Smaller pictures written enlarged are
+  /// brought back to their own size. 0: never.
   int working_size = 128;
 };
 

@@ -1,8 +1,10 @@
 // How well the physics score tells worlds' clips from their corrupted twins: ROC AUC overall, a kind and a scene, the
 // law named right, the frame of violation within three, and how many lawful clips score 0.9 or more.
-// Usage: physics_score [--count N] [--seed N] [--size N] [--scene NAME] [--variant NAME] [--list]
+// Usage: physics_score [--count N] [--seed N] [--size N] [--scene NAME] [--variant NAME] [--list] [--cache DIR]
+//                      [--only INDEX --sheet DIR]
 // Variants: plain; mp4 (written as `orrery simulate` does: 512², H.264 CRF 17), native (H.264 at the clip's own size),
-// crf28 (the same at CRF 28), noise (σ 4 grey levels), fps15, fps60. --list: a line for each clip.
+// crf28 (the same at CRF 28), noise (σ 4 grey levels), fps15, fps60. --list: a line for each clip. --cache: tracks are
+// kept there and read again. --sheet: clip INDEX and its twin as frames with what was tracked, one picture each.
 #include <unistd.h>
 
 #include <cmath>
@@ -16,8 +18,10 @@
 
 #include "core/base/random.h"
 #include "physics_eval/laws/laws.h"
+#include "physics_eval/report/overlay.h"
 #include "physics_eval/worlds/corrupt.h"
 #include "physics_eval/worlds/sample.h"
+#include "tests/bench/track_cache.h"
 #include "video/frames/resize.h"
 #include "video/io/reader.h"
 #include "video/io/writer.h"
@@ -49,7 +53,8 @@ const std::map<std::string, std::set<std::string>> kLawOf = {{"gravity-off", {"g
 struct Options {
   std::uint64_t count = 100, seed = 7001;
   int size = 96;
-  std::string scene, variant = "plain";
+  std::string scene, variant = "plain", cache, sheet;
+  std::int64_t only = -1;
   bool list = false;
 };
 
@@ -73,6 +78,12 @@ Options parse(int argc, char** argv) {
       out.scene = value;
     } else if (name == "--variant") {
       out.variant = value;
+    } else if (name == "--cache") {
+      out.cache = value;
+    } else if (name == "--sheet") {
+      out.sheet = value;
+    } else if (name == "--only") {
+      out.only = std::strtoll(value.c_str(), nullptr, 10);
     } else {
       std::fprintf(stderr, "physics_score: unknown option %s\n", name.c_str());
       std::exit(2);
@@ -106,7 +117,8 @@ std::vector<Frame> frames_of(const WorldSpec& spec, int count) {
   return frames;
 }
 
-PhysicsScore score_of(std::vector<Frame> frames, const WorldSpec& spec, const std::string& variant) {
+// The clip as its variant shows it.
+void vary(std::vector<Frame>& frames, const WorldSpec& spec, const std::string& variant) {
   if (variant == "mp4") through_file(frames, spec.fps, 512, 75);
   if (variant == "native") through_file(frames, spec.fps, spec.width, 75);
   if (variant == "crf28") through_file(frames, spec.fps, spec.width, 51);
@@ -117,7 +129,24 @@ PhysicsScore score_of(std::vector<Frame> frames, const WorldSpec& spec, const st
         byte = static_cast<std::uint8_t>(std::lround(std::clamp(byte + 4 * random.normal(), 0.0, 255.0)));
     }
   }
-  return score_physics(track(frames, spec.fps));
+}
+
+// Every second frame at 256² with what was tracked, eight a row.
+void write_sheet(const std::string& path, std::vector<Frame> frames, double fps) {
+  const Tracks tracks = track(frames, fps);
+  const PhysicsScore score = score_physics(tracks);
+  constexpr int kSide = 256, kColumns = 8;
+  const int count = static_cast<int>(frames.size() + 1) / 2, rows = (count + kColumns - 1) / kColumns;
+  Frame sheet(kSide * kColumns, kSide * rows);
+  for (int k = 0; k < count; ++k) {
+    Frame frame = resize(frames[static_cast<std::size_t>(2 * k)], kSide, kSide, Filter::sharp);
+    draw_overlay(frame, 2 * k, tracks, score);
+    for (int y = 0; y < kSide; ++y)
+      std::copy_n(frame.row(y), 3 * kSide, sheet.at(k % kColumns * kSide, k / kColumns * kSide + y));
+  }
+  Clip clip;
+  clip.frames.push_back(std::move(sheet));
+  write_video(path, clip);
 }
 
 // The greatest severity, and the law that is named: the first of the most severe, where 3 is as sure as it gets.
@@ -157,25 +186,63 @@ void print(const std::string& name, const Tally& tally, const std::vector<double
               tally.law / n, tally.frame / n);
 }
 
-void list(const WorldSpec& spec, std::uint64_t index, const char* what, const PhysicsScore& score,
+void list(const std::string& scene, std::uint64_t index, const char* what, const PhysicsScore& score,
           const LawResult* named) {
-  std::printf("%4llu %-18s %-16s score %.3f  %s", static_cast<unsigned long long>(index), spec.scene.c_str(), what,
+  std::printf("%4llu %-18s %-16s score %.3f  %s", static_cast<unsigned long long>(index), scene.c_str(), what,
               score.score, score.reason.c_str());
   if (named)
     std::printf("%s %.2f frame %d: %s", named->law.c_str(), named->severity, named->frame, named->evidence.c_str());
   std::printf("\n");
 }
 
+// Clip `index` and a twin of it, tracked.
+BenchPair make_pair(const Options& given, const SampleOptions& options, std::uint64_t index) {
+  const int count = options.frames;
+  const WorldSpec spec = sample_spec(given.seed, index, options);
+  std::vector<Frame> frames = frames_of(spec, count);
+  const std::vector<Frame> lawful_frames = frames;
+  vary(frames, spec, given.variant);
+  if (!given.sheet.empty()) write_sheet(given.sheet + "/" + std::to_string(index) + "-lawful.png", frames, spec.fps);
+  BenchPair pair;
+  pair.scene = spec.scene;
+  pair.lawful = track(frames, spec.fps);
+  const std::vector<std::string> possible = corruptions_of(spec);
+  Random random(given.seed, 77000 + index);
+  WorldSpec twin = spec;
+  pair.kind = possible[random.below(possible.size())];
+  twin.corruption = CorruptionSpec{pair.kind, static_cast<int>(random.between(count / 6, count - 14))};
+  const CorruptionTruth truth = judge_corruption(twin, count);
+  if (!truth.observable) return pair;
+  frames = frames_of(twin, count);
+  if (frames == lawful_frames) return pair;  // what the break changes is not drawn
+  pair.observable = true;
+  pair.broken_at = truth.frame;
+  while (pair.shown_at + 1 < count && !truth.broken[static_cast<std::size_t>(pair.shown_at)]) ++pair.shown_at;
+  vary(frames, spec, given.variant);
+  pair.twin = track(frames, spec.fps);
+  if (!given.sheet.empty())
+    write_sheet(given.sheet + "/" + std::to_string(index) + "-" + pair.kind + ".png", frames, spec.fps);
+  return pair;
+}
+
+BenchPair pair_of(const Options& given, const SampleOptions& options, std::uint64_t index) {
+  BenchPair pair;
+  const std::string path = given.cache + "/" + given.variant + "-" + std::to_string(given.size) + "-" +
+                           std::to_string(given.seed) + "-" + std::to_string(index) + given.scene + ".pair";
+  if (!given.cache.empty() && load_pair(path, pair)) return pair;
+  pair = make_pair(given, options, index);
+  if (!given.cache.empty()) save_pair(path, pair);
+  return pair;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const Options given = parse(argc, argv);
-  const double fps = given.variant == "fps15" ? 15 : given.variant == "fps60" ? 60 : 24;
-  const int count = static_cast<int>(std::lround(2 * fps));
   SampleOptions options;
   options.width = options.height = given.size;
-  options.fps = fps;
-  options.frames = count;
+  options.fps = given.variant == "fps15" ? 15 : given.variant == "fps60" ? 60 : 24;
+  options.frames = static_cast<int>(std::lround(2 * options.fps));
   if (!given.scene.empty()) options.scenes = {given.scene};
   std::vector<double> clean;
   std::map<std::string, Tally> kinds;
@@ -183,32 +250,23 @@ int main(int argc, char** argv) {
   Tally all;
   int high = 0;
   for (std::uint64_t i = 0; i < given.count; ++i) {
-    const WorldSpec spec = sample_spec(given.seed, i, options);
+    if (given.only >= 0 && i != static_cast<std::uint64_t>(given.only)) continue;
+    const BenchPair pair = pair_of(given, options, i);
     const LawResult* named = nullptr;
-    const std::vector<Frame> lawful_frames = frames_of(spec, count);
-    const PhysicsScore lawful = score_of(lawful_frames, spec, given.variant);
+    const PhysicsScore lawful = score_physics(pair.lawful);
     clean.push_back(severity_of(lawful, named));
-    SceneTally& scene = scenes[spec.scene];
+    SceneTally& scene = scenes[pair.scene];
     scene.clean.push_back(clean.back());
     high += lawful.score >= 0.9, scene.high += lawful.score >= 0.9;
-    if (given.list) list(spec, i, "lawful", lawful, named);
-    const std::vector<std::string> possible = corruptions_of(spec);
-    Random random(given.seed, 77000 + i);
-    WorldSpec twin = spec;
-    const std::string kind = possible[random.below(possible.size())];
-    twin.corruption = CorruptionSpec{kind, static_cast<int>(random.between(count / 6, count - 14))};
-    const CorruptionTruth truth = judge_corruption(twin, count);
-    if (!truth.observable) continue;
-    std::vector<Frame> twin_frames = frames_of(twin, count);
-    if (twin_frames == lawful_frames) continue;  // what the break changes is not drawn
-    int shown = 0;
-    while (shown + 1 < count && !truth.broken[static_cast<std::size_t>(shown)]) ++shown;
-    const PhysicsScore broken = score_of(std::move(twin_frames), twin, given.variant);
+    if (given.list) list(pair.scene, i, "lawful", lawful, named);
+    if (!pair.observable) continue;
+    const PhysicsScore broken = score_physics(pair.twin);
     const double severity = severity_of(broken, named);
-    const bool law = named && kLawOf.at(kind).count(named->law) > 0;
-    const bool frame = named && (std::abs(named->frame - shown) <= 3 || std::abs(named->frame - truth.frame) <= 3);
-    if (given.list) list(spec, i, (kind + "@" + std::to_string(truth.frame)).c_str(), broken, named);
-    for (Tally* tally : {&kinds[kind], &scene.broken, &all})
+    const bool law = named && kLawOf.at(pair.kind).count(named->law) > 0;
+    const bool frame =
+        named && (std::abs(named->frame - pair.shown_at) <= 3 || std::abs(named->frame - pair.broken_at) <= 3);
+    if (given.list) list(pair.scene, i, (pair.kind + "@" + std::to_string(pair.broken_at)).c_str(), broken, named);
+    for (Tally* tally : {&kinds[pair.kind], &scene.broken, &all})
       tally->severity.push_back(severity), tally->law += law, tally->frame += frame;
   }
   for (const auto& [kind, tally] : kinds) print(kind, tally, clean), std::printf("\n");

@@ -9,8 +9,10 @@
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "physics_eval/track/assign.h"
+#include "physics_eval/track/native_size.h"
 #include "tests/support/catch.h"
 #include "tests/support/draw_scene.h"
+#include "video/frames/resize.h"
 
 using namespace orrery;
 using namespace orrery::test;
@@ -219,4 +221,26 @@ TEST_CASE("colour words", "[track]") {
   CHECK(std::string(colour_name({240, 120, 176})) == "pink");
   CHECK(std::string(colour_name({238, 238, 238})) == "white");
   CHECK(std::string(colour_name({30, 30, 34})) == "black");
+}
+
+TEST_CASE("an enlarged clip is tracked at its own size", "[track]") {
+  const Ball ball{kRed, 6, [](double t) { return std::pair(12 + 1.3 * t, 20 + 0.7 * t); }};
+  const std::vector<Frame> own = film({ball}, 30, 64, Ground::checker);
+  for (const int side : {256, 341, 512}) {
+    std::vector<Frame> large;
+    for (const Frame& frame : own) large.push_back(resize(frame, side, side, Filter::sharp));
+    CHECK(tracking::native_size(large) == 64);
+    const Tracks tracks = track(large, 24);
+    INFO("side " << side);
+    CHECK(tracks.width == 64);
+    CHECK(tracks.scale == Approx(side / 64.0));
+    REQUIRE(tracks.tracks.size() == 1);
+    CHECK(worst_error(tracks.tracks[0], ball) < 0.15);
+  }
+  // Drawn at its size, however fine or plain, nothing is taken for blocks.
+  for (const Ground ground : {Ground::plain, Ground::checker}) {
+    const Ball big{kRed, 24, [](double t) { return std::pair(60 + 5.1 * t, 80 + 2.7 * t); }};
+    CHECK(tracking::native_size(film({big}, 30, 256, ground)) == 256);
+  }
+  CHECK(tracking::native_size(own) == 64);
 }
