@@ -16,14 +16,17 @@ start=$(date +%s.%N)
 "${command[@]}" -o "$dir/whole"
 whole=$(echo "$(date +%s.%N) - $start" | bc)
 hashes "$dir/whole" >"$dir/expected"
-echo "undisturbed: $jobs jobs in $whole s"
+start=$(date +%s.%N)
+"${command[@]}" -o "$dir/whole"  # all is there already: only the load
+load=$(echo "$(date +%s.%N) - $start" | bc)
+echo "undisturbed: $jobs jobs in $whole s, of it $load s to load the model"
 
 killed=0 partial=0
 for ((round = 0; killed < kills && round < 10 * kills; round++)); do
   "${command[@]}" -o "$dir/killed" >/dev/null 2>&1 &
   pid=$!
-  # A moment of its share of the work, the loading of the model included.
-  sleep "$(echo "0.1 + $whole / $kills * $RANDOM / 32768" | bc -l)"
+  # Some are killed while they load, most within their share of the work.
+  sleep "$(echo "$load / 2 + ($load / 2 + $whole / $kills) * $RANDOM / 32768" | bc -l)"
   if kill -9 "$pid" 2>/dev/null; then killed=$((killed + 1)); fi
   wait "$pid" 2>/dev/null || true
   [[ -d $dir/killed ]] || continue

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "tests/support/catch.h"
 #include "tests/support/temporary_folder.h"
@@ -54,6 +55,22 @@ TEST_CASE("of a long clip the frames looked at are held, within the budget", "[f
     CHECK(reel.picture(frame)->at(3, 3)[0] == frame);
     CHECK(reel.held() <= budget);
   }
+}
+
+TEST_CASE("while one scrubs a long clip, a near frame stands in", "[file]") {
+  const test::TemporaryFolder folder;
+  const std::string path = (folder / "ramp.mkv").string();
+  write_ramp(path, 250);
+  const std::size_t budget = 20 * 16 * 16 * 3;
+  FileReel reel(path, budget);
+  reel.settle();
+  while (reel.stand_ins() < 250) std::this_thread::yield();  // as many as there are frames
+  for (const int frame : {3, 120, 249}) {
+    REQUIRE(reel.nearest(frame) != nullptr);
+    CHECK(reel.nearest(frame)->at(3, 3)[0] == Approx(frame).margin(2));
+  }
+  CHECK(reel.picture(120) == nullptr);  // an exact one is still to be read
+  CHECK(reel.held() <= budget);
 }
 
 TEST_CASE("files that are none are told in one line; a file cut short shows what it has", "[file]") {

@@ -10,6 +10,8 @@ namespace orrery::viewer::panels {
 
 void draw_top_bar(Session& session, float scale);
 void draw_stage(Session& session, TextureSource& textures, const Rect& place, float scale);
+/// The folder's clips, in the stage's place.
+void draw_sheet(Session& session, TextureSource& textures, const Rect& room, float scale);
 void draw_timeline(Session& session, float scale);
 void draw_side_panel(Session& session, float scale);
 /// Help, the file list, times, notices: over everything else.

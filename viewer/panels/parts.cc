@@ -96,7 +96,10 @@ void mark(Session& session, const std::string& name) {
 
 void tooltip(const std::string& text, const char* keys) {
   if (text.empty() || !ImGui::IsItemHovered()) return;
+  const float pad = ImGui::GetFontSize() * 0.5f;  // the stage has none
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(pad, pad * 0.7f));
   ImGui::BeginTooltip();
+  ImGui::PopStyleVar();
   ImGui::PushTextWrapPos(ImGui::GetFontSize() * 24);
   ImGui::TextUnformatted(text.c_str());
   if (*keys != '\0') ImGui::TextDisabled("%s", keys);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <type_traits>
 
 #include "viewer/state/session.h"
 
@@ -34,6 +35,15 @@ bool button(Session& session, const char* label, const char* name, const std::st
 void fact(bool dark, const std::string& name, const std::string& value);
 /// Words over a picture, on a dark chip, their top left corner at (x, y) in the window.
 void chip(float x, float y, const std::string& text, std::uint32_t colour);
+/// A texture's number as Dear ImGui wants it (a pointer in some versions, a number in others).
+template <class Id>
+Id to_id(std::uintptr_t texture) {
+  if constexpr (std::is_pointer_v<Id>) {
+    return reinterpret_cast<Id>(texture);
+  } else {
+    return static_cast<Id>(texture);
+  }
+}
 /// "1:02.5".
 std::string clock(double seconds);
 

@@ -85,6 +85,11 @@ void draw_browser(Session& session, const Rect& stage, float scale) {
     std::sort(folders.begin(), folders.end());
     std::sort(files.begin(), files.end());
     if (folder.has_parent_path() && ImGui::Selectable("..  (the folder above)")) folder = folder.parent_path();
+    if (!beside && !files.empty()) {
+      if (ImGui::Selectable("All clips of this folder, as a contact sheet"))
+        session.open(folder.string()), open = false;
+      parts::mark(session, "folder as sheet");
+    }
     for (const fs::path& path : folders)
       if (ImGui::Selectable((path.filename().string() + "/").c_str())) folder = path;
     for (const fs::path& path : files) {

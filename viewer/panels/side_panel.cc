@@ -217,7 +217,7 @@ void draw_physics(Session& session, float scale) {
                   static_cast<long long>(found->first + found->count), found->score.tracks);
     ImGui::TextUnformatted(text);
   }
-  draw_laws(session, *found);
+  if (!found->tracks.tracks.empty()) draw_laws(session, *found);
 }
 
 void draw_plots(Session& session, float scale) {

@@ -19,18 +19,13 @@ using parts::Tone;
 constexpr int kPixelated = 160;
 constexpr float kLeastZoom = 0.25f, kMostZoom = 64;
 
-template <class Id>
-Id to_id(std::uintptr_t texture) {
-  if constexpr (std::is_pointer_v<Id>) {
-    return reinterpret_cast<Id>(texture);
-  } else {
-    return static_cast<Id>(texture);
-  }
-}
-
 // Where a picture lies within `room`: fitted, or zoomed about the pan point.
 Rect placed(const Session& session, const Frame& picture, const Rect& room) {
-  const auto width = static_cast<float>(picture.width()), height = static_cast<float>(picture.height());
+  const ReelInfo info = session.info();
+  auto width = static_cast<float>(picture.width()), height = static_cast<float>(picture.height());
+  // What stands in for a frame that is not there yet is smaller.
+  if (info.kind == ReelKind::file && session.view() == View::picture && info.width > picture.width())
+    width = static_cast<float>(info.width), height = static_cast<float>(info.height);
   const float fit = std::min(room.width / width, room.height / height);
   const float zoom = session.shown.zoom > 0 ? session.shown.zoom : fit;
   Rect place{0, 0, width * zoom, height * zoom};
@@ -45,7 +40,7 @@ void draw_picture(const Session& session, TextureSource& textures, int slot, con
                   Rect& place) {
   place = placed(session, *picture, room);
   const bool smooth = std::max(picture->width(), picture->height()) > kPixelated;
-  const auto id = to_id<ImTextureID>(textures.texture(slot, picture, smooth));
+  const auto id = parts::to_id<ImTextureID>(textures.texture(slot, picture, smooth));
   ImDrawList& list = *ImGui::GetWindowDrawList();
   list.PushClipRect(ImVec2(room.x, room.y), ImVec2(room.x + room.width, room.y + room.height), true);
   list.AddImage(id, ImVec2(place.x, place.y), ImVec2(place.x + place.width, place.y + place.height));
@@ -226,9 +221,11 @@ void label_picture(const Rect& place, const Rect& room, const std::string& text,
 }
 
 void draw_hint(const Session& session, const Rect& room, float scale) {
-  if (!session.live() || session.playhead().seconds() > 12 || session.live_run()->branches().size() > 1 ||
+  if (!session.live() || !session.playhead().playing() || session.playhead().seconds() > 12 ||
       session.info().frames == 0)
     return;
+  const auto branches = session.live_run()->branches();
+  if (branches.size() > 1 || !branches[0].actions.empty()) return;  // it is known by now
   const std::string text = !session.shown.person
                                ? "You only watch: M takes the controls."
                                : "This world is live: drag on a body or press the arrow keys to push it. Space pauses.";
@@ -243,9 +240,14 @@ void draw_stage(Session& session, TextureSource& textures, const Rect& room, flo
   ImDrawList& list = *ImGui::GetWindowDrawList();
   list.AddRectFilled(ImVec2(room.x, room.y), ImVec2(room.x + room.width, room.y + room.height),
                      parts::tone(session.shown.dark, Tone::stage));
+  if (session.shown.sheet && session.sheet() != nullptr)
+    return draw_sheet(session, textures,
+                      {room.x + 12 * scale, room.y + 8 * scale, room.width - 20 * scale, room.height - 10 * scale},
+                      scale);
   const Rect inner{room.x + 8 * scale, room.y + 8 * scale, room.width - 16 * scale, room.height - 16 * scale};
   const bool beside = session.view() == View::side_by_side && session.has_other();
-  const Picture first = beside ? session.main_picture() : session.composed();
+  Picture first = beside ? session.main_picture() : session.composed();
+  if (!first) first = session.stand_in();
   if (!first) return draw_empty(session, inner, scale);
   ImGui::SetCursorScreenPos(ImVec2(room.x, room.y));
   ImGui::InvisibleButton("##picture", ImVec2(room.width, room.height));

@@ -67,7 +67,8 @@ void draw_views(Session& session, float scale) {
     const char* help;
     const char* keys;
   };
-  const std::string other = session.has_other() ? session.other_name() : "Truth";
+  std::string other = session.has_other() ? session.other_name() : "Truth";
+  if (other == "truth") other = "Truth";
   const std::string short_name = other.size() > 14 ? other.substr(0, 12) + "..." : other;
   const Row rows[] = {{View::picture, "Picture", "The clip itself", "1"},
                       {View::other, short_name.c_str(), "The truth from the engine, the other clip or branch", "2, G"},

@@ -70,7 +70,8 @@ void draw_top_bar(Session& session, float scale) {
   parts::mark(session, "seed");
   parts::tooltip("The same words and seed make the same world. A new seed at a paused frame: press N for a branch.");
   ImGui::SameLine(0, 2 * gap);
-  if (parts::button(session, "Open...", "open", "A video or picture; you may also drop files on the window", "Ctrl+O"))
+  if (parts::button(session, "Open...", "open",
+                    "A video, a picture or a folder of clips; you may also drop them on the window", "Ctrl+O"))
     session.run(Command::open);
   ImGui::SameLine(0, gap);
   if (parts::button(session, "?", "help", "All keys", "F1")) session.run(Command::help);

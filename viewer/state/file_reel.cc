@@ -14,6 +14,7 @@
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/io/json.h"
+#include "video/frames/resize.h"
 #include "video/io/reader.h"
 
 namespace orrery::viewer {
@@ -43,6 +44,14 @@ void add_record(const std::string& metadata, std::vector<std::pair<std::string, 
   }
 }
 
+// Of a stand-in: enough to see where one is.
+Frame shrunk(const Frame& frame) {
+  constexpr int kSide = 160;
+  int width = kSide, height = kSide;
+  fit_size(frame.width(), frame.height(), width, height);
+  return frame.width() <= width ? frame : resize(frame, width, height, Filter::area);
+}
+
 }  // namespace
 
 struct FileReel::State {
@@ -54,6 +63,8 @@ struct FileReel::State {
   bool counted = false;  // info.frames is what was read, not what the container says
   std::map<std::int64_t, Picture> frames;
   std::size_t bytes = 0;
+  std::map<std::int64_t, Picture> small;  // stand-ins
+  int small_tried = 0;
   std::int64_t target = 0;
   std::atomic<bool> stop{false};
   std::thread thread;
@@ -62,6 +73,7 @@ struct FileReel::State {
   void open(std::optional<VideoReader>& reader, double& fps);
   void serve(VideoReader& reader, double fps);
   std::int64_t next_missing(std::size_t frame_bytes) const;
+  std::int64_t next_small(std::size_t frame_bytes) const;
   void keep(std::int64_t index, Frame frame);
 };
 
@@ -111,6 +123,14 @@ std::int64_t FileReel::State::next_missing(std::size_t frame_bytes) const {
   return -1;
 }
 
+// The frame of the next stand-in, or -1: evenly spread at any time, by reversing the bits of their number.
+std::int64_t FileReel::State::next_small(std::size_t frame_bytes) const {
+  if (small_tried >= kStandIns || static_cast<std::size_t>(info.frames) * frame_bytes <= budget) return -1;
+  int reversed = 0;
+  for (int bit = 1, value = small_tried; bit < kStandIns; bit *= 2, value /= 2) reversed = reversed * 2 + value % 2;
+  return info.frames * reversed / kStandIns;
+}
+
 void FileReel::State::keep(std::int64_t index, Frame frame) {
   bytes += frame.bytes().size();
   frames[index] = std::make_shared<const Frame>(std::move(frame));
@@ -127,18 +147,31 @@ void FileReel::State::serve(VideoReader& reader, double fps) {
   std::int64_t position = 0;
   Frame frame;
   while (!stop) {
-    std::int64_t wanted = -1;
+    std::int64_t wanted = -1, small_one = -1;
     {
       std::unique_lock lock(mutex);
       const std::size_t frame_bytes = static_cast<std::size_t>(info.width) * static_cast<std::size_t>(info.height) * 3;
-      changed.wait(lock, [&] { return stop || (wanted = next_missing(frame_bytes)) >= 0; });
+      changed.wait(lock, [&] {
+        return stop || (wanted = next_missing(frame_bytes)) >= 0 || (small_one = next_small(frame_bytes)) >= 0;
+      });
       if (stop) return;
     }
-    if (wanted < position || wanted > position + kReadOn) {
+    if (wanted < 0) wanted = small_one;
+    const std::int64_t read_on = small_one >= 0 ? 0 : kReadOn;
+    if (position < 0 || wanted < position || wanted > position + read_on) {
       reader.seek(fps > 0 ? static_cast<double>(wanted) / fps : 0);
       position = wanted;
     }
     const bool got = reader.next(frame);
+    if (small_one >= 0) {
+      Picture stand_in = got ? std::make_shared<const Frame>(shrunk(frame)) : nullptr;
+      const std::lock_guard lock(mutex);
+      ++small_tried;
+      position = got ? position + 1 : -1;  // -1: the next one seeks
+      if (stand_in) small[small_one] = std::move(stand_in);
+      changed.notify_all();
+      continue;
+    }
     const std::lock_guard lock(mutex);
     if (got) {
       if (frames.count(position) == 0) keep(position, frame);
@@ -196,6 +229,25 @@ Picture FileReel::picture(std::int64_t frame) const {
   const std::lock_guard lock(state_->mutex);
   const auto found = state_->frames.find(frame);
   return found == state_->frames.end() ? nullptr : found->second;
+}
+
+Picture FileReel::nearest(std::int64_t frame) const {
+  const std::lock_guard lock(state_->mutex);
+  Picture best;
+  std::int64_t least = 0;
+  for (const auto* held : {&state_->frames, &state_->small}) {
+    const auto after = held->lower_bound(frame);
+    for (auto one : {after, after == held->begin() ? held->end() : std::prev(after)}) {
+      if (one == held->end() || (best && std::abs(one->first - frame) >= least)) continue;
+      best = one->second, least = std::abs(one->first - frame);
+    }
+  }
+  return best;
+}
+
+int FileReel::stand_ins() const {
+  const std::lock_guard lock(state_->mutex);
+  return static_cast<int>(state_->small.size());
 }
 
 void FileReel::attend(std::int64_t frame) {

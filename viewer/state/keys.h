@@ -28,6 +28,8 @@ enum class Key : int {
   f3,
   f4,
   f5,
+  page_up,
+  page_down,
 };
 constexpr Key letter(char c) { return static_cast<Key>(c); }
 
@@ -71,6 +73,9 @@ enum class Command {
   screenshot,
   open,
   open_beside,
+  sheet,
+  previous_clip,
+  next_clip,
   zoom,
   panel,
   help,

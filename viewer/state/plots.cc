@@ -14,21 +14,18 @@ struct Window {
   double fps = 24;
 };
 
-// The track that plots are about: the picked one, else the one that covers the longest way.
+// The track that plots are about: the picked one, else the largest and longest seen one that moves (specks that come
+// and go in a model's pictures go a long way too).
 int subject(const Session& session, const Judgement& found) {
   const auto& tracks = found.tracks.tracks;
   if (session.shown.picked >= 0 && session.shown.picked < static_cast<int>(tracks.size())) return session.shown.picked;
   int best = -1;
   double most = 0;
   for (std::size_t i = 0; i < tracks.size(); ++i) {
-    double way = 0;
-    const Observation* before = nullptr;
-    for (const Observation& now : tracks[i].frames) {
-      if (!now.visible) continue;
-      if (before != nullptr) way += std::hypot(now.x - before->x, now.y - before->y);
-      before = &now;
-    }
-    if (way > most) most = way, best = static_cast<int>(i);
+    const auto seen = std::count_if(tracks[i].frames.begin(), tracks[i].frames.end(),
+                                    [](const Observation& one) { return one.visible; });
+    const double radius = tracks[i].radius(), weight = static_cast<double>(seen) * radius * radius;
+    if (tracks[i].moves && weight > most) most = weight, best = static_cast<int>(i);
   }
   return best;
 }

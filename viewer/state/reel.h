@@ -44,6 +44,8 @@ class Reel {
   virtual ReelInfo info() const = 0;
   /// Null when the frame is not there (yet).
   virtual Picture picture(std::int64_t frame) const = 0;
+  /// What may stand in for a frame that is not there yet: a near one, perhaps small; null when there is none.
+  virtual Picture nearest(std::int64_t frame) const { return picture(frame); }
   /// Says which frame is looked at, so that it and its neighbours come first.
   virtual void attend(std::int64_t frame) = 0;
 };

@@ -2,19 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <limits>
 
 #include "apps/pipeline/generate.h"
 #include "core/base/error.h"
-#include "core/io/json.h"
 #include "physics_eval/worlds/from_caption.h"
-#include "video/io/reader.h"
 #include "viewer/state/difference.h"
 
 namespace orrery::viewer {
-
-namespace fs = std::filesystem;
 
 namespace {
 
@@ -54,6 +48,7 @@ void Session::watch(std::shared_ptr<Reel> reel, std::shared_ptr<LiveRun> run) {
   if (recording_) toggle_recording();
   judge_.clear();
   judged_file_ = false;
+  shown.sheet = false;
   reel_ = std::move(reel), run_ = std::move(run);
   other_.reset();
   other_branch_ = -1;
@@ -64,20 +59,6 @@ void Session::watch(std::shared_ptr<Reel> reel, std::shared_ptr<LiveRun> run) {
   view_ = View::picture;
   playhead_ = Playhead{};
   playhead_.play();
-}
-
-void Session::open(const std::string& path) {
-  watch(std::make_shared<FileReel>(path), nullptr);
-  shown.tab = Tab::clip, shown.tab_asked = true;
-  Settings::remember(settings_.recent_files, fs::absolute(path).string());
-}
-
-void Session::open_beside(const std::string& path) {
-  if (!reel_) return open(path);
-  other_ = std::make_shared<FileReel>(path);
-  other_branch_ = -1;
-  view_ = View::side_by_side;
-  Settings::remember(settings_.recent_files, fs::absolute(path).string());
 }
 
 BranchSettings Session::branch_settings() const {
@@ -252,11 +233,18 @@ bool Session::look(Command command) {
       return set_view(view_ == View::difference ? View::picture : View::difference), true;
     case Command::info:
       return shown.panel = shown.tab_asked = true, shown.tab = Tab::clip, true;
+    case Command::sheet:
+      return toggle_sheet(), true;
+    case Command::previous_clip:
+      return step_clip(-1), true;
+    case Command::next_clip:
+      return step_clip(1), true;
     case Command::open:
       return shown.browser = "open", true;
     case Command::open_beside:
       return shown.browser = "open beside", true;
     case Command::close_popup:
+      if (!shown.help && shown.browser.empty() && watching()) shown.sheet = false;
       return shown.help = false, shown.browser.clear(), true;
     default:
       return false;
@@ -379,6 +367,10 @@ std::string Session::other_name() const {
 
 Picture Session::main_picture() const { return reel_ ? reel_->picture(playhead_.frame()) : nullptr; }
 
+Picture Session::stand_in() const {
+  return reel_ && view_ == View::picture ? reel_->nearest(playhead_.frame()) : nullptr;
+}
+
 // The same moment; a shorter clip stands still at its end.
 std::int64_t Session::other_frame() const {
   const ReelInfo now = other_->info();
@@ -458,105 +450,6 @@ void Session::pick(double u, double v) {
   }
 }
 
-// --- Files ---
-
-std::string Session::fresh_name(const std::string& stem, const std::string& extension) const {
-  for (int number = 1;; ++number) {
-    const fs::path path = fs::path(options_.folder) / (stem + "-" + std::to_string(number) + extension);
-    std::error_code error;
-    if (!fs::exists(path, error)) return path.string();
-  }
-}
-
-std::string Session::record_metadata() const {
-  const ReelInfo now = info();
-  Json record = Json::object({{"tool", "orrery-viewer"}, {"schema", 1}, {"title", now.title}});
-  record.set("kind", now.kind == ReelKind::file ? "file" : now.kind == ReelKind::engine ? "engine" : "model");
-  if (run_) {
-    const BranchInfo branch = run_->branches()[static_cast<std::size_t>(run_->current())];
-    record.set("prompt", branch.settings.prompt);
-    record.set("seed", branch.settings.seed);
-    Json actions = Json::array();
-    for (const worlds::TimedAction& timed : branch.actions)
-      actions.push_back(Json::object({{"frame", timed.frame},
-                                      {"push", worlds::push_name(timed.action.push)},
-                                      {"u", timed.action.u},
-                                      {"v", timed.action.v}}));
-    record.set("actions", std::move(actions));
-  }
-  for (const auto& [name, value] : now.facts)
-    if (record.find(name) == nullptr && name != "record") record.set(name, value);
-  return record.dump();
-}
-
-void Session::toggle_recording() {
-  if (recording_) {
-    recording_->end();
-    ending_.push_back(std::move(recording_));
-    return;
-  }
-  if (!reel_) return notify(Notice::Kind::info, "Nothing to record yet");
-  SaveOptions options;
-  options.path = fresh_name("recording", ".mp4");
-  options.fps = info().fps, options.metadata = record_metadata();
-  recording_ = std::make_unique<SaveJob>(options);
-  recorded_ = -1;
-  playhead_.play();
-}
-
-// A recording takes each frame that the playhead comes to, as the view shows it.
-void Session::feed_recording() {
-  for (auto job = ending_.begin(); job != ending_.end();) {
-    if (!(*job)->done()) {
-      ++job;
-      continue;
-    }
-    const std::string error = (*job)->error();
-    if (error.empty()) {
-      ++saved_;
-      notify(Notice::Kind::info, "Saved " + (*job)->path() + " (" + std::to_string((*job)->frames()) + " frames)");
-    } else {
-      notify(Notice::Kind::error, error);
-    }
-    job = ending_.erase(job);
-  }
-  if (saving_ && saving_->done()) {
-    ending_.push_back(std::move(saving_));
-  }
-  if (!recording_ || playhead_.frame() == recorded_) return;
-  const Picture picture = composed();
-  if (!picture) return;
-  recorded_ = playhead_.frame();
-  recording_->push(*picture);
-  if (recording_->done()) toggle_recording();  // it failed: say why
-}
-
-void Session::save_clip() {
-  if (!reel_) return notify(Notice::Kind::info, "Nothing to save yet");
-  if (saving_) return notify(Notice::Kind::info, "A clip is being saved already");
-  SaveOptions options;
-  const ReelInfo now = info();
-  options.path = fresh_name("clip", ".mp4");
-  options.fps = now.fps, options.metadata = record_metadata();
-  if (run_) {
-    saving_ = std::make_unique<SaveJob>(
-        options, [run = run_, branch = run_->current(), i = now.first, end = now.frames]() mutable {
-          const Picture picture = i < end ? run->picture(branch, i++) : nullptr;
-          return picture ? std::optional<Frame>(*picture) : std::nullopt;
-        });
-  } else {
-    const auto* file = dynamic_cast<const FileReel*>(reel_.get());
-    auto reader = std::make_shared<std::optional<VideoReader>>();
-    saving_ = std::make_unique<SaveJob>(options, [reader, path = file->path()]() -> std::optional<Frame> {
-      ReadOptions tolerant;
-      tolerant.tolerate_damage = true;
-      if (!reader->has_value()) reader->emplace(path, tolerant);
-      Frame frame;
-      return (*reader)->next(frame) ? std::optional<Frame>(std::move(frame)) : std::nullopt;
-    });
-  }
-}
-
 void Session::settle() {
   if (run_) {
     run_->settle(playhead_.frame() + 2);
@@ -564,6 +457,7 @@ void Session::settle() {
     file->settle();
   }
   if (const auto* beside = dynamic_cast<const FileReel*>(other_.get())) beside->settle();
+  if (sheet_ && shown.sheet) sheet_->settle();
   judge_.settle();
 }
 

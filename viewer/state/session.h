@@ -18,6 +18,7 @@
 #include "viewer/state/reel.h"
 #include "viewer/state/save_job.h"
 #include "viewer/state/settings.h"
+#include "viewer/state/sheet.h"
 #include "viewer/state/trails.h"
 
 namespace orrery::viewer {
@@ -43,6 +44,8 @@ struct Rect {
 struct Shown {
   bool panel = true, help = false, profiler = false, dark = true, full_screen = false;
   bool tracks = false, velocities = false, entropy = false, person = true;
+  /// The folder's contact sheet lies over the picture.
+  bool sheet = false;
   Tab tab = Tab::world;
   /// The side panel turns to `tab` in the next drawn frame.
   bool tab_asked = true;
@@ -103,6 +106,7 @@ class Session {
   ~Session();
 
   // What is watched.
+  /// A video or picture; a folder: its contact sheet.
   void open(const std::string& path);
   void open_beside(const std::string& path);
   /// The form's prompt from the start, by the form's maker.
@@ -138,6 +142,8 @@ class Session {
   std::string other_error() const { return other_ ? other_->info().error : std::string(); }
   Picture main_picture() const;
   Picture other_picture() const;
+  /// For the moment in which the picture is not there yet: a near frame of the file, perhaps small; else null.
+  Picture stand_in() const;
   /// What the view shows as one picture (the difference computed, two beside each other); null when not there yet.
   /// The same pointer while nothing changes.
   Picture composed();
@@ -159,6 +165,12 @@ class Session {
   void pick(double u, double v);
 
   // Files.
+  /// The folder that was opened, or that of the open file after its sheet was asked for; null before.
+  Sheet* sheet() const { return sheet_.get(); }
+  /// Opens a clip of the sheet.
+  void open_clip(std::size_t clip);
+  /// The open file; empty for live worlds.
+  std::string open_path() const;
   void toggle_recording();
   bool recording() const { return recording_ != nullptr; }
   std::int64_t recorded_frames() const { return recording_ ? recording_->frames() : 0; }
@@ -190,6 +202,9 @@ class Session {
   BranchSettings branch_settings() const;
   void arrow(worlds::Push push, std::int64_t frames);
   void step_branch(int by);
+  void toggle_sheet();
+  void show_sheet();
+  void step_clip(int by);
   bool toggle(Command command);
   bool look(Command command);
   std::int64_t other_frame() const;
@@ -208,6 +223,7 @@ class Session {
   Playhead playhead_;
   View view_ = View::picture;
   Judge judge_;
+  std::unique_ptr<Sheet> sheet_;
   bool judged_file_ = false;
   std::unique_ptr<SaveJob> recording_, saving_;
   std::vector<std::unique_ptr<SaveJob>> ending_;

@@ -27,7 +27,7 @@ std::string glfw_reason() {
   return text == nullptr ? "no reason given" : text;
 }
 
-constexpr std::array<std::pair<int, Key>, 20> kKeys = {{{GLFW_KEY_LEFT, Key::left},
+constexpr std::array<std::pair<int, Key>, 22> kKeys = {{{GLFW_KEY_LEFT, Key::left},
                                                         {GLFW_KEY_RIGHT, Key::right},
                                                         {GLFW_KEY_UP, Key::up},
                                                         {GLFW_KEY_DOWN, Key::down},
@@ -46,7 +46,9 @@ constexpr std::array<std::pair<int, Key>, 20> kKeys = {{{GLFW_KEY_LEFT, Key::lef
                                                         {GLFW_KEY_F4, Key::f4},
                                                         {GLFW_KEY_F5, Key::f5},
                                                         {GLFW_KEY_KP_ADD, Key::plus},
-                                                        {GLFW_KEY_KP_SUBTRACT, Key::minus}}};
+                                                        {GLFW_KEY_KP_SUBTRACT, Key::minus},
+                                                        {GLFW_KEY_PAGE_UP, Key::page_up},
+                                                        {GLFW_KEY_PAGE_DOWN, Key::page_down}}};
 
 // GLFW's letters, digits and space are ASCII, as ours are.
 Key key_of(int glfw) {
@@ -138,7 +140,7 @@ void Screen::State::on_key(GLFWwindow* window, int key, int, int action, int mod
   if (action == GLFW_RELEASE) return;
   const KeyPress press{key_of(key), (mods & GLFW_MOD_SHIFT) != 0, (mods & GLFW_MOD_CONTROL) != 0};
   const bool writing = ImGui::GetIO().WantTextInput;
-  const bool always = press.key >= Key::f1 || press.key == Key::escape;
+  const bool always = (press.key >= Key::f1 && press.key <= Key::f5) || press.key == Key::escape;
   if (!writing || always) of(window).incoming.presses.push_back(press);
 }
 
