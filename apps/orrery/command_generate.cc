@@ -35,6 +35,7 @@ struct Options {
   int count = 1, width = 0, height = 0;
   SamplingOptions sampling = pipeline::kDefaultSampling;
   double cfg_scale = 1;
+  std::int64_t drafts = 0;
   bool native = false, dry_run = false, force = false, preview = false, score = false;
 };
 
@@ -96,6 +97,7 @@ pipeline::ClipSpec make_spec(const pipeline::LoadedModel& model, const Options& 
   spec.fps = options.fps > 0 ? options.fps : model.fps();
   spec.sampling = options.sampling;
   spec.cfg_scale = options.cfg_scale;
+  spec.drafts = options.drafts;
   spec.actions = worlds::parse_actions(options.actions);
   spec.validate(model);
   if (!options.init_image.empty())
@@ -278,6 +280,10 @@ void add_generate(CLI::App& app, CommonOptions& common) {
   command
       ->add_option("--cfg-scale", options->cfg_scale,
                    "Classifier-free guidance (1: of the first latent frame only; otherwise twice the work)")
+      ->capture_default_str();
+  command
+      ->add_option("--drafts", options->drafts,
+                   "Tokens that the multi-token-prediction block guesses ahead a step: the same clip, faster or slower")
       ->capture_default_str();
   command->add_option("-W,--width", options->width, "Pixels across (default 512)");
   command->add_option("-H,--height", options->height, "Pixels down (default 512)");

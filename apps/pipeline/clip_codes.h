@@ -28,6 +28,7 @@ class ClipCodes {
   std::int64_t latents_done() const { return latent_; }
   std::int64_t latents() const { return latents_; }
   std::int64_t tokens() const { return rollout_.tokens(); }
+  DraftCount drafts() const { return rollout_.drafts(); }
 
  private:
   const LoadedModel* model_;

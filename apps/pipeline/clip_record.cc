@@ -116,6 +116,7 @@ Json to_json(const ClipReport& report, const ClipSpec& spec, const LoadedModel& 
                             {"height", report.height}});
   json.set("seconds", report.seconds);
   json.set("tokens", report.tokens);
+  if (report.drafts.drafted > 0) json.set("draft_acceptance", report.drafts.acceptance());
   json.set("seed", spec.seed);
   json.set("prompt", spec.prompt);
   json.set("model", model.name());

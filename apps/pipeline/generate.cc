@@ -47,6 +47,7 @@ void ClipSpec::validate(const LoadedModel& model) const {
                ", expected less than 2^63");
   RolloutOptions options;
   options.prompt = prompt, options.cfg_scale = cfg_scale, options.sampling = sampling;
+  options.drafts = drafts;
   const Rollout checked(model, options);  // prompt and scale
   const std::int64_t latents = total_latents(model, *this), cells = model.layout().cells();
   latent_actions(model, *this, latents);
@@ -75,7 +76,7 @@ RolloutTotals for_each_frame(const LoadedModel& model, const ClipSpec& spec, con
     if (progress.update) progress.update(totals.frames);
   }
   worker.finish();
-  totals.tokens = clip.tokens();
+  totals.tokens = clip.tokens(), totals.drafts = clip.drafts();
   totals.codes_sha256 = hash.finish_hex();
   return totals;
 }
@@ -99,7 +100,8 @@ class ClipFile {
   }
   // Gives the file its name when there is a frame in it.
   ClipReport finish(const RolloutTotals& totals) {
-    report_.frames = totals.frames, report_.tokens = totals.tokens, report_.codes_sha256 = totals.codes_sha256;
+    report_.frames = totals.frames, report_.tokens = totals.tokens, report_.drafts = totals.drafts;
+    report_.codes_sha256 = totals.codes_sha256;
     report_.seconds = static_cast<double>(report_.frames) / spec_.fps;
     report_.stopped = report_.frames < spec_.frames();
     if (report_.frames > 0) {

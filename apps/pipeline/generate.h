@@ -26,6 +26,7 @@ struct ClipSpec {
   double fps = 24;  ///< of the file; at most the model's, whose frames are then left out evenly
   SamplingOptions sampling = kDefaultSampling;
   double cfg_scale = 1.0;
+  std::int64_t drafts = 0;                   ///< RolloutOptions::drafts: how fast, never what; not in the record
   std::vector<worlds::TimedAction> actions;  ///< frames at the model's rate
   /// Codes of the latent frames that the clip begins with (whole latent frames), e.g. from encode_start()
   /// (clip_input.h).
@@ -50,6 +51,7 @@ struct ClipReport {
   double fps = 0, seconds = 0;
   int width = 0, height = 0;
   std::int64_t tokens = 0;
+  DraftCount drafts;
   double wall_seconds = 0;
   bool stopped = false;
   std::vector<std::string> unknown_words;
@@ -66,6 +68,7 @@ struct ClipProgress {
 
 struct RolloutTotals {
   std::int64_t frames = 0, tokens = 0;
+  DraftCount drafts;
   std::string codes_sha256;
 };
 /// The frames of a clip at the model's size and the file's rate, in order. `frame` is called from another thread, on

@@ -37,17 +37,42 @@ Rollout::Rollout(const LoadedModel& model, const RolloutOptions& options)
       opening_(opening_sampling(options.sampling), options.seed),
       sampler_(options.sampling, options.seed),
       cfg_scale_(options.cfg_scale),
+      drafts_(options.drafts),
       measure_entropy_(options.measure_entropy) {
   ORRERY_CHECK(std::isfinite(cfg_scale_) && cfg_scale_ >= 0 && cfg_scale_ <= 100, "cfg-scale is ", cfg_scale_,
                ", expected 0 to 100");
+  ORRERY_CHECK(drafts_ == 0 || cfg_scale_ == 1, "drafts are ", drafts_, " with cfg-scale ", cfg_scale_,
+               ": expected none with guidance");
   std::vector<std::int32_t> text;
   if (!options.prompt.empty() || !options.allow_empty) text = model.encode_prompt(options.prompt);
-  streams_.push_back({model.layout().prompt(text), model.decoder().start()});
-  if (cfg_scale_ != 1 || !text.empty()) streams_.push_back({model.layout().prompt({}), model.decoder().start()});
+  const auto add = [&](std::vector<std::int32_t> prompt, std::int64_t drafts) {
+    streams_.push_back({std::move(prompt), TokenStream(model.decoder(), drafts)});
+    streams_.back().tokens.push(streams_.back().prompt);
+  };
+  add(model.layout().prompt(text), drafts_);
+  if (cfg_scale_ != 1 || !text.empty()) add(model.layout().prompt({}), 0);
 }
 
 std::int64_t Rollout::context_groups() const {
   return static_cast<std::int64_t>(streams_[0].prompt.size() + groups_.size()) / model_->layout().group();
+}
+
+std::int64_t Rollout::tokens() const {
+  std::int64_t sum = tokens_;
+  for (const Stream& stream : streams_) sum += stream.tokens.fed();
+  return sum;
+}
+
+DraftCount Rollout::drafts() const {
+  DraftCount sum = draft_count_;
+  sum.drafted += streams_[0].tokens.drafts().drafted;
+  sum.accepted += streams_[0].tokens.drafts().accepted;
+  return sum;
+}
+
+void Rollout::push(std::span<const std::int32_t> ids) {
+  groups_.insert(groups_.end(), ids.begin(), ids.end());
+  for (Stream& stream : streams_) stream.tokens.push(ids);
 }
 
 // Starts the sequence anew when one more latent frame would not fit.
@@ -56,61 +81,52 @@ void Rollout::make_room() {
   const std::int64_t room = model_->context_groups() - static_cast<std::int64_t>(streams_[0].prompt.size()) / group;
   if (static_cast<std::int64_t>(groups_.size()) / group < room) return;
   groups_.erase(groups_.begin(), groups_.end() - static_cast<std::ptrdiff_t>(kept_latents(room) * group));
+  tokens_ = tokens();
+  draft_count_ = drafts();
   for (Stream& stream : streams_) {
-    stream.state = model_->decoder().start();
-    stream.fed = 0;
+    stream.tokens = TokenStream(model_->decoder(), drafts_);
+    stream.tokens.push(stream.prompt);
+    stream.tokens.push(groups_);
   }
 }
 
 // Behind the first latent frame, only one who asks for guidance pays for it.
 void Rollout::end_opening() {
-  if (cfg_scale_ == 1) streams_.erase(streams_.begin() + 1, streams_.end());
+  if (cfg_scale_ != 1 || streams_.size() == 1) return;
+  tokens_ += streams_[1].tokens.fed();
+  streams_.pop_back();
 }
 
-std::vector<std::int32_t> Rollout::unseen(const Stream& stream) const {
-  std::vector<std::int32_t> ids;
-  const std::size_t prompt = stream.prompt.size();
-  if (stream.fed < prompt)
-    ids.assign(stream.prompt.begin() + static_cast<std::ptrdiff_t>(stream.fed), stream.prompt.end());
-  const std::size_t seen = stream.fed > prompt ? stream.fed - prompt : 0;
-  ids.insert(ids.end(), groups_.begin() + static_cast<std::ptrdiff_t>(seen), groups_.end());
-  return ids;
+// Of the next token: away from those without a prompt.
+std::vector<float> Rollout::guided_logits() {
+  const std::span<const float> given = streams_[0].tokens.logits(), without = streams_[1].tokens.logits();
+  const auto scale = static_cast<float>(cfg_scale_ == 1 ? kOpeningGuidance : cfg_scale_);
+  std::vector<float> result(given.size());
+  for (std::size_t i = 0; i < result.size(); ++i) result[i] = without[i] + scale * (given[i] - without[i]);
+  return result;
 }
 
-// The k-th code of each one's open group.
-void Rollout::draw_code(std::span<Rollout* const> rollouts, std::int64_t k) {
-  const LoadedModel& model = *rollouts[0]->model_;
-  const VideoVocabulary& vocabulary = model.layout().vocabulary();
-  std::vector<std::vector<std::int32_t>> ids;
-  for (const Rollout* rollout : rollouts)
-    for (const Stream& stream : rollout->streams_) ids.push_back(rollout->unseen(stream));
-  std::vector<DecodeStep> steps;
-  for (Rollout* rollout : rollouts)
-    for (Stream& stream : rollout->streams_) {
-      const std::vector<std::int32_t>& feed = ids[steps.size()];
-      steps.push_back({&stream.state, feed});
-      stream.fed += feed.size();
-      rollout->tokens_ += static_cast<std::int64_t>(feed.size());
-    }
-  std::vector<float> logits = model.decoder().append_each(steps);
-  std::span<float> left(logits);
-  const auto size = static_cast<std::size_t>(model.config().vocab_size);
-  for (Rollout* rollout : rollouts) {
-    const std::span<float> mine = left.first(size);
-    if (rollout->streams_.size() == 2) {
-      const auto scale = static_cast<float>(rollout->cfg_scale_ == 1 ? kOpeningGuidance : rollout->cfg_scale_);
-      for (std::size_t i = 0; i < size; ++i) mine[i] = left[size + i] + scale * (mine[i] - left[size + i]);
-    }
-    left = left.subspan(rollout->streams_.size() * size);
-    // The position in the whole clip, which starting anew does not change.
-    const std::int64_t position = rollout->latents_ * model.layout().group() + VideoVocabulary::kHeader + k;
-    if (rollout->measure_entropy_)
-      rollout->entropy_[static_cast<std::size_t>(model.layout().cell(k))] = entropy_bits(mine.subspan(
-          static_cast<std::size_t>(vocabulary.first_code()), static_cast<std::size_t>(vocabulary.sizes().codes)));
-    const Sampler& sampler = rollout->latents_ == 0 ? rollout->opening_ : rollout->sampler_;
-    rollout->groups_.push_back(
-        sampler.sample(mine, vocabulary.first_code(), vocabulary.size(), static_cast<std::uint64_t>(position)));
+// The k-th code of the open group.
+void Rollout::draw_code(std::int64_t k) {
+  const SequenceLayout& layout = model_->layout();
+  const VideoVocabulary& vocabulary = layout.vocabulary();
+  const Sampler& sampler = latents_ == 0 ? opening_ : sampler_;
+  // The position in the whole clip, which starting anew does not change.
+  const auto position = static_cast<std::uint64_t>(latents_ * layout.group() + VideoVocabulary::kHeader + k);
+  const std::int32_t first = vocabulary.first_code(), last = vocabulary.size();
+  std::vector<float> guided;
+  std::span<const float> logits;
+  if (streams_.size() == 1) {
+    TokenStream& tokens = streams_[0].tokens;
+    groups_.push_back(tokens.next(sampler, first, last, position, layout.cells() - 1 - k));
+    logits = tokens.drawn_from();
+  } else {
+    logits = guided = guided_logits();
+    push(std::vector{sampler.sample(guided, first, last, position)});
   }
+  if (measure_entropy_)
+    entropy_[static_cast<std::size_t>(layout.cell(k))] = entropy_bits(
+        logits.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(vocabulary.sizes().codes)));
 }
 
 std::vector<std::vector<std::int32_t>> Rollout::next_each(std::span<Rollout* const> rollouts,
@@ -118,15 +134,20 @@ std::vector<std::vector<std::int32_t>> Rollout::next_each(std::span<Rollout* con
   std::vector<std::vector<std::int32_t>> codes;
   if (rollouts.empty()) return codes;
   const SequenceLayout& layout = rollouts[0]->model_->layout();
+  std::vector<TokenStream*> together;  // who drafts goes alone: the drafts depend on what was drawn
   for (std::size_t i = 0; i < rollouts.size(); ++i) {
     Rollout& rollout = *rollouts[i];
     ORRERY_ASSERT(rollout.model_ == rollouts[0]->model_, "[rollout] worlds of different models in one step");
-    const auto header = layout.vocabulary().frame_header(actions[i]);
     rollout.make_room();
-    rollout.groups_.insert(rollout.groups_.end(), header.begin(), header.end());
+    rollout.push(layout.vocabulary().frame_header(actions[i]));
     if (rollout.measure_entropy_) rollout.entropy_.assign(static_cast<std::size_t>(layout.cells()), 0.0f);
+    if (rollout.drafts_ == 0 || rollout.streams_.size() == 2)
+      for (Stream& stream : rollout.streams_) together.push_back(&stream.tokens);
   }
-  for (std::int64_t k = 0; k < layout.cells(); ++k) draw_code(rollouts, k);
+  for (std::int64_t k = 0; k < layout.cells(); ++k) {
+    TokenStream::feed_each(together);
+    for (Rollout* rollout : rollouts) rollout->draw_code(k);
+  }
   for (Rollout* rollout : rollouts) {
     ++rollout->latents_;
     rollout->end_opening();
@@ -141,9 +162,8 @@ std::vector<std::int32_t> Rollout::next(const Action& action) {
 }
 
 void Rollout::give(std::span<const std::int32_t> codes, const Action& action) {
-  const std::vector<std::int32_t> group = model_->layout().group_tokens(action, codes);
   make_room();
-  groups_.insert(groups_.end(), group.begin(), group.end());
+  push(model_->layout().group_tokens(action, codes));
   ++latents_;
   end_opening();
 }

@@ -10,6 +10,7 @@
 
 #include "apps/pipeline/loaded_model.h"
 #include "core/generate/sampler.h"
+#include "core/generate/token_stream.h"
 
 namespace orrery::pipeline {
 
@@ -20,6 +21,9 @@ struct RolloutOptions {
   /// Classifier-free guidance (Ho and Salimans 2022): logits move away from those without a prompt by this factor; 1:
   /// only the first latent frame is guided, by kOpeningGuidance.
   double cfg_scale = 1.0;
+  /// Tokens that the multi-token-prediction block guesses ahead a step (core/generate/token_stream.h): more speed or
+  /// less, never other tokens. Not while there is guidance.
+  std::int64_t drafts = 0;
   /// An empty prompt is allowed: a world of the model's own choice.
   bool allow_empty = false;
   /// Keep the entropy of each drawn code, for entropy().
@@ -59,7 +63,9 @@ class Rollout {
   /// Latent frames so far, drawn and given.
   std::int64_t latents() const { return latents_; }
   /// Tokens that went through the model, with and without the prompt together.
-  std::int64_t tokens() const { return tokens_; }
+  std::int64_t tokens() const;
+  /// Guesses and how many of them the model agreed with.
+  DraftCount drafts() const;
   /// Groups in the context now, prompt included; at most the trained ones.
   std::int64_t context_groups() const;
 
@@ -67,22 +73,25 @@ class Rollout {
   // One sequence through the model: with the prompt or, while there is guidance, without.
   struct Stream {
     std::vector<std::int32_t> prompt;
-    DecodeState state;
-    std::size_t fed = 0;  ///< of prompt and groups
+    TokenStream tokens;
   };
+  void push(std::span<const std::int32_t> ids);
   void make_room();
-  std::vector<std::int32_t> unseen(const Stream& stream) const;
   void end_opening();
-  static void draw_code(std::span<Rollout* const> rollouts, std::int64_t k);
+  std::vector<float> guided_logits();
+  void draw_code(std::int64_t k);
 
   const LoadedModel* model_;
   Sampler opening_, sampler_;
   double cfg_scale_;
+  std::int64_t drafts_;
   std::vector<Stream> streams_;
   bool measure_entropy_;
   std::vector<float> entropy_;
   std::vector<std::int32_t> groups_;  ///< tokens of the latent frames in the context
-  std::int64_t latents_ = 0, tokens_ = 0;
+  std::int64_t latents_ = 0;
+  std::int64_t tokens_ = 0;  ///< of the streams before they started anew
+  DraftCount draft_count_;   ///< likewise
 };
 
 /// Tokens that go through the model for so many drawn latent frames, guided throughout or in the first only:

@@ -1,9 +1,13 @@
 // What a decoding sequence keeps a layer. Inside of DecodeState; only core/generate includes it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <vector>
 
+#include "core/base/error.h"
 #include "core/generate/decoder.h"
 
 namespace orrery {
@@ -14,6 +18,21 @@ struct CompressorCache {
   std::int64_t count = 0;
   std::vector<float> open_kv, open_gate;    ///< [tokens in the open window, channels]
   std::vector<float> prior_kv, prior_gate;  ///< CSA: the closed window before, [rate, channels]
+
+  /// What a block of drafts found, and its rows: enough to take back any part of it.
+  struct Journal {
+    std::vector<float> open_kv, open_gate, prior_kv, prior_gate;
+    std::int64_t count = 0;
+    std::vector<float> kv, gate;  ///< [tokens of the block, channels]
+
+    void add(const float* new_kv, const float* new_gate, std::int64_t values) {
+      kv.insert(kv.end(), new_kv, new_kv + values);
+      gate.insert(gate.end(), new_gate, new_gate + values);
+    }
+  };
+  std::optional<Journal> journal;
+
+  void begin_block() { journal = Journal{open_kv, open_gate, prior_kv, prior_gate, count, {}, {}}; }
 };
 
 struct LayerCache {
@@ -28,9 +47,30 @@ struct LayerCache {
   }
 };
 
+/// The multi-token-prediction block's part: it runs one token behind, since it needs the next token.
+struct MtpCache {
+  LayerCache layer;
+  std::int64_t done = 0;           ///< positions that it ran
+  std::vector<float> states;       ///< [positions from `done` on, n · d]: the model's last states, still to be run
+  std::vector<std::int32_t> next;  ///< the token behind each of these but the last
+  std::int64_t chained = 0;        ///< positions beyond `done` in the layer's cache, run on drafts
+  std::vector<float> chain;        ///< [n · d]: the block's own state at the last position it ran
+
+  /// Forgets the last positions of the model, `width` values each.
+  void take_back(std::size_t positions, std::size_t width) {
+    ORRERY_ASSERT(positions * width <= states.size(), "[decoder] takes back ", positions, " positions of ",
+                  states.size() / width, " that drafts have not seen");
+    states.resize(states.size() - positions * width);
+    next.resize(next.size() - std::min(next.size(), positions));
+  }
+};
+
 struct DecodeState::Caches {
   std::vector<LayerCache> layers;
   std::int64_t length = 0;
+  std::optional<MtpCache> mtp;              ///< only where drafts are wanted
+  std::vector<std::int32_t> block;          ///< the tokens that may still be taken back
+  std::vector<std::int32_t> recent_before;  ///< recent_ids before the block
   /// The first token and the newest ones, where the model looks a latent frame back (video.recall_embedding).
   std::int32_t first_id = 0;
   std::vector<std::int32_t> recent_ids;
@@ -45,8 +85,18 @@ struct DecodeState::Caches {
     return recalled;
   }
 
+  void begin_block(std::span<const std::int32_t> ids) {
+    block.assign(ids.begin(), ids.end());
+    recent_before = recent_ids;
+    for (LayerCache& layer : layers) layer.compressor.begin_block(), layer.indexer.begin_block();
+  }
+  void forget_block() {
+    block.clear();
+    for (LayerCache& layer : layers) layer.compressor.journal.reset(), layer.indexer.journal.reset();
+  }
+
   std::int64_t bytes() const {
-    std::size_t floats = 0;
+    std::size_t floats = mtp ? mtp->layer.window.capacity() + mtp->states.capacity() + mtp->chain.capacity() : 0;
     for (const LayerCache& layer : layers) {
       floats += layer.window.capacity();
       for (const CompressorCache* cache : {&layer.compressor, &layer.indexer})

@@ -1,468 +1,41 @@
-// The layers of core/model, token by token. A chunk, of one sequence or of several, goes through a layer together
-// (weights are read once), but no value of a token depends on which others are in its chunk.
+// Step-by-step generation: caches, blocks that can be taken back, and the multi-token-prediction block's drafts.
 #include "core/generate/decoder.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
 
-#include "core/autograd/autograd.h"
-#include "core/base/parallel.h"
-#include "core/generate/caches.h"
 #include "core/generate/decode_math.h"
-#include "core/model/code_digits.h"
-#include "core/model/rope_table.h"
-#include "core/ops/elementwise.h"
-#include "core/ops/shape.h"
-#include "kernels/api/decode.h"
+#include "core/generate/packed.h"
 
 namespace orrery {
 
 namespace {
 
-struct PackedCompressor {
-  Tensor kv, gate;  // products
-  Floats bias, norm;
-  std::int64_t channels = 0;
-};
-struct PackedHyper {
-  Tensor fn;
-  Floats base, scale;
-};
+// The mtp block's part of an append: states and the tokens behind them, as many as a later window can see.
+void remember(MtpCache& mtp, const float* row, std::span<const std::int32_t> ids, std::int64_t width,
+              std::int64_t window) {
+  for (const std::int32_t id : ids) {
+    // The first row kept may follow one that has been run: then its token has been seen.
+    if (mtp.next.size() * static_cast<std::size_t>(width) < mtp.states.size()) mtp.next.push_back(id);
+    mtp.states.insert(mtp.states.end(), row, row + width);
+    row += width;
+  }
+  const std::int64_t rows = static_cast<std::int64_t>(mtp.states.size()) / width, extra = rows - window;
+  if (rows < 2 * window) return;
+  mtp.states.erase(mtp.states.begin(), mtp.states.begin() + extra * width);
+  mtp.next.erase(mtp.next.begin(), mtp.next.begin() + extra);
+  mtp.done += extra;
+  mtp.layer.window.clear();  // older than any that is still seen
+  mtp.chained = 0;
+}
 
-}  // namespace
-
-struct Decoder::Packed {
-  struct Layer {
-    AttentionKind kind;
-    MlpKind mlp;
-    PackedHyper attention_hc, mlp_hc;
-    Floats input_norm, post_norm, q_a_norm, kv_norm, sinks;
-    Tensor q_a, q_b, kv, o_b;
-    std::vector<Tensor> o_a;  // a group each
-    PackedCompressor compressor, index_compressor;
-    Tensor index_q, index_weights;
-    Tensor gate;
-    Floats router_bias;
-    std::vector<std::int32_t> tid2eid;
-    std::vector<Tensor> gate_up, down;  // an expert each; the shared one last
-  };
-
-  ModelConfig config;
-  DType dtype;
-  Tensor embed, places, recall, head;
-  std::vector<Layer> layers;
-  PackedHyper hc_head;
-  Floats norm, main_frequencies, compress_frequencies;
-
-  Packed(const Transformer& model, DType weights);
-  Tensor pack(const Tensor& w) const { return ops::cast(w.detach(), dtype); }
-
-  // One sequence's tokens within a chunk: [begin, end) are its next ones.
-  struct Segment {
-    DecodeState::Caches* caches;
-    std::int64_t begin, end;
-    std::int64_t position(std::int64_t token) const { return caches->length + token - begin; }
-  };
-  struct Chunk {
-    std::vector<std::int32_t> ids;
-    std::vector<Segment> segments;
-    std::int64_t tokens() const { return static_cast<std::int64_t>(ids.size()); }
-  };
-
-  Chunk chunk_of(std::span<const DecodeStep> steps) const;
-  void attention(std::size_t at, const Floats& h, const Chunk& chunk, Floats& out) const;
-  void mix(std::size_t at, const Segment& segment, std::int64_t token, const Floats& q, const Floats& index_q,
-           const Floats& index_w, Floats& mixed) const;
-  Floats project(const Layer& layer, const Floats& mixed, std::int64_t tokens) const;
-  void compress(const PackedCompressor& compressor, CompressorCache& cache, const float* kv, const float* gate,
-                std::int64_t tokens, std::int64_t rate, bool overlap) const;
-  std::vector<std::int32_t> choose_entries(const float* q, const float* w, const CompressorCache& keys,
-                                           std::int64_t visible) const;
-  void experts(const Layer& layer, const Floats& h, std::span<const std::int32_t> ids, Floats& out) const;
-  Floats hyper_pre(const PackedHyper& hyper, const Floats& state, std::int64_t tokens, Floats& pre, Floats* post,
-                   Floats* comb) const;
-  void hyper_post(Floats& state, const Floats& f, const Floats& post, const Floats& comb, std::int64_t tokens) const;
-  Floats embedded(const Chunk& chunk) const;
-  Floats run(const Chunk& chunk) const;
-};
-
-namespace {
-
-PackedHyper pack_hyper(const HyperConnectionWeights& weights) {
-  // mHC stays in f32: it is small, and steers everything.
-  return {weights.fn.detach(), weights.base.to_vector(), weights.scale.to_vector()};
+// The positions run on drafts, as far as the window still holds them.
+void drop_chain(MtpCache& mtp, std::int64_t dim) {
+  const auto rows = static_cast<std::size_t>(mtp.chained * dim);
+  mtp.layer.window.resize(mtp.layer.window.size() - std::min(mtp.layer.window.size(), rows));
+  mtp.chained = 0;
 }
 
 }  // namespace
-
-Decoder::Packed::Packed(const Transformer& model, DType weights) : config(model.config()), dtype(weights) {
-  const NoGrad guard;
-  const TransformerWeights& w = model.weights();
-  embed = pack(with_digits(w.embed, w.embed_digits, config));
-  if (w.places.defined()) places = pack(w.places);
-  if (w.recall.defined()) recall = pack(with_digits(w.recall, w.recall_digits, config));
-  head = pack(model.head());
-  hc_head = pack_hyper(w.hc_head);
-  norm = w.norm.to_vector();
-  main_frequencies = rope_frequencies(config.main_rope, config.qk_rope_head_dim);
-  compress_frequencies = rope_frequencies(config.compress_rope, config.qk_rope_head_dim);
-  const auto pack_compressor = [this](const CompressorWeights& c) {
-    return PackedCompressor{pack(c.kv_proj), pack(c.gate_proj), c.position_bias.to_vector(), c.kv_norm.to_vector(),
-                            c.kv_proj.dim(0)};
-  };
-  for (const LayerWeights& from : w.layers) {
-    Layer layer;
-    layer.kind = from.attention_kind;
-    layer.mlp = from.mlp_kind;
-    layer.attention_hc = pack_hyper(from.attention_hc);
-    layer.mlp_hc = pack_hyper(from.mlp_hc);
-    layer.input_norm = from.input_norm.to_vector();
-    layer.post_norm = from.post_attention_norm.to_vector();
-    const AttentionWeights& a = from.attention;
-    layer.q_a_norm = a.q_a_norm.to_vector();
-    layer.kv_norm = a.kv_norm.to_vector();
-    layer.sinks = a.sinks.to_vector();
-    layer.q_a = pack(a.q_a_proj);
-    layer.q_b = pack(a.q_b_proj);
-    layer.kv = pack(a.kv_proj);
-    layer.o_b = pack(a.o_b_proj);
-    for (std::int64_t g = 0; g < config.o_groups; ++g)
-      layer.o_a.push_back(pack(ops::narrow(a.o_a_proj, 0, g * config.o_lora_rank, config.o_lora_rank).clone()));
-    if (a.compressor) layer.compressor = pack_compressor(*a.compressor);
-    if (a.indexer) {
-      layer.index_compressor = pack_compressor(a.indexer->compressor);
-      layer.index_q = pack(a.indexer->q_b_proj);
-      layer.index_weights = pack(a.indexer->weights_proj);
-    }
-    const MoeWeights& m = from.moe;
-    layer.gate = m.gate.detach();  // routing in f32, as in training
-    if (m.bias.defined()) layer.router_bias = m.bias.to_vector();
-    if (m.tid2eid.defined())
-      layer.tid2eid.assign(m.tid2eid.data<std::int32_t>(), m.tid2eid.data<std::int32_t>() + m.tid2eid.numel());
-    const std::int64_t inner = config.moe_intermediate_size, hidden = config.hidden_size;
-    for (std::int64_t e = 0; e < config.n_routed_experts; ++e) {
-      layer.gate_up.push_back(pack(m.gate_up_proj.alias({2 * inner, hidden}, {hidden, 1}, e * 2 * inner * hidden)));
-      layer.down.push_back(pack(m.down_proj.alias({hidden, inner}, {inner, 1}, e * hidden * inner)));
-    }
-    layer.gate_up.push_back(pack(ops::concat({m.shared_gate.detach(), m.shared_up.detach()}, 0)));
-    layer.down.push_back(pack(m.shared_down));
-    layers.push_back(std::move(layer));
-  }
-}
-
-// h = Σ_m pre_m · x_m for every token; with post and comb the whole mHC, without them the head's form.
-Floats Decoder::Packed::hyper_pre(const PackedHyper& hyper, const Floats& state, std::int64_t tokens, Floats& pre,
-                                  Floats* post, Floats* comb) const {
-  const std::int64_t n = config.hc_mult, d = config.hidden_size, width = hyper.fn.dim(0);
-  const auto eps = static_cast<float>(config.hc_eps);
-  const Floats mix = product(state, hyper.fn, tokens);
-  Floats h(static_cast<std::size_t>(tokens * d), 0.0f);
-  pre.resize(static_cast<std::size_t>(tokens * n));
-  if (post) post->resize(static_cast<std::size_t>(tokens * n));
-  if (comb) comb->resize(static_cast<std::size_t>(tokens * n * n));
-  for (std::int64_t t = 0; t < tokens; ++t) {
-    const float* x = state.data() + t * n * d;
-    const float* m = mix.data() + t * width;
-    double squares = 0;
-    for (std::int64_t i = 0; i < n * d; ++i) squares += double{x[i]} * x[i];
-    const auto inverse = static_cast<float>(1 / std::sqrt(squares / static_cast<double>(n * d) + config.rms_norm_eps));
-    for (std::int64_t i = 0; i < n; ++i) {
-      const float weight = sigmoid(m[i] * inverse * hyper.scale[0] + hyper.base[static_cast<std::size_t>(i)]) + eps;
-      pre[static_cast<std::size_t>(t * n + i)] = weight;
-      for (std::int64_t k = 0; k < d; ++k) h[static_cast<std::size_t>(t * d + k)] += weight * x[i * d + k];
-    }
-    if (!post) continue;
-    for (std::int64_t i = 0; i < n; ++i)
-      (*post)[static_cast<std::size_t>(t * n + i)] =
-          2 * sigmoid(m[n + i] * inverse * hyper.scale[1] + hyper.base[static_cast<std::size_t>(n + i)]);
-    float* c = comb->data() + t * n * n;
-    for (std::int64_t r = 0; r < n; ++r) {
-      float top = -INFINITY, sum = 0;
-      for (std::int64_t k = 0; k < n; ++k) {
-        const std::int64_t at = 2 * n + r * n + k;
-        c[r * n + k] = m[at] * inverse * hyper.scale[2] + hyper.base[static_cast<std::size_t>(at)];
-        top = std::max(top, c[r * n + k]);
-      }
-      for (std::int64_t k = 0; k < n; ++k) sum += c[r * n + k] = std::exp(c[r * n + k] - top);
-      for (std::int64_t k = 0; k < n; ++k) c[r * n + k] = c[r * n + k] / sum + eps;
-    }
-    for (std::int64_t round = 0; round < config.hc_sinkhorn_iters; ++round) {
-      if (round > 0)
-        for (std::int64_t r = 0; r < n; ++r) {
-          const float sum = std::accumulate(c + r * n, c + (r + 1) * n, 0.0f) + eps;
-          for (std::int64_t k = 0; k < n; ++k) c[r * n + k] /= sum;
-        }
-      for (std::int64_t k = 0; k < n; ++k) {
-        float sum = eps;
-        for (std::int64_t r = 0; r < n; ++r) sum += c[r * n + k];
-        for (std::int64_t r = 0; r < n; ++r) c[r * n + k] /= sum;
-      }
-    }
-  }
-  return h;
-}
-
-void Decoder::Packed::hyper_post(Floats& state, const Floats& f, const Floats& post, const Floats& comb,
-                                 std::int64_t tokens) const {
-  const std::int64_t n = config.hc_mult, d = config.hidden_size;
-  Floats next(static_cast<std::size_t>(n * d));
-  for (std::int64_t t = 0; t < tokens; ++t) {
-    float* x = state.data() + t * n * d;
-    for (std::int64_t k = 0; k < n; ++k) {
-      const float gain = post[static_cast<std::size_t>(t * n + k)];
-      for (std::int64_t i = 0; i < d; ++i)
-        next[static_cast<std::size_t>(k * d + i)] = gain * f[static_cast<std::size_t>(t * d + i)];
-      for (std::int64_t m = 0; m < n; ++m) {
-        const float share = comb[static_cast<std::size_t>((t * n + m) * n + k)];
-        for (std::int64_t i = 0; i < d; ++i) next[static_cast<std::size_t>(k * d + i)] += share * x[m * d + i];
-      }
-    }
-    std::copy(next.begin(), next.end(), x);
-  }
-}
-
-// Adds a sequence's tokens to the open window; closed windows become entries.
-void Decoder::Packed::compress(const PackedCompressor& compressor, CompressorCache& cache, const float* kv,
-                               const float* gate, std::int64_t tokens, std::int64_t rate, bool overlap) const {
-  const std::int64_t channels = compressor.channels, dim = overlap ? channels / 2 : channels;
-  for (std::int64_t t = 0; t < tokens; ++t) {
-    cache.open_kv.insert(cache.open_kv.end(), kv + t * channels, kv + (t + 1) * channels);
-    cache.open_gate.insert(cache.open_gate.end(), gate + t * channels, gate + (t + 1) * channels);
-    if (static_cast<std::int64_t>(cache.open_kv.size()) < rate * channels) continue;
-    Floats entry(static_cast<std::size_t>(dim));
-    const std::int64_t current = overlap ? dim : 0;  // the channels that the window gives to its own entry
-    for (std::int64_t c = 0; c < dim; ++c) {
-      float top = -INFINITY, total = 0, sum = 0;
-      const auto visit = [&](auto&& use) {
-        if (overlap && !cache.prior_kv.empty())
-          for (std::int64_t j = 0; j < rate; ++j)
-            use(cache.prior_gate[static_cast<std::size_t>(j * channels + c)] +
-                    compressor.bias[static_cast<std::size_t>(j * channels + c)],
-                cache.prior_kv[static_cast<std::size_t>(j * channels + c)]);
-        for (std::int64_t j = 0; j < rate; ++j) {
-          const auto at = static_cast<std::size_t>(j * channels + current + c);
-          use(cache.open_gate[at] + compressor.bias[at], cache.open_kv[at]);
-        }
-      };
-      visit([&](float g, float) { top = std::max(top, g); });
-      visit([&](float g, float v) {
-        const float p = std::exp(g - top);
-        total += p;
-        sum += p * v;
-      });
-      entry[static_cast<std::size_t>(c)] = sum / total;
-    }
-    rms_norm_rows(entry.data(), 1, dim, compressor.norm.data(), config.rms_norm_eps);
-    rotate(entry.data(), dim, compress_frequencies, cache.count * rate, false);
-    cache.entries.insert(cache.entries.end(), entry.begin(), entry.end());
-    ++cache.count;
-    if (overlap) {
-      cache.prior_kv = cache.open_kv;
-      cache.prior_gate = cache.open_gate;
-    }
-    cache.open_kv.clear();
-    cache.open_gate.clear();
-  }
-}
-
-// The indexer's choice of index_topk entries, ascending; equal scores: the lowest entry.
-std::vector<std::int32_t> Decoder::Packed::choose_entries(const float* q, const float* w, const CompressorCache& keys,
-                                                          std::int64_t visible) const {
-  const std::int64_t heads = config.index_n_heads, dim = config.index_head_dim;
-  const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(dim) * static_cast<double>(heads)));
-  std::vector<std::pair<float, std::int32_t>> scores;
-  for (std::int64_t e = 0; e < visible; ++e) {
-    float score = 0;
-    for (std::int64_t head_index = 0; head_index < heads; ++head_index) {
-      float dot = 0;
-      for (std::int64_t i = 0; i < dim; ++i)
-        dot += q[head_index * dim + i] * keys.entries[static_cast<std::size_t>(e * dim + i)];
-      score += w[head_index] * scale * std::max(dot, 0.0f);
-    }
-    scores.emplace_back(-score, static_cast<std::int32_t>(e));
-  }
-  const auto kept = static_cast<std::ptrdiff_t>(std::min(config.index_topk, visible));
-  std::partial_sort(scores.begin(), scores.begin() + kept, scores.end());
-  std::vector<std::int32_t> chosen;
-  for (std::ptrdiff_t i = 0; i < kept; ++i) chosen.push_back(scores[static_cast<std::size_t>(i)].second);
-  std::sort(chosen.begin(), chosen.end());
-  return chosen;
-}
-
-// One token against the rows that it sees.
-void Decoder::Packed::mix(std::size_t at, const Segment& segment, std::int64_t token, const Floats& q,
-                          const Floats& index_q, const Floats& index_w, Floats& mixed) const {
-  const Layer& layer = layers[at];
-  const LayerCache& cache = segment.caches->layers[at];
-  const std::int64_t heads = config.num_attention_heads, dim = config.head_dim, position = segment.position(token);
-  const bool sliding = layer.kind == AttentionKind::sliding;
-  // The position of the cache's first row; its last one is the segment's last token.
-  const std::int64_t base = segment.position(segment.end) - static_cast<std::int64_t>(cache.window.size()) / dim;
-  std::vector<const float*> rows;
-  for (std::int64_t p = std::max(base, position - config.sliding_window + 1); p <= position; ++p)
-    rows.push_back(cache.window.data() + (p - base) * dim);
-  const std::int64_t visible = sliding ? 0 : (position + 1) / config.compress_rate(layer.kind);
-  if (layer.kind == AttentionKind::csa) {
-    for (const std::int32_t e : choose_entries(index_q.data() + token * config.index_n_heads * config.index_head_dim,
-                                               index_w.data() + token * config.index_n_heads, cache.indexer, visible))
-      rows.push_back(cache.compressor.entries.data() + e * dim);
-  } else {
-    for (std::int64_t e = 0; e < visible; ++e) rows.push_back(cache.compressor.entries.data() + e * dim);
-  }
-  Floats scratch(static_cast<std::size_t>(heads) * rows.size());
-  DecodeAttentionArgs args;
-  args.q = q.data() + token * heads * dim;
-  args.rows = rows.data();
-  args.count = static_cast<std::int64_t>(rows.size());
-  args.sinks = layer.sinks.data();
-  args.out = mixed.data() + token * heads * dim;
-  args.scratch = scratch.data();
-  args.heads = heads;
-  args.dim = dim;
-  args.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(dim)));
-  ops::run(args);
-  const Floats& frequencies = sliding ? main_frequencies : compress_frequencies;
-  for (std::int64_t head_index = 0; head_index < heads; ++head_index)
-    rotate(args.out + head_index * dim, dim, frequencies, position, true);
-}
-
-// The heads' outputs through the grouped low-rank projection.
-Floats Decoder::Packed::project(const Layer& layer, const Floats& mixed, std::int64_t tokens) const {
-  const std::int64_t heads = config.num_attention_heads, dim = config.head_dim, groups = config.o_groups;
-  const std::int64_t width = heads * dim / groups, rank = config.o_lora_rank;
-  Floats low(static_cast<std::size_t>(tokens * groups * rank)), part(static_cast<std::size_t>(tokens * width));
-  for (std::int64_t g = 0; g < groups; ++g) {
-    for (std::int64_t t = 0; t < tokens; ++t)
-      std::copy_n(mixed.data() + t * heads * dim + g * width, width, part.data() + t * width);
-    const Floats narrow = product(part, layer.o_a[static_cast<std::size_t>(g)], tokens);
-    for (std::int64_t t = 0; t < tokens; ++t)
-      std::copy_n(narrow.data() + t * rank, rank, low.data() + (t * groups + g) * rank);
-  }
-  return product(low, layer.o_b, tokens);
-}
-
-void Decoder::Packed::attention(std::size_t at, const Floats& h, const Chunk& chunk, Floats& out) const {
-  const Layer& layer = layers[at];
-  const std::int64_t heads = config.num_attention_heads, dim = config.head_dim, tokens = chunk.tokens();
-  const std::int64_t index_heads = config.index_n_heads, index_dim = config.index_head_dim;
-  const bool sliding = layer.kind == AttentionKind::sliding, csa = layer.kind == AttentionKind::csa;
-  const Floats& frequencies = sliding ? main_frequencies : compress_frequencies;
-  Floats q_latent = product(h, layer.q_a, tokens);
-  rms_norm_rows(q_latent.data(), tokens, config.q_lora_rank, layer.q_a_norm.data(), config.rms_norm_eps);
-  Floats q = product(q_latent, layer.q_b, tokens), kv = product(h, layer.kv, tokens);
-  rms_norm_rows(q.data(), tokens * heads, dim, nullptr, config.rms_norm_eps);
-  rms_norm_rows(kv.data(), tokens, dim, layer.kv_norm.data(), config.rms_norm_eps);
-  Floats entry_kv, entry_gate, key_kv, key_gate, index_q, index_w;
-  if (!sliding) {
-    entry_kv = product(h, layer.compressor.kv, tokens);
-    entry_gate = product(h, layer.compressor.gate, tokens);
-  }
-  if (csa) {
-    key_kv = product(h, layer.index_compressor.kv, tokens);
-    key_gate = product(h, layer.index_compressor.gate, tokens);
-    index_q = product(q_latent, layer.index_q, tokens);
-    index_w = product(h, layer.index_weights, tokens);
-  }
-  const std::int64_t rate = config.compress_rate(layer.kind);
-  std::vector<const Segment*> owner(static_cast<std::size_t>(tokens));
-  for (const Segment& segment : chunk.segments) {
-    for (std::int64_t t = segment.begin; t < segment.end; ++t) {
-      owner[static_cast<std::size_t>(t)] = &segment;
-      const std::int64_t position = segment.position(t);
-      for (std::int64_t i = 0; i < heads; ++i)
-        rotate(q.data() + (t * heads + i) * dim, dim, frequencies, position, false);
-      rotate(kv.data() + t * dim, dim, frequencies, position, false);
-      for (std::int64_t i = 0; csa && i < index_heads; ++i)
-        rotate(index_q.data() + (t * index_heads + i) * index_dim, index_dim, compress_frequencies, position, false);
-    }
-    LayerCache& cache = segment.caches->layers[at];
-    const std::int64_t count = segment.end - segment.begin;
-    cache.keep_window(config.sliding_window, dim);
-    cache.window.insert(cache.window.end(), kv.begin() + segment.begin * dim, kv.begin() + segment.end * dim);
-    const auto add = [&](const PackedCompressor& compressor, CompressorCache& to, const Floats& k, const Floats& gate) {
-      const std::int64_t from = segment.begin * compressor.channels;
-      compress(compressor, to, k.data() + from, gate.data() + from, count, rate, csa);
-    };
-    if (!sliding) add(layer.compressor, cache.compressor, entry_kv, entry_gate);
-    if (csa) add(layer.index_compressor, cache.indexer, key_kv, key_gate);
-  }
-  Floats mixed(static_cast<std::size_t>(tokens * heads * dim));
-  parallel_for(tokens, 8, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t t = begin; t < end; ++t)
-      mix(at, *owner[static_cast<std::size_t>(t)], t, q, index_q, index_w, mixed);
-  });
-  out = project(layer, mixed, tokens);
-}
-
-void Decoder::Packed::experts(const Layer& layer, const Floats& h, std::span<const std::int32_t> ids,
-                              Floats& out) const {
-  const auto tokens = static_cast<std::int64_t>(ids.size());
-  const std::int64_t count = config.n_routed_experts, k = config.num_experts_per_tok, d = config.hidden_size,
-                     inner = config.moe_intermediate_size;
-  const auto limit = static_cast<float>(config.swiglu_limit);
-  const Floats logits = product(h, layer.gate, tokens);
-  struct Slot {
-    std::int64_t token, rank;
-    float weight;
-  };
-  std::vector<std::vector<Slot>> slots(static_cast<std::size_t>(count + 1));
-  for (std::int64_t t = 0; t < tokens; ++t) {
-    Floats scores(static_cast<std::size_t>(count));
-    for (std::int64_t e = 0; e < count; ++e) {
-      const float x = logits[static_cast<std::size_t>(t * count + e)];
-      scores[static_cast<std::size_t>(e)] = std::sqrt(x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)));
-    }
-    std::vector<std::int32_t> chosen(static_cast<std::size_t>(count));
-    if (layer.mlp == MlpKind::hash_moe) {
-      chosen.assign(layer.tid2eid.begin() + ids[static_cast<std::size_t>(t)] * k,
-                    layer.tid2eid.begin() + (ids[static_cast<std::size_t>(t)] + 1) * k);
-    } else {
-      std::iota(chosen.begin(), chosen.end(), 0);
-      std::stable_sort(chosen.begin(), chosen.end(), [&](std::int32_t a, std::int32_t b) {
-        return scores[static_cast<std::size_t>(a)] + layer.router_bias[static_cast<std::size_t>(a)] >
-               scores[static_cast<std::size_t>(b)] + layer.router_bias[static_cast<std::size_t>(b)];
-      });
-      chosen.resize(static_cast<std::size_t>(k));
-    }
-    float sum = 1e-20f;
-    for (const std::int32_t e : chosen) sum += scores[static_cast<std::size_t>(e)];
-    for (std::int64_t j = 0; j < k; ++j) {
-      const std::int32_t e = chosen[static_cast<std::size_t>(j)];
-      slots[static_cast<std::size_t>(e)].push_back(
-          {t, j, scores[static_cast<std::size_t>(e)] / sum * static_cast<float>(config.routed_scaling_factor)});
-    }
-    slots[static_cast<std::size_t>(count)].push_back({t, k, 1.0f});
-  }
-  // Each token's parts are added in the order of its choice, the shared expert last.
-  Floats parts(static_cast<std::size_t>(tokens * (k + 1) * d));
-  for (std::size_t e = 0; e < slots.size(); ++e) {
-    if (slots[e].empty()) continue;
-    const auto rows = static_cast<std::int64_t>(slots[e].size());
-    Floats x(static_cast<std::size_t>(rows * d)), activated(static_cast<std::size_t>(rows * inner));
-    for (std::int64_t r = 0; r < rows; ++r)
-      std::copy_n(h.data() + slots[e][static_cast<std::size_t>(r)].token * d, d, x.data() + r * d);
-    const Floats gate_up = product(x, layer.gate_up[e], rows);
-    for (std::int64_t r = 0; r < rows; ++r)
-      for (std::int64_t i = 0; i < inner; ++i) {
-        const float gate = std::min(gate_up[static_cast<std::size_t>(r * 2 * inner + i)], limit);
-        const float up = std::clamp(gate_up[static_cast<std::size_t>(r * 2 * inner + inner + i)], -limit, limit);
-        activated[static_cast<std::size_t>(r * inner + i)] = gate * sigmoid(gate) * up;
-      }
-    const Floats y = product(activated, layer.down[e], rows);
-    for (std::int64_t r = 0; r < rows; ++r) {
-      const Slot& slot = slots[e][static_cast<std::size_t>(r)];
-      for (std::int64_t i = 0; i < d; ++i)
-        parts[static_cast<std::size_t>((slot.token * (k + 1) + slot.rank) * d + i)] =
-            slot.weight * y[static_cast<std::size_t>(r * d + i)];
-    }
-  }
-  out.assign(static_cast<std::size_t>(tokens * d), 0.0f);
-  for (std::int64_t t = 0; t < tokens; ++t)
-    for (std::int64_t j = 0; j <= k; ++j)
-      for (std::int64_t i = 0; i < d; ++i)
-        out[static_cast<std::size_t>(t * d + i)] += parts[static_cast<std::size_t>((t * (k + 1) + j) * d + i)];
-}
 
 // The tokens' rows of the embedding, repeated for each of mHC's streams.
 Floats Decoder::Packed::embedded(const Chunk& chunk) const {
@@ -484,25 +57,40 @@ Floats Decoder::Packed::embedded(const Chunk& chunk) const {
   return state;
 }
 
-// The normed hidden state after each token.
 Floats Decoder::Packed::run(const Chunk& chunk) const {
-  const std::int64_t tokens = chunk.tokens(), d = config.hidden_size;
-  Floats state = embedded(chunk), pre, post, comb, out;
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    const Layer& layer = layers[i];
-    Floats h = hyper_pre(layer.attention_hc, state, tokens, pre, &post, &comb);
-    rms_norm_rows(h.data(), tokens, d, layer.input_norm.data(), config.rms_norm_eps);
-    attention(i, h, chunk, out);
-    hyper_post(state, out, post, comb, tokens);
-    h = hyper_pre(layer.mlp_hc, state, tokens, pre, &post, &comb);
-    rms_norm_rows(h.data(), tokens, d, layer.post_norm.data(), config.rms_norm_eps);
-    experts(layer, h, chunk.ids, out);
-    hyper_post(state, out, post, comb, tokens);
+  const std::int64_t width = config.hc_mult * config.hidden_size;
+  Floats state = embedded(chunk);
+  for (std::size_t i = 0; i < layers.size(); ++i) layer({layers[i], i}, state, chunk);
+  for (const Segment& segment : chunk.segments) {
+    const std::span ids = std::span(chunk.ids).subspan(static_cast<std::size_t>(segment.begin),
+                                                       static_cast<std::size_t>(segment.end - segment.begin));
+    if (segment.caches->mtp)
+      remember(*segment.caches->mtp, state.data() + segment.begin * width, ids, width, config.sliding_window);
+    segment.caches->length += segment.end - segment.begin;
   }
-  for (const Segment& segment : chunk.segments) segment.caches->length += segment.end - segment.begin;
-  Floats hidden = hyper_pre(hc_head, state, tokens, pre, nullptr, nullptr);
-  rms_norm_rows(hidden.data(), tokens, d, norm.data(), config.rms_norm_eps);
-  return hidden;
+  return final_hidden(hc_head, norm, state, chunk.tokens());
+}
+
+void Decoder::Packed::run_mtp(DecodeState::Caches& caches, Floats& state, std::int64_t first,
+                              std::span<const std::int32_t> next) const {
+  const auto tokens = static_cast<std::int64_t>(next.size());
+  const std::int64_t n = config.hc_mult, d = config.hidden_size;
+  Floats e(static_cast<std::size_t>(tokens * d));
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    const Floats row = embed.alias({d}, {1}, next[static_cast<std::size_t>(t)] * d).to_vector();
+    std::copy(row.begin(), row.end(), e.begin() + t * d);
+  }
+  rms_norm_rows(e.data(), tokens, d, mtp->e_norm.data(), config.rms_norm_eps);
+  e = product(e, mtp->e_proj, tokens);
+  rms_norm_rows(state.data(), tokens * n, d, mtp->h_norm.data(), config.rms_norm_eps);
+  state = product(state, mtp->h_proj, tokens * n);
+  for (std::int64_t r = 0; r < tokens * n; ++r)
+    for (std::int64_t i = 0; i < d; ++i)
+      state[static_cast<std::size_t>(r * d + i)] += e[static_cast<std::size_t>(r / n * d + i)];
+  Chunk chunk;
+  chunk.ids.assign(next.begin(), next.end());
+  chunk.segments.push_back({&caches, 0, tokens, first});
+  layer({mtp->layer, kMtp}, state, chunk);
 }
 
 DecodeState::DecodeState() : caches_(std::make_unique<Caches>()) {}
@@ -522,9 +110,11 @@ Decoder::~Decoder() = default;
 Decoder::Decoder(Decoder&&) noexcept = default;
 const ModelConfig& Decoder::config() const { return packed_->config; }
 
-DecodeState Decoder::start() const {
+DecodeState Decoder::start(bool drafting) const {
+  ORRERY_CHECK(!drafting || packed_->mtp, "[decoder] drafting needs a model with num_nextn_predict_layers = 1");
   DecodeState state;
   state.caches_->layers.resize(packed_->layers.size());
+  if (drafting) state.caches_->mtp.emplace();
   return state;
 }
 
@@ -537,7 +127,8 @@ Decoder::Packed::Chunk Decoder::Packed::chunk_of(std::span<const DecodeStep> ste
                    config.vocab_size - 1);
     const std::int64_t begin = chunk.tokens();
     chunk.ids.insert(chunk.ids.end(), step.ids.begin(), step.ids.end());
-    chunk.segments.push_back({step.state->caches_.get(), begin, chunk.tokens()});
+    DecodeState::Caches& caches = *step.state->caches_;
+    chunk.segments.push_back({&caches, begin, chunk.tokens(), caches.length});
   }
   return chunk;
 }
@@ -549,6 +140,7 @@ std::vector<float> Decoder::append(DecodeState& state, std::span<const std::int3
 
 std::vector<float> Decoder::append_each(std::span<const DecodeStep> steps) const {
   const Packed::Chunk chunk = packed_->chunk_of(steps);
+  for (const Packed::Segment& segment : chunk.segments) segment.caches->forget_block();
   const Floats hidden = packed_->run(chunk);
   const std::int64_t d = config().hidden_size;
   Floats last;
@@ -559,8 +151,78 @@ std::vector<float> Decoder::append_each(std::span<const DecodeStep> steps) const
 
 std::vector<float> Decoder::append_all(DecodeState& state, std::span<const std::int32_t> ids) const {
   const DecodeStep step{&state, ids};
-  return product(packed_->run(packed_->chunk_of(std::span(&step, 1))), packed_->head,
-                 static_cast<std::int64_t>(ids.size()));
+  const Packed::Chunk chunk = packed_->chunk_of(std::span(&step, 1));
+  state.caches_->forget_block();
+  return product(packed_->run(chunk), packed_->head, chunk.tokens());
+}
+
+std::vector<float> Decoder::append_block(DecodeState& state, std::span<const std::int32_t> ids) const {
+  const DecodeStep step{&state, ids};
+  const Packed::Chunk chunk = packed_->chunk_of(std::span(&step, 1));
+  state.caches_->begin_block(ids);
+  return product(packed_->run(chunk), packed_->head, chunk.tokens());
+}
+
+void Decoder::Packed::take_back(const decode::PackedCompressor& compressor, CompressorCache& cache, std::int64_t count,
+                                std::int64_t rate, bool overlap) const {
+  if (!compressor.kv.defined()) return;
+  const CompressorCache::Journal block = std::move(*cache.journal);
+  cache.journal.reset();
+  const std::int64_t dim = overlap ? compressor.channels / 2 : compressor.channels;
+  cache.entries.resize(static_cast<std::size_t>(block.count * dim));
+  cache.count = block.count;
+  cache.open_kv = block.open_kv, cache.open_gate = block.open_gate;
+  cache.prior_kv = block.prior_kv, cache.prior_gate = block.prior_gate;
+  compress(compressor, cache, block.kv.data(), block.gate.data(), count, rate, overlap);
+}
+
+void Decoder::keep(DecodeState& state, std::int64_t count) const {
+  DecodeState::Caches& caches = *state.caches_;
+  const ModelConfig& c = packed_->config;
+  const auto size = static_cast<std::int64_t>(caches.block.size());
+  ORRERY_ASSERT(count >= 0 && count <= size, "[decoder] keeps ", count, " of a block of ", size);
+  const auto dropped = static_cast<std::size_t>(size - count);
+  for (std::size_t i = 0; i < caches.layers.size() && dropped > 0; ++i) {
+    const decode::PackedLayer& layer = packed_->layers[i];
+    LayerCache& cache = caches.layers[i];
+    cache.window.resize(cache.window.size() - dropped * static_cast<std::size_t>(c.head_dim));
+    const std::int64_t rate = c.compress_rate(layer.kind);
+    packed_->take_back(layer.compressor, cache.compressor, count, rate, layer.kind == AttentionKind::csa);
+    packed_->take_back(layer.index_compressor, cache.indexer, count, rate, true);
+  }
+  if (dropped > 0 && packed_->recall.defined()) {
+    caches.recent_ids = caches.recent_before;
+    for (std::int64_t i = 0; i < count; ++i) caches.recall(caches.block[static_cast<std::size_t>(i)], c.video.group());
+  }
+  if (caches.mtp) caches.mtp->take_back(dropped, static_cast<std::size_t>(c.hc_mult * c.hidden_size));
+  caches.length -= static_cast<std::int64_t>(dropped);
+  caches.forget_block();
+}
+
+std::vector<float> Decoder::draft(DecodeState& state, std::int32_t id, std::int64_t ahead) const {
+  DecodeState::Caches& caches = *state.caches_;
+  ORRERY_ASSERT(caches.mtp && caches.length > 0,
+                "[decoder] a draft needs a state that was started for it, with tokens");
+  MtpCache& mtp = *caches.mtp;
+  const std::int64_t width = packed_->config.hc_mult * packed_->config.hidden_size;
+  Floats rows;
+  if (ahead == 0) {
+    ORRERY_ASSERT(!mtp.states.empty(), "[decoder] a second first draft at position ", caches.length);
+    drop_chain(mtp, packed_->config.head_dim);
+    rows = std::move(mtp.states);
+    std::vector<std::int32_t> next = std::move(mtp.next);
+    next.push_back(id);
+    mtp.states.clear(), mtp.next.clear();
+    packed_->run_mtp(caches, rows, mtp.done, next);
+    mtp.done += static_cast<std::int64_t>(next.size());
+  } else {
+    ORRERY_ASSERT(ahead == mtp.chained + 1, "[decoder] draft ", ahead, " after ", mtp.chained);
+    rows = std::move(mtp.chain);
+    packed_->run_mtp(caches, rows, mtp.done + mtp.chained, std::span(&id, 1));
+    ++mtp.chained;
+  }
+  mtp.chain.assign(rows.end() - width, rows.end());
+  return product(packed_->final_hidden(packed_->mtp->hc_head, packed_->mtp->norm, mtp.chain, 1), packed_->head, 1);
 }
 
 }  // namespace orrery

@@ -48,15 +48,27 @@ class Decoder {
   Decoder(Decoder&&) noexcept;
 
   const ModelConfig& config() const;
-  DecodeState start() const;
+  /// `drafting`: keep what draft() needs (the model must have a multi-token-prediction block).
+  DecodeState start(bool drafting = false) const;
 
   /// Appends ids (at least one), returns the logits [vocab] after the last one. Throws InputError for ids out of range.
   std::vector<float> append(DecodeState& state, std::span<const std::int32_t> ids) const;
   /// Appends to several sequences in one pass over the weights; each state at most once. The logits after each one's
   /// last id, [steps · vocab], bit-identical to append()'s.
   std::vector<float> append_each(std::span<const DecodeStep> steps) const;
-  /// The logits after each of the ids, [ids · vocab]: for scoring and verification of drafts.
+  /// The logits after each of the ids, [ids · vocab]: for scoring.
   std::vector<float> append_all(DecodeState& state, std::span<const std::int32_t> ids) const;
+
+  /// The multi-token-prediction block's logits for the token after `id`, which is the next to be appended (DeepSeek-V3,
+  /// arXiv 2412.19437, §2.2). With `ahead` = 1, 2, …: for the token after that draft `id`, in order, the block running
+  /// on its own states. A guess: append_block says what the model thinks. `state` was started for drafting and has at
+  /// least one token.
+  std::vector<float> draft(DecodeState& state, std::int32_t id, std::int64_t ahead = 0) const;
+  /// As append_all; until the next append, keep() can take back any part of it.
+  std::vector<float> append_block(DecodeState& state, std::span<const std::int32_t> ids) const;
+  /// Takes back all but the first `count` ids of the last append_block: the state is bit for bit what it would be had
+  /// only they been appended.
+  void keep(DecodeState& state, std::int64_t count) const;
 
  private:
   struct Packed;

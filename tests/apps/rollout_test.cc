@@ -65,6 +65,27 @@ TEST_CASE("a rollout is the same twice and with any thread count, and another wi
   CHECK(roll(*f.model, options_for(7), 20, {ActionKind::push_left, 1, 0}) != codes);
 }
 
+TEST_CASE("drafts do not change a rollout", "[rollout][draft]") {
+  const test::TemporaryFolder folder;
+  test::write_tiny_model(folder.path().string(), 5, 7, /*mtp=*/true);
+  const LoadedModel model(folder.path().string());
+  const auto codes = roll(model, options_for(7), 20);  // beyond the context: the sequence starts anew on the way
+  for (const std::int64_t drafts : {1, 3}) {
+    RolloutOptions options = options_for(7);
+    options.drafts = drafts;
+    Rollout rollout(model, options);
+    CHECK(roll(rollout, 9) == std::vector(codes.begin(), codes.begin() + 9 * 16));
+    Rollout fork = rollout;
+    CHECK(roll(rollout, 11) == std::vector(codes.begin() + 9 * 16, codes.end()));
+    CHECK(roll(fork, 11) == std::vector(codes.begin() + 9 * 16, codes.end()));
+    CHECK(rollout.drafts().drafted > 100);
+  }
+  const Fixture without;
+  RolloutOptions options = options_for(7);
+  options.drafts = 1;
+  CHECK_THROWS_AS(Rollout(*without.model, options), InputError);
+}
+
 TEST_CASE("a copy is a fork of the world", "[rollout]") {
   const Fixture f;
   Rollout first(*f.model, options_for(3));

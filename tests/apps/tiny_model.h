@@ -14,7 +14,8 @@
 namespace orrery::test {
 
 /// `groups`: of the trained context, prompt included (a group is 20 tokens).
-inline void write_tiny_model(const std::string& folder, std::uint64_t seed = 1, std::int64_t groups = 7) {
+inline void write_tiny_model(const std::string& folder, std::uint64_t seed = 1, std::int64_t groups = 7,
+                             bool mtp = false) {
   bool given = false;
   const auto next = [&given](std::string& text) {
     text = "a red ball bounces on the floor";
@@ -43,7 +44,7 @@ inline void write_tiny_model(const std::string& folder, std::uint64_t seed = 1, 
   config.q_lora_rank = 8, config.o_groups = 1, config.o_lora_rank = 8;
   config.sliding_window = 40, config.index_n_heads = 2, config.index_head_dim = 8, config.index_topk = 4;
   config.n_routed_experts = 4, config.num_experts_per_tok = 2;
-  config.hc_mult = 2, config.hc_sinkhorn_iters = 4, config.num_nextn_predict_layers = 0;
+  config.hc_mult = 2, config.hc_sinkhorn_iters = 4, config.num_nextn_predict_layers = mtp ? 1 : 0;
   config.initializer_range = 0.4;  // so that logits differ much from token to token
   config.csa_rate = 4, config.hca_rate = 20;
   config.compress_rope = {};

@@ -1,0 +1,85 @@
+// From the transformer's tensors to what decoding reads.
+#include "core/generate/packed.h"
+
+#include "core/autograd/autograd.h"
+#include "core/model/code_digits.h"
+#include "core/model/rope_table.h"
+#include "core/ops/elementwise.h"
+#include "core/ops/shape.h"
+
+namespace orrery {
+
+namespace {
+
+decode::PackedHyper pack_hyper(const HyperConnectionWeights& weights) {
+  // mHC stays in f32: it is small, and steers everything.
+  return {weights.fn.detach(), weights.base.to_vector(), weights.scale.to_vector()};
+}
+
+}  // namespace
+
+Tensor Decoder::Packed::pack(const Tensor& w) const { return ops::cast(w.detach(), dtype); }
+
+decode::PackedCompressor Decoder::Packed::pack_compressor(const CompressorWeights& from) const {
+  return {pack(from.kv_proj), pack(from.gate_proj), from.position_bias.to_vector(), from.kv_norm.to_vector(),
+          from.kv_proj.dim(0)};
+}
+
+decode::PackedLayer Decoder::Packed::pack_layer(const LayerWeights& from) const {
+  decode::PackedLayer layer;
+  layer.kind = from.attention_kind;
+  layer.mlp = from.mlp_kind;
+  layer.attention_hc = pack_hyper(from.attention_hc);
+  layer.mlp_hc = pack_hyper(from.mlp_hc);
+  layer.input_norm = from.input_norm.to_vector();
+  layer.post_norm = from.post_attention_norm.to_vector();
+  const AttentionWeights& a = from.attention;
+  layer.q_a_norm = a.q_a_norm.to_vector();
+  layer.kv_norm = a.kv_norm.to_vector();
+  layer.sinks = a.sinks.to_vector();
+  layer.q_a = pack(a.q_a_proj);
+  layer.q_b = pack(a.q_b_proj);
+  layer.kv = pack(a.kv_proj);
+  layer.o_b = pack(a.o_b_proj);
+  for (std::int64_t g = 0; g < config.o_groups; ++g)
+    layer.o_a.push_back(pack(ops::narrow(a.o_a_proj, 0, g * config.o_lora_rank, config.o_lora_rank).clone()));
+  if (a.compressor) layer.compressor = pack_compressor(*a.compressor);
+  if (a.indexer) {
+    layer.index_compressor = pack_compressor(a.indexer->compressor);
+    layer.index_q = pack(a.indexer->q_b_proj);
+    layer.index_weights = pack(a.indexer->weights_proj);
+  }
+  const MoeWeights& m = from.moe;
+  layer.gate = m.gate.detach();  // routing in f32, as in training
+  if (m.bias.defined()) layer.router_bias = m.bias.to_vector();
+  if (m.tid2eid.defined())
+    layer.tid2eid.assign(m.tid2eid.data<std::int32_t>(), m.tid2eid.data<std::int32_t>() + m.tid2eid.numel());
+  const std::int64_t inner = config.moe_intermediate_size, hidden = config.hidden_size;
+  for (std::int64_t e = 0; e < config.n_routed_experts; ++e) {
+    layer.gate_up.push_back(pack(m.gate_up_proj.alias({2 * inner, hidden}, {hidden, 1}, e * 2 * inner * hidden)));
+    layer.down.push_back(pack(m.down_proj.alias({hidden, inner}, {inner, 1}, e * hidden * inner)));
+  }
+  layer.gate_up.push_back(pack(ops::concat({m.shared_gate.detach(), m.shared_up.detach()}, 0)));
+  layer.down.push_back(pack(m.shared_down));
+  return layer;
+}
+
+Decoder::Packed::Packed(const Transformer& model, DType weights) : config(model.config()), dtype(weights) {
+  const NoGrad guard;
+  const TransformerWeights& w = model.weights();
+  embed = pack(with_digits(w.embed, w.embed_digits, config));
+  if (w.places.defined()) places = pack(w.places);
+  if (w.recall.defined()) recall = pack(with_digits(w.recall, w.recall_digits, config));
+  head = pack(model.head());
+  hc_head = pack_hyper(w.hc_head);
+  norm = w.norm.to_vector();
+  main_frequencies = rope_frequencies(config.main_rope, config.qk_rope_head_dim);
+  compress_frequencies = rope_frequencies(config.compress_rope, config.qk_rope_head_dim);
+  for (const LayerWeights& from : w.layers) layers.push_back(pack_layer(from));
+  if (!w.mtp) return;
+  const MtpWeights& m = *w.mtp;
+  mtp = decode::PackedMtp{pack(m.e_proj),     pack(m.h_proj),      m.e_norm.to_vector(), m.h_norm.to_vector(),
+                          m.norm.to_vector(), pack_layer(m.layer), pack_hyper(m.hc_head)};
+}
+
+}  // namespace orrery

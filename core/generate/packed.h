@@ -1,0 +1,116 @@
+// A model's weights as decoding wants them, and the layers over them. Inside of Decoder; only core/generate includes
+// it.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "core/generate/caches.h"
+#include "core/generate/decode_math.h"
+#include "core/generate/decoder.h"
+
+namespace orrery {
+
+namespace decode {
+
+struct PackedCompressor {
+  Tensor kv, gate;  // products
+  Floats bias, norm;
+  std::int64_t channels = 0;
+};
+struct PackedHyper {
+  Tensor fn;
+  Floats base, scale;
+};
+struct PackedLayer {
+  AttentionKind kind;
+  MlpKind mlp;
+  PackedHyper attention_hc, mlp_hc;
+  Floats input_norm, post_norm, q_a_norm, kv_norm, sinks;
+  Tensor q_a, q_b, kv, o_b;
+  std::vector<Tensor> o_a;  // a group each
+  PackedCompressor compressor, index_compressor;
+  Tensor index_q, index_weights;
+  Tensor gate;
+  Floats router_bias;
+  std::vector<std::int32_t> tid2eid;
+  std::vector<Tensor> gate_up, down;  // an expert each; the shared one last
+};
+/// The multi-token-prediction block.
+struct PackedMtp {
+  Tensor e_proj, h_proj;
+  Floats e_norm, h_norm, norm;
+  PackedLayer layer;
+  PackedHyper hc_head;
+};
+
+}  // namespace decode
+
+struct Decoder::Packed {
+  ModelConfig config;
+  DType dtype;
+  Tensor embed, places, recall, head;
+  std::vector<decode::PackedLayer> layers;
+  decode::PackedHyper hc_head;
+  Floats norm, main_frequencies, compress_frequencies;
+  std::optional<decode::PackedMtp> mtp;
+
+  Packed(const Transformer& model, DType weights);
+  Tensor pack(const Tensor& w) const;
+  decode::PackedCompressor pack_compressor(const CompressorWeights& from) const;
+  decode::PackedLayer pack_layer(const LayerWeights& from) const;
+
+  /// One sequence's tokens within a chunk: [begin, end) are its next ones, the first of them at position `first`.
+  struct Segment {
+    DecodeState::Caches* caches;
+    std::int64_t begin, end, first;
+    std::int64_t position(std::int64_t token) const { return first + token - begin; }
+  };
+  /// What goes through the layers together.
+  struct Chunk {
+    std::vector<std::int32_t> ids;
+    std::vector<Segment> segments;
+    std::int64_t tokens() const { return static_cast<std::int64_t>(ids.size()); }
+  };
+  /// A layer's weights, and which of a sequence's caches is its own: a main layer's, or (at = kMtp) the
+  /// multi-token-prediction block's.
+  struct Place {
+    const decode::PackedLayer& layer;
+    std::size_t at;
+    LayerCache& cache(const Segment& segment) const;
+  };
+  static constexpr std::size_t kMtp = static_cast<std::size_t>(-1);
+
+  Chunk chunk_of(std::span<const DecodeStep> steps) const;
+  /// One block over a chunk: state [T, n, d], in place.
+  void layer(const Place& place, Floats& state, const Chunk& chunk) const;
+  void attention(const Place& place, const Floats& h, const Chunk& chunk, Floats& out) const;
+  void mix(const Place& place, const Segment& segment, std::int64_t token, const Floats& q, const Floats& index_q,
+           const Floats& index_w, Floats& mixed) const;
+  Floats project(const decode::PackedLayer& layer, const Floats& mixed, std::int64_t tokens) const;
+  /// Adds a sequence's rows of kv and gate [tokens, channels] to the open window; closed windows become entries.
+  void compress(const decode::PackedCompressor& compressor, CompressorCache& cache, const float* kv, const float* gate,
+                std::int64_t tokens, std::int64_t rate, bool overlap) const;
+  std::vector<std::int32_t> choose_entries(const float* q, const float* w, const CompressorCache& keys,
+                                           std::int64_t visible) const;
+  void experts(const decode::PackedLayer& layer, const Floats& h, std::span<const std::int32_t> ids, Floats& out) const;
+  Floats hyper_pre(const decode::PackedHyper& hyper, const Floats& state, std::int64_t tokens, Floats& pre,
+                   Floats* post, Floats* comb) const;
+  void hyper_post(Floats& state, const Floats& f, const Floats& post, const Floats& comb, std::int64_t tokens) const;
+  Floats embedded(const Chunk& chunk) const;
+  /// [T, d]: the streams' weighted sum, normed.
+  Floats final_hidden(const decode::PackedHyper& head_hc, const Floats& head_norm, const Floats& state,
+                      std::int64_t tokens) const;
+  /// The normed hidden state after each token. What earlier blocks could take back is settled.
+  Floats run(const Chunk& chunk) const;
+  /// The multi-token-prediction block over rows of states at positions from `first` on, in place; next[i] is the token
+  /// behind row i.
+  void run_mtp(DecodeState::Caches& caches, Floats& state, std::int64_t first,
+               std::span<const std::int32_t> next) const;
+  /// Takes all but the first `count` tokens of the last block out of one compressor's cache.
+  void take_back(const decode::PackedCompressor& compressor, CompressorCache& cache, std::int64_t count,
+                 std::int64_t rate, bool overlap) const;
+};
+
+}  // namespace orrery
