@@ -59,6 +59,17 @@ worlds::Action world_action(const Action& action, const VideoVocabularySizes& si
           (action.row + 0.5) / sizes.rows};
 }
 
+// A code that differs by one step in one of its FSQ digits: the kind of slip that a rollout makes, and that drifts (a
+// red ball turns orange).
+std::int32_t near_code(std::int32_t code, std::span<const std::int64_t> levels, Random& random) {
+  const std::size_t digit = random.below(levels.size());
+  std::int64_t place = 1;
+  for (std::size_t i = 0; i < digit; ++i) place *= levels[i];
+  const std::int64_t value = code / place % levels[digit];
+  const bool up = value == 0 || (value + 1 < levels[digit] && random.chance(0.5));
+  return code + static_cast<std::int32_t>(up ? place : -place);
+}
+
 struct Extent {
   std::int64_t latents;
   double from_start;  ///< probability of starting at the clip's first frame
@@ -117,9 +128,11 @@ SequenceSource::Sequence SequenceSource::make(std::uint64_t clip, std::int64_t l
       const bool still = latent > 0 && codes[static_cast<std::size_t>(latent - 1) * cells + cell] == now[cell];
       sequence.put(group[k], still ? static_cast<float>(options_.still_weight) : 1.0f);
       // Some inputs are wrong, as they will be in a rollout; the targets stay right.
-      if (random.chance(corrupted))
-        sequence.ids.back() = vocabulary.code(
-            static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(vocabulary.sizes().codes))));
+      if (!random.chance(corrupted)) continue;
+      const bool near = options_.corruption_near > 0 && random.chance(options_.corruption_near);
+      sequence.ids.back() = vocabulary.code(
+          near ? near_code(now[cell], codec_->config().levels, random)
+               : static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(vocabulary.sizes().codes))));
     }
   }
   if (describes) {

@@ -23,6 +23,7 @@ struct SequenceSourceOptions {
   double caption_dropout = 0.1;  ///< of sequences without words (for guidance)
   double describe_share = 0.1;   ///< of sequences with the video first and the words after
   double corruption = 0.05;      ///< largest share of past codes replaced, drawn per sequence
+  double corruption_near = 0;    ///< of these, by a code that differs by one step in one FSQ digit
   /// Weight of a code that equals the one before it in its cell. Below 1 the model learns to expect more change than
   /// there is, and a rollout flickers.
   double still_weight = 1.0;

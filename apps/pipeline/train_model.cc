@@ -29,6 +29,7 @@ SequenceSourceOptions read_source(const Fields& fields) {
   options.caption_dropout = data.number_or("caption_dropout", options.caption_dropout, {0, 1});
   options.describe_share = data.number_or("describe_share", options.describe_share, {0, 1});
   options.corruption = data.number_or("corruption", options.corruption, {0, 1});
+  options.corruption_near = data.number_or("corruption_near", options.corruption_near, {0, 1});
   options.still_weight = data.number_or("still_weight", options.still_weight, {0, 1});
   options.opening_share = data.number_or("opening_share", options.opening_share, {0, 1});
   options.opening_latents = data.integer_or("opening_latents", options.opening_latents, {2, options.latents});

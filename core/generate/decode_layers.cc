@@ -16,8 +16,8 @@ LayerCache& Decoder::Packed::Place::cache(const Segment& segment) const {
 }
 
 // h = Σ_m pre_m · x_m for every token; with post and comb the whole mHC, without them the head's form.
-Floats Decoder::Packed::hyper_pre(const decode::PackedHyper& hyper, const Floats& state, std::int64_t tokens, Floats& pre,
-                                  Floats* post, Floats* comb) const {
+Floats Decoder::Packed::hyper_pre(const decode::PackedHyper& hyper, const Floats& state, std::int64_t tokens,
+                                  Floats& pre, Floats* post, Floats* comb) const {
   const std::int64_t n = config.hc_mult, d = config.hidden_size, width = hyper.fn.dim(0);
   const auto eps = static_cast<float>(config.hc_eps);
   const Floats mix = product(state, hyper.fn, tokens);
@@ -245,7 +245,8 @@ void Decoder::Packed::attention(const Place& place, const Floats& h, const Chunk
     const std::int64_t count = segment.end - segment.begin;
     cache.keep_window(config.sliding_window, dim);
     cache.window.insert(cache.window.end(), kv.begin() + segment.begin * dim, kv.begin() + segment.end * dim);
-    const auto add = [&](const decode::PackedCompressor& compressor, CompressorCache& to, const Floats& k, const Floats& gate) {
+    const auto add = [&](const decode::PackedCompressor& compressor, CompressorCache& to, const Floats& k,
+                         const Floats& gate) {
       const std::int64_t from = segment.begin * compressor.channels;
       compress(compressor, to, k.data() + from, gate.data() + from, count, rate, csa);
     };
