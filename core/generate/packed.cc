@@ -66,6 +66,11 @@ decode::PackedLayer Decoder::Packed::pack_layer(const LayerWeights& from) const 
 
 Decoder::Packed::Packed(const Transformer& model, DType weights) : config(model.config()), dtype(weights) {
   const NoGrad guard;
+  ORRERY_CHECK(!config.latent(), "[decoder] layers of ", name_of(config.layer_types[0]),
+               " have no step-by-step form, expected DeepSeek-V4's");
+  for (const MlpKind kind : config.mlp_layer_types)
+    ORRERY_CHECK(kind == MlpKind::hash_moe || kind == MlpKind::moe, "[decoder] layers of ", name_of(kind),
+                 " have no step-by-step form, expected hash_moe or moe");
   const TransformerWeights& w = model.weights();
   embed = pack(with_digits(w.embed, w.embed_digits, config));
   if (w.places.defined()) places = pack(w.places);

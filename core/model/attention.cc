@@ -62,10 +62,8 @@ Tensor indexer_kl(const IndexerParts& parts, const Tensor& q, const Tensor& entr
   return ops::mean(ops::index_kl(scores, mass));
 }
 
-}  // namespace
-
-AttentionResult attention(const Tensor& flat, AttentionKind kind, const AttentionWeights& weights,
-                          const LayerContext& context) {
+AttentionResult compressed_attention(const Tensor& flat, AttentionKind kind, const AttentionWeights& weights,
+                                     const LayerContext& context) {
   const ModelConfig& c = context.config;
   const std::int64_t batch = context.batch, length = context.length, heads = c.num_attention_heads, dim = c.head_dim;
   const RopeTable& rope = kind == AttentionKind::sliding ? context.main_rope : context.compress_rope;
@@ -111,6 +109,27 @@ AttentionResult attention(const Tensor& flat, AttentionKind kind, const Attentio
   result.out = ops::linear(low_rank, weights.o_b_proj);
   if (indexer.q.defined()) result.indexer_loss = indexer_kl(indexer, q, entries, indices, mixed.lse, options);
   return result;
+}
+
+// The attention families: adding one is a row here, one in config.cc, a file of its own, and a test row.
+struct Family {
+  AttentionKind kind;
+  AttentionResult (*run)(const Tensor& h, AttentionKind kind, const AttentionWeights& weights,
+                         const LayerContext& context);
+};
+constexpr Family kFamilies[] = {
+    {AttentionKind::sliding, compressed_attention}, {AttentionKind::csa, compressed_attention},
+    {AttentionKind::hca, compressed_attention},     {AttentionKind::mla, latent_attention},
+    {AttentionKind::dsa, latent_attention},
+};
+
+}  // namespace
+
+AttentionResult attention(const Tensor& h, AttentionKind kind, const AttentionWeights& weights,
+                          const LayerContext& context) {
+  for (const Family& family : kFamilies)
+    if (family.kind == kind) return family.run(h, kind, weights, context);
+  throw Error(std::string("[attention] no family ") + name_of(kind));
 }
 
 }  // namespace orrery

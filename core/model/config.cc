@@ -20,10 +20,14 @@ constexpr Family<AttentionKind> kAttentionFamilies[] = {
     {AttentionKind::sliding, "sliding_attention"},
     {AttentionKind::csa, "compressed_sparse_attention"},
     {AttentionKind::hca, "heavily_compressed_attention"},
+    {AttentionKind::mla, "latent_attention"},
+    {AttentionKind::dsa, "indexed_attention"},
 };
 constexpr Family<MlpKind> kMlpFamilies[] = {
     {MlpKind::hash_moe, "hash_moe"},
     {MlpKind::moe, "moe"},
+    {MlpKind::grouped, "sparse"},
+    {MlpKind::dense, "dense"},
 };
 
 template <class Kind, std::size_t count>
@@ -45,7 +49,8 @@ const char* name_in(const Family<Kind> (&families)[count], Kind kind) {
 
 RopeConfig read_rope(const Fields& fields, RopeConfig rope) {
   rope.theta = fields.number_or("rope_theta", rope.theta);
-  const std::string type = fields.choice_or("rope_type", {"default", "yarn"}, "default");
+  const char* spelling = fields.has("rope_type") ? "rope_type" : "type";
+  const std::string type = fields.choice_or(spelling, {"default", "yarn"}, "default");
   rope.factor = type == "yarn" ? fields.number("factor") : 1.0;
   rope.original_length = fields.integer_or("original_max_position_embeddings", rope.original_length);
   rope.beta_fast = fields.number_or("beta_fast", rope.beta_fast);
@@ -69,6 +74,32 @@ void read_ropes(const Fields& fields, ModelConfig& config) {
   } else {  // a flat dictionary is the compressed layers' one
     config.compress_rope = read_rope(ropes, config.compress_rope);
   }
+}
+
+// V3's and V3.2's fields: no hyper-connections, one rotary table, dense layers first.
+void read_latent(const Fields& fields, ModelConfig& config, AttentionKind kind) {
+  config.hc_mult = 0;
+  config.swiglu_limit = 0;
+  config.o_groups = 1;
+  config.num_nextn_predict_layers = 0;  // V3's own block is another layer, which is not read
+  const std::int64_t layers = fields.integer("num_hidden_layers", {1, 4096});
+  const std::int64_t dense = fields.integer_or("first_k_dense_replace", 3, {0, 4096});
+  config.layer_types.assign(static_cast<std::size_t>(layers), kind);
+  for (std::int64_t i = 0; i < layers; ++i)
+    config.mlp_layer_types.push_back(i < dense ? MlpKind::dense : MlpKind::grouped);
+  config.main_rope.theta = fields.number_or("rope_theta", config.main_rope.theta);
+  for (const char* name : {"rope_scaling", "rope_parameters"})
+    if (fields.has(name)) {
+      const Fields rope = fields.object(name);
+      config.main_rope = read_rope(rope, config.main_rope);
+      config.main_rope.mscale = rope.number_or("mscale_all_dim", 0);
+      ORRERY_CHECK(rope.number_or("mscale", config.main_rope.mscale) == config.main_rope.mscale, rope.where("mscale"),
+                   " is ", rope.number_or("mscale", 0), ", expected mscale_all_dim = ", config.main_rope.mscale);
+    }
+  config.qk_rope_head_dim = fields.integer("qk_rope_head_dim");
+  config.head_dim = config.qk_nope_head_dim + config.qk_rope_head_dim;
+  ORRERY_CHECK(fields.boolean_or("norm_topk_prob", true), fields.where("norm_topk_prob"), " is false, expected true");
+  ORRERY_CHECK(fields.boolean_or("rope_interleave", true), fields.where("rope_interleave"), " is false, expected true");
 }
 
 // Layer kinds: named lists, or the released checkpoints' compress_ratios and num_hash_layers, or the published
@@ -142,6 +173,15 @@ constexpr IntegerField kIntegerFields[] = {
     {"bos_token_id", &ModelConfig::bos_token_id},
     {"eos_token_id", &ModelConfig::eos_token_id},
 };
+// Of latent attention, experts in groups, and dense layers.
+constexpr IntegerField kLatentFields[] = {
+    {"kv_lora_rank", &ModelConfig::kv_lora_rank},
+    {"qk_nope_head_dim", &ModelConfig::qk_nope_head_dim},
+    {"v_head_dim", &ModelConfig::v_head_dim},
+    {"n_group", &ModelConfig::n_group},
+    {"topk_group", &ModelConfig::topk_group},
+    {"intermediate_size", &ModelConfig::intermediate_size},
+};
 struct NumberField {
   const char* name;
   double ModelConfig::*member;
@@ -178,6 +218,8 @@ MlpKind mlp_kind(const std::string& name) { return kind_of(kMlpFamilies, name, "
 std::int64_t ModelConfig::compress_rate(AttentionKind kind) const {
   switch (kind) {
     case AttentionKind::sliding:
+    case AttentionKind::mla:
+    case AttentionKind::dsa:
       return 0;
     case AttentionKind::csa:
       return csa_rate;
@@ -187,12 +229,17 @@ std::int64_t ModelConfig::compress_rate(AttentionKind kind) const {
   return 0;
 }
 
+bool ModelConfig::latent() const {
+  return std::any_of(layer_types.begin(), layer_types.end(),
+                     [](AttentionKind kind) { return kind == AttentionKind::mla || kind == AttentionKind::dsa; });
+}
+
 void ModelConfig::validate() const {
   for (const IntegerField& field : kIntegerFields) {
     const std::int64_t value = this->*field.member;
     const std::string_view name = field.name;
-    const bool may_be_zero =
-        name.ends_with("_token_id") || name == "num_nextn_predict_layers" || name == "n_shared_experts";
+    const bool may_be_zero = name.ends_with("_token_id") || name == "num_nextn_predict_layers" ||
+                             name == "n_shared_experts" || name == "hc_mult";
     ORRERY_CHECK(value >= (may_be_zero ? 0 : 1), "[config] ", name, " is ", value, ", expected at least ",
                  may_be_zero ? 0 : 1);
   }
@@ -204,11 +251,23 @@ void ModelConfig::validate() const {
   ORRERY_CHECK(qk_rope_head_dim >= 2 && qk_rope_head_dim % 2 == 0 && qk_rope_head_dim <= head_dim,
                "[config] qk_rope_head_dim is ", qk_rope_head_dim,
                ", expected an even number from 2 to head_dim = ", head_dim);
-  ORRERY_CHECK(std::find(layer_types.begin(), layer_types.end(), AttentionKind::csa) == layer_types.end() ||
-                   qk_rope_head_dim <= index_head_dim,
-               "[config] qk_rope_head_dim = ", qk_rope_head_dim, " is larger than index_head_dim = ", index_head_dim);
+  const bool indexed = std::any_of(layer_types.begin(), layer_types.end(), [](AttentionKind kind) {
+    return kind == AttentionKind::csa || kind == AttentionKind::dsa;
+  });
+  ORRERY_CHECK(!indexed || qk_rope_head_dim <= index_head_dim, "[config] qk_rope_head_dim = ", qk_rope_head_dim,
+               " is larger than index_head_dim = ", index_head_dim);
   ORRERY_CHECK(num_experts_per_tok <= n_routed_experts, "[config] num_experts_per_tok = ", num_experts_per_tok,
                " is over n_routed_experts = ", n_routed_experts);
+  for (const IntegerField& field : kLatentFields)
+    ORRERY_CHECK(this->*field.member >= 1, "[config] ", field.name, " is ", this->*field.member,
+                 ", expected at least 1");
+  ORRERY_CHECK(n_routed_experts % n_group == 0, "[config] n_routed_experts = ", n_routed_experts,
+               " is not divisible by n_group = ", n_group);
+  ORRERY_CHECK(topk_group <= n_group && num_experts_per_tok <= n_routed_experts / n_group * topk_group,
+               "[config] topk_group = ", topk_group, " of n_group = ", n_group,
+               " groups cannot give num_experts_per_tok = ", num_experts_per_tok, " experts");
+  ORRERY_CHECK(hc_mult > 0 || (latent() && num_nextn_predict_layers == 0),
+               "[config] hc_mult is 0, expected at least 1 without latent_attention or indexed_attention layers");
   ORRERY_CHECK(n_shared_experts == 1, "[config] n_shared_experts is ", n_shared_experts, ", expected 1");
   ORRERY_CHECK(hc_mult <= 8, "[config] hc_mult is ", hc_mult, ", expected at most 8");
   ORRERY_CHECK(csa_rate >= 1 && hca_rate >= 1, "[config] compress_rates are ", csa_rate, " and ", hca_rate,
@@ -229,8 +288,16 @@ ModelConfig parse_model_config(const std::string& json_text, const std::string& 
   ModelConfig config;
   for (const IntegerField& field : kIntegerFields)
     config.*field.member = fields.integer_or(field.name, config.*field.member);
+  for (const IntegerField& field : kLatentFields)
+    config.*field.member = fields.integer_or(field.name, config.*field.member);
   for (const NumberField& field : kNumberFields)
     config.*field.member = fields.number_or(field.name, config.*field.member);
+  const std::string type = fields.text_or("model_type", "deepseek_v4");
+  if (type == "deepseek_v3" || type == "deepseek_v32") {
+    read_latent(fields, config, type == "deepseek_v3" ? AttentionKind::mla : AttentionKind::dsa);
+    config.validate();
+    return config;
+  }
   const std::string scoring = fields.text_or("scoring_func", "sqrtsoftplus");
   ORRERY_CHECK(scoring == "sqrtsoftplus", "[config] scoring_func is \"", scoring, "\", expected \"sqrtsoftplus\"");
   read_layers(fields, config);
@@ -251,12 +318,44 @@ ModelConfig parse_model_config(const std::string& json_text, const std::string& 
 
 ModelConfig read_model_config(const std::string& path) { return parse_model_config(read_file(path), path); }
 
+namespace {
+
+std::string latent_json(const ModelConfig& config) {
+  const bool indexed = config.layer_types[0] == AttentionKind::dsa;
+  Json json = Json::object(
+      {{"model_type", indexed ? "deepseek_v32" : "deepseek_v3"},
+       {"architectures", Json(Json::Array{indexed ? "DeepseekV32ForCausalLM" : "DeepseekV3ForCausalLM"})}});
+  json.set("num_hidden_layers", config.num_hidden_layers());
+  for (const IntegerField& field : kIntegerFields)
+    if (std::string_view(field.name) != "head_dim") json.set(field.name, config.*field.member);
+  for (const IntegerField& field : kLatentFields) json.set(field.name, config.*field.member);
+  for (const NumberField& field : kNumberFields) json.set(field.name, config.*field.member);
+  json.set("num_key_value_heads", config.num_attention_heads);
+  json.set("tie_word_embeddings", false);
+  json.set("qk_rope_head_dim", config.qk_rope_head_dim);
+  json.set("first_k_dense_replace", static_cast<std::int64_t>(std::count(
+                                        config.mlp_layer_types.begin(), config.mlp_layer_types.end(), MlpKind::dense)));
+  Json rope = rope_json(config.main_rope, 1);
+  if (config.main_rope.mscale > 0) {
+    rope.set("mscale", config.main_rope.mscale);
+    rope.set("mscale_all_dim", config.main_rope.mscale);
+  }
+  json.set("rope_parameters", rope);
+  return json.dump(2) + "\n";
+}
+
+}  // namespace
+
 std::string to_json(const ModelConfig& config) {
+  if (config.latent()) return latent_json(config);
   Json json =
       Json::object({{"model_type", "deepseek_v4"}, {"architectures", Json(Json::Array{"DeepseekV4ForCausalLM"})}});
   json.set("num_hidden_layers", config.num_hidden_layers());
   for (const IntegerField& field : kIntegerFields) json.set(field.name, config.*field.member);
   for (const NumberField& field : kNumberFields) json.set(field.name, config.*field.member);
+  if (std::any_of(config.mlp_layer_types.begin(), config.mlp_layer_types.end(),
+                  [](MlpKind kind) { return kind == MlpKind::grouped || kind == MlpKind::dense; }))
+    for (const IntegerField& field : kLatentFields) json.set(field.name, config.*field.member);
   json.set("num_key_value_heads", 1);
   json.set("scoring_func", "sqrtsoftplus");
   json.set("tie_word_embeddings", false);

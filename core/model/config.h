@@ -14,12 +14,16 @@ enum class AttentionKind {
   sliding,  ///< "sliding_attention": window only
   csa,      ///< "compressed_sparse_attention": window and the indexer's choice of entries
   hca,      ///< "heavily_compressed_attention": window and all entries
+  mla,      ///< "latent_attention": V3's multi-head latent attention over all tokens
+  dsa,      ///< "indexed_attention": the same over the tokens that V3.2's indexer chooses
 };
 
 /// A layer's routing family (`mlp_layer_types`).
 enum class MlpKind {
   hash_moe,  ///< "hash_moe": experts by token id
   moe,       ///< "moe": top-k of sqrt-softplus scores with a balancing bias
+  grouped,   ///< "sparse": V3's sigmoid scores with a balancing bias, top-k within the best groups
+  dense,     ///< "dense": one SwiGLU of intermediate_size, no experts
 };
 
 /// One rotary table (`rope_parameters.main`, `.compress`).
@@ -29,6 +33,7 @@ struct RopeConfig {
   double factor = 1;
   std::int64_t original_length = 65536;
   double beta_fast = 32, beta_slow = 1;
+  double mscale = 0;  ///< V3: scores are multiplied by (0.1 · mscale · ln factor + 1)²; 0: by one
 };
 
 /// What the video layout adds (extra keys under "video").
@@ -69,9 +74,16 @@ struct ModelConfig {
   std::int64_t n_routed_experts = 256;
   std::int64_t n_shared_experts = 1;
   std::int64_t num_experts_per_tok = 6;
+  // V3 and V3.2 only (latent attention, groups of experts, dense layers).
+  std::int64_t kv_lora_rank = 512;
+  std::int64_t qk_nope_head_dim = 128;
+  std::int64_t v_head_dim = 128;
+  std::int64_t n_group = 1;
+  std::int64_t topk_group = 1;
+  std::int64_t intermediate_size = 18432;
   double routed_scaling_factor = 1.5;
   double swiglu_limit = 10;
-  std::int64_t hc_mult = 4;
+  std::int64_t hc_mult = 4;  ///< streams of the hyper-connections; 0: plain residuals (V3)
   std::int64_t hc_sinkhorn_iters = 20;
   double hc_eps = 1e-6;
   double rms_norm_eps = 1e-6;
@@ -91,16 +103,21 @@ struct ModelConfig {
   /// Keys are normed and queries too: their product is at most √head_dim · this. Small heads start with more, so that a
   /// softmax over a window can be sharp at all (V4's own heads of 512 need 1).
   float kv_norm_init() const { return head_dim >= 256 ? 1.0f : head_dim >= 64 ? 2.0f : 3.0f; }
+  /// V3 or V3.2: their config.json has other fields.
+  bool latent() const;
   std::int64_t num_hidden_layers() const { return static_cast<std::int64_t>(layer_types.size()); }
   /// Tokens an entry stands for in a layer of this kind; 0 for window-only layers.
   std::int64_t compress_rate(AttentionKind kind) const;
   const RopeConfig& rope(AttentionKind kind) const {
-    return kind == AttentionKind::sliding ? main_rope : compress_rope;
+    return kind == AttentionKind::csa || kind == AttentionKind::hca ? compress_rope : main_rope;
   }
 
   /// Throws InputError that names the field and the reason when the fields contradict each other.
   void validate() const;
 };
+
+/// Experts are chosen by scores, and balanced.
+inline bool is_scored(MlpKind kind) { return kind == MlpKind::moe || kind == MlpKind::grouped; }
 
 const char* name_of(AttentionKind kind);
 const char* name_of(MlpKind kind);

@@ -17,6 +17,12 @@ std::int64_t record_bytes(const ModelConfig& config, CacheFormat format) {
   return ceil_div(plain + 2 * config.qk_rope_head_dim + ceil_div(plain, 64), 8) * 8;
 }
 
+// V3's latent and its rotary dims: FP8 with an f32 scale every 128, and BF16.
+std::int64_t latent_record_bytes(const ModelConfig& config, CacheFormat format) {
+  if (format == CacheFormat::decoder) return 4 * (config.kv_lora_rank + config.qk_rope_head_dim);
+  return config.kv_lora_rank + 4 * ceil_div(config.kv_lora_rank, 128) + 2 * config.qk_rope_head_dim;
+}
+
 std::int64_t index_key_bytes(const ModelConfig& config, CacheFormat format) {
   if (format == CacheFormat::decoder) return 4 * config.index_head_dim;
   return ceil_div(config.index_head_dim, 2) + ceil_div(config.index_head_dim, 32);
@@ -55,6 +61,20 @@ void count_parameters(const ModelConfig& config, ModelCost& cost) {
   }
 }
 
+// A layer of latent attention, its products with the latent absorbed (V3.2's index keys in FP8).
+void count_latent(const ModelConfig& config, AttentionKind kind, std::int64_t context, CacheFormat format,
+                  KindCost& row) {
+  const bool indexed = kind == AttentionKind::dsa;
+  const std::int64_t attended = indexed ? std::min(config.index_topk, context) : context, dim = config.index_head_dim;
+  const std::int64_t key = format == CacheFormat::decoder ? 4 * dim : dim + 4 * ceil_div(dim, 128);
+  ++row.layers;
+  row.cache_bytes += as_double(context * (latent_record_bytes(config, format) + (indexed ? key : 0)));
+  row.attention_ops += 2 * as_double(config.num_attention_heads * (2 * config.kv_lora_rank + config.qk_rope_head_dim)) *
+                       as_double(attended);
+  // In FP8: twice what weighted_ops takes half of.
+  if (indexed) row.indexer_ops += 2 * 2 * as_double(config.index_n_heads * dim) * as_double(context);
+}
+
 }  // namespace
 
 double ModelCost::cache_bytes() const {
@@ -77,6 +97,10 @@ ModelCost count_cost(const ModelConfig& config, std::int64_t context, CacheForma
   const std::int64_t window = std::min(config.sliding_window, context);
   for (const AttentionKind kind : config.layer_types) {
     KindCost& row = kind_row(cost, name_of(kind));
+    if (kind == AttentionKind::mla || kind == AttentionKind::dsa) {
+      count_latent(config, kind, context, format, row);
+      continue;
+    }
     const std::int64_t rate = config.compress_rate(kind), entries = rate > 0 ? context / rate : 0;
     const bool indexed = kind == AttentionKind::csa;
     const std::int64_t attended = window + (indexed ? std::min(config.index_topk, entries) : entries);
@@ -91,9 +115,11 @@ ModelCost count_cost(const ModelConfig& config, std::int64_t context, CacheForma
 ModelCost dense_cost(const ModelConfig& config, std::int64_t context, CacheFormat format) {
   ModelCost cost = count_cost(config, context, format);
   for (KindCost& row : cost.kinds) {
-    row.cache_bytes = as_double(row.layers * context * record_bytes(config, format));
-    row.attention_ops =
-        4 * as_double(config.num_attention_heads * config.head_dim) * as_double(row.layers) * as_double(context);
+    const bool latent = config.latent();
+    row.cache_bytes =
+        as_double(row.layers * context * (latent ? latent_record_bytes(config, format) : record_bytes(config, format)));
+    const std::int64_t dims = latent ? 2 * config.kv_lora_rank + config.qk_rope_head_dim : 2 * config.head_dim;
+    row.attention_ops = 2 * as_double(config.num_attention_heads * dims) * as_double(row.layers) * as_double(context);
     row.indexer_ops = 0;
   }
   return cost;

@@ -24,9 +24,14 @@ struct AttentionResult {
   Tensor indexer_loss;  ///< one element or undefined
 };
 
-/// Attention of one layer (V4, §2.3). h [B·S, hidden], already normed.
+/// Attention of one layer, by its family (the table in attention.cc). h [B·S, hidden], already normed.
 AttentionResult attention(const Tensor& h, AttentionKind kind, const AttentionWeights& weights,
                           const LayerContext& context);
+
+/// V3's multi-head latent attention, and V3.2's over the tokens that its indexer chooses
+/// (core/model/latent_attention.cc).
+AttentionResult latent_attention(const Tensor& h, AttentionKind kind, const AttentionWeights& weights,
+                                 const LayerContext& context);
 
 struct MoeResult {
   Tensor out;                      ///< [B·S, hidden]

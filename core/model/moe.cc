@@ -26,6 +26,35 @@ Tensor hash_choice(const Tensor& ids, const Tensor& tid2eid) {
   return given;
 }
 
+// The routing families: adding one is a row here, one in config.cc, and a test row.
+struct Routing {
+  MlpKind kind;
+  RouterScore score;
+  bool groups;  // choose among the best groups of experts only
+};
+constexpr Routing kRoutings[] = {
+    {MlpKind::hash_moe, RouterScore::sqrt_softplus, false},
+    {MlpKind::moe, RouterScore::sqrt_softplus, false},
+    {MlpKind::grouped, RouterScore::sigmoid, true},
+};
+
+RouteOptions route_options(MlpKind kind, const ModelConfig& config) {
+  RouteOptions options;
+  options.scaling = static_cast<float>(config.routed_scaling_factor);
+  for (const Routing& row : kRoutings) {
+    if (row.kind != kind) continue;
+    options.score = row.score;
+    if (row.groups) options.groups = config.n_group, options.kept_groups = config.topk_group;
+    return options;
+  }
+  throw Error(std::string("[moe] no routing ") + name_of(kind));
+}
+
+Tensor shared_expert(const Tensor& h, const MoeWeights& weights, float limit) {
+  const Tensor gate_up = ops::concat({weights.shared_gate, weights.shared_up}, 0);
+  return ops::linear(ops::swiglu(ops::linear(h, gate_up), limit), weights.shared_down);
+}
+
 }  // namespace
 
 Tensor balance_loss(const Tensor& scores, std::int64_t sequences, std::int64_t count) {
@@ -48,11 +77,10 @@ Tensor balance_loss(const Tensor& scores, std::int64_t sequences, std::int64_t c
 MoeResult mixture_of_experts(const Tensor& h, MlpKind kind, const MoeWeights& weights, const LayerContext& context) {
   const ModelConfig& c = context.config;
   const auto limit = static_cast<float>(c.swiglu_limit);
+  if (kind == MlpKind::dense) return {shared_expert(h, weights, limit), Tensor(), {}};
   const Tensor logits = ops::linear(ops::cast(h, DType::f32), weights.gate);
   const Tensor given = kind == MlpKind::hash_moe ? hash_choice(context.ids, weights.tid2eid) : Tensor();
-  RouteOptions route;
-  route.scaling = static_cast<float>(c.routed_scaling_factor);
-  const ops::Routing routing = ops::route(logits, weights.bias, given, c.num_experts_per_tok, route);
+  const ops::Routing routing = ops::route(logits, weights.bias, given, c.num_experts_per_tok, route_options(kind, c));
   const ops::MoePlan plan = ops::moe_plan(routing.ids, c.n_routed_experts);
 
   const Tensor rows = ops::moe_gather(h, plan);
@@ -60,15 +88,12 @@ MoeResult mixture_of_experts(const Tensor& h, MlpKind kind, const MoeWeights& we
   const Tensor routed =
       ops::moe_combine(ops::grouped_linear(inner, weights.down_proj, plan.offsets), routing.weights, plan);
 
-  const Tensor shared_gate_up = ops::concat({weights.shared_gate, weights.shared_up}, 0);
-  const Tensor shared = ops::linear(ops::swiglu(ops::linear(h, shared_gate_up), limit), weights.shared_down);
-
   const Tensor bounds = plan.offsets.to(Device::cpu);
   const auto* offsets = bounds.data<std::int32_t>();
   MoeResult result;
   for (std::int64_t e = 0; e < c.n_routed_experts; ++e) result.load.push_back(offsets[e + 1] - offsets[e]);
-  result.out = ops::add(routed, shared);
-  if (context.options.balance && kind != MlpKind::hash_moe)
+  result.out = ops::add(routed, shared_expert(h, weights, limit));
+  if (context.options.balance && is_scored(kind))
     result.balance_loss = balance_loss(routing.scores, context.batch, c.num_experts_per_tok);
   return result;
 }

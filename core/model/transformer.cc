@@ -27,11 +27,14 @@ ops::HyperConnectionOptions hc_options(const ModelConfig& config) {
 // [T, hidden] → [T, n, hidden]: every stream starts as the embedding.
 Tensor expand_streams(const Tensor& x, std::int64_t streams) {
   const Tensor one = ops::reshape(x, {x.dim(0), 1, x.dim(1)});
-  return streams == 1 ? one : ops::concat(std::vector<Tensor>(static_cast<std::size_t>(streams), one), 1);
+  return streams <= 1 ? one : ops::concat(std::vector<Tensor>(static_cast<std::size_t>(streams), one), 1);
 }
 
 Tensor final_hidden(const Tensor& state, const HyperConnectionWeights& head, const Tensor& norm,
                     const ModelConfig& config) {
+  if (config.hc_mult == 0)
+    return ops::rms_norm(ops::reshape(state, {state.dim(0), config.hidden_size}), norm,
+                         static_cast<float>(config.rms_norm_eps));
   const Tensor collapsed = ops::hc_pre(state, head.fn, head.base, head.scale, hc_options(config)).h;
   return ops::rms_norm(collapsed, norm, static_cast<float>(config.rms_norm_eps));
 }
@@ -101,8 +104,26 @@ LayerContext::LayerContext(const ModelConfig& model_config, const ForwardOptions
   hca_rope = table(config.compress_rope, length / config.hca_rate, config.hca_rate);
 }
 
+namespace {
+
+// state [B·S, 1, hidden]: norm, attention, add, norm, experts, add.
+LayerResult plain_layer(const Tensor& state, const LayerWeights& weights, const LayerContext& context) {
+  const auto eps = static_cast<float>(context.config.rms_norm_eps);
+  const Tensor x = ops::reshape(state, {state.dim(0), context.config.hidden_size});
+  const AttentionResult attended =
+      attention(ops::rms_norm(x, weights.input_norm, eps), weights.attention_kind, weights.attention, context);
+  const Tensor middle = ops::add(x, attended.out);
+  MoeResult mixed = mixture_of_experts(ops::rms_norm(middle, weights.post_attention_norm, eps), weights.mlp_kind,
+                                       weights.moe, context);
+  return {ops::reshape(ops::add(middle, mixed.out), state.shape()), attended.indexer_loss, mixed.balance_loss,
+          std::move(mixed.load)};
+}
+
+}  // namespace
+
 LayerResult layer_forward(const Tensor& state, const LayerWeights& weights, const LayerContext& context) {
   const ModelConfig& config = context.config;
+  if (config.hc_mult == 0) return plain_layer(state, weights, context);
   const auto eps = static_cast<float>(config.rms_norm_eps);
   LayerResult result;
 
@@ -193,7 +214,7 @@ Tensor Transformer::logits(const Tensor& hidden) const { return ops::cast(ops::l
 
 void Transformer::update_router_bias(const std::vector<ExpertLoad>& loads, float rate) {
   for (const ExpertLoad& load : loads) {
-    if (load.kind != MlpKind::moe) continue;
+    if (!is_scored(load.kind)) continue;
     MoeWeights& moe = load.layer < config_.num_hidden_layers()
                           ? weights_.layers[static_cast<std::size_t>(load.layer)].moe
                           : weights_.mtp->layer.moe;

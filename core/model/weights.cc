@@ -36,8 +36,31 @@ class Builder {
     return weights;
   }
 
+  AttentionWeights latent_attention(const std::string& prefix, AttentionKind kind) {
+    const auto& c = config_;
+    const std::int64_t heads = c.num_attention_heads, nope = c.qk_nope_head_dim, rope = c.qk_rope_head_dim;
+    AttentionWeights weights;
+    weights.q_a_proj = matrix(prefix + "q_a_proj.weight", {c.q_lora_rank, c.hidden_size});
+    weights.q_a_norm = constant(prefix + "q_a_layernorm.weight", {c.q_lora_rank}, 1);
+    weights.q_b_proj = matrix(prefix + "q_b_proj.weight", {heads * (nope + rope), c.q_lora_rank});
+    LatentWeights& latent = weights.latent.emplace();
+    latent.kv_a_proj = matrix(prefix + "kv_a_proj_with_mqa.weight", {c.kv_lora_rank + rope, c.hidden_size});
+    latent.kv_a_norm = constant(prefix + "kv_a_layernorm.weight", {c.kv_lora_rank}, 1);
+    latent.kv_b_proj = matrix(prefix + "kv_b_proj.weight", {heads * (nope + c.v_head_dim), c.kv_lora_rank});
+    latent.o_proj = matrix(prefix + "o_proj.weight", {c.hidden_size, heads * c.v_head_dim}, residual_scale());
+    if (kind == AttentionKind::mla) return weights;
+    const std::string indexer = prefix + "indexer.";
+    latent.index_q = matrix(indexer + "wq_b.weight", {c.index_n_heads * c.index_head_dim, c.q_lora_rank});
+    latent.index_k = matrix(indexer + "wk.weight", {c.index_head_dim, c.hidden_size});
+    latent.index_norm = constant(indexer + "k_norm.weight", {c.index_head_dim}, 1);
+    latent.index_norm_bias = constant(indexer + "k_norm.bias", {c.index_head_dim}, 0);
+    latent.index_weights = matrix(indexer + "weights_proj.weight", {c.index_n_heads, c.hidden_size});
+    return weights;
+  }
+
   AttentionWeights attention(const std::string& prefix, AttentionKind kind) {
     const auto& c = config_;
+    if (kind == AttentionKind::mla || kind == AttentionKind::dsa) return latent_attention(prefix, kind);
     AttentionWeights weights;
     weights.q_a_proj = matrix(prefix + "q_a_proj.weight", {c.q_lora_rank, c.hidden_size});
     weights.q_a_norm = constant(prefix + "q_a_norm.weight", {c.q_lora_rank}, 1);
@@ -64,12 +87,14 @@ class Builder {
   }
 
   HyperConnectionWeights hyper_connection(const std::string& prefix) {
+    if (config_.hc_mult == 0) return {};
     const std::int64_t n = config_.hc_mult, width = (2 + n) * n;
     return {matrix(prefix + "fn", {width, n * config_.hidden_size}), constant(prefix + "base", {width}, 0),
             constant(prefix + "scale", {3}, 1)};
   }
 
   HyperConnectionWeights hyper_head(const std::string& prefix) {
+    if (config_.hc_mult == 0) return {};
     const std::int64_t n = config_.hc_mult;
     return {matrix(prefix + "hc_fn", {n, n * config_.hidden_size}), constant(prefix + "hc_base", {n}, 0),
             constant(prefix + "hc_scale", {1}, 1)};
@@ -79,6 +104,12 @@ class Builder {
     const auto& c = config_;
     const std::int64_t experts = c.n_routed_experts, inner = c.moe_intermediate_size, hidden = c.hidden_size;
     MoeWeights weights;
+    if (kind == MlpKind::dense) {
+      weights.shared_gate = matrix(prefix + "gate_proj.weight", {c.intermediate_size, hidden});
+      weights.shared_up = matrix(prefix + "up_proj.weight", {c.intermediate_size, hidden});
+      weights.shared_down = matrix(prefix + "down_proj.weight", {hidden, c.intermediate_size}, residual_scale());
+      return weights;
+    }
     weights.gate = matrix(prefix + "gate.weight", {experts, hidden});
     if (kind == MlpKind::hash_moe) {
       weights.tid2eid = buffer(prefix + "gate.tid2eid", even_hash_table());

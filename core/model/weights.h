@@ -25,6 +25,17 @@ struct IndexerWeights {
   Tensor weights_proj;  ///< [index_n_heads, hidden]
 };
 
+/// V3's multi-head latent attention (arXiv 2412.19437, §2.1.1) and V3.2's indexer beside it.
+struct LatentWeights {
+  Tensor kv_a_proj;                    ///< [kv_lora + rope, hidden]
+  Tensor kv_a_norm;                    ///< [kv_lora]
+  Tensor kv_b_proj;                    ///< [heads · (nope + v), kv_lora]
+  Tensor o_proj;                       ///< [hidden, heads · v]
+  Tensor index_q, index_k;             ///< [index heads · index dim, q_lora], [index dim, hidden]; V3.2
+  Tensor index_norm, index_norm_bias;  ///< [index dim]
+  Tensor index_weights;                ///< [index heads, hidden]
+};
+
 struct AttentionWeights {
   Tensor q_a_proj, q_a_norm, q_b_proj;  ///< [q_lora, hidden], [q_lora], [heads · head_dim, q_lora]
   Tensor kv_proj, kv_norm;              ///< [head_dim, hidden], [head_dim]
@@ -33,6 +44,7 @@ struct AttentionWeights {
   Tensor sinks;                         ///< [heads]
   std::optional<CompressorWeights> compressor;
   std::optional<IndexerWeights> indexer;
+  std::optional<LatentWeights> latent;  ///< then only q_a_proj, q_a_norm and q_b_proj of the above
 };
 
 struct HyperConnectionWeights {
@@ -44,7 +56,7 @@ struct MoeWeights {
   Tensor bias;                                 ///< [experts], buffer; scored layers
   Tensor tid2eid;                              ///< [vocab, top_k] i32, buffer; hash layers
   Tensor gate_up_proj, down_proj;              ///< [experts, 2I, hidden], [experts, hidden, I]
-  Tensor shared_gate, shared_up, shared_down;  ///< [I, hidden], [I, hidden], [hidden, I]
+  Tensor shared_gate, shared_up, shared_down;  ///< [I, hidden], [I, hidden], [hidden, I]; in dense layers these only
 };
 
 struct LayerWeights {

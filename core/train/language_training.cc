@@ -52,7 +52,7 @@ Metrics mean_losses(const Tensor& losses, const Targets& next, std::int64_t leng
 double utilisation(const std::vector<ExpertLoad>& loads) {
   double sum = 0, layers = 0;
   for (const ExpertLoad& load : loads) {
-    if (load.kind != MlpKind::moe) continue;
+    if (!is_scored(load.kind)) continue;
     double total = 0, most = 0;
     for (const std::int64_t tokens : load.tokens) {
       total += static_cast<double>(tokens);

@@ -13,7 +13,7 @@ constexpr std::int64_t kMillion = 1048576;
 constexpr double kGiB = 1024.0 * 1024 * 1024;
 
 ModelConfig published(const std::string& name) {
-  return read_model_config(std::string(ORRERY_SOURCE_DIR) + "/models/reference/deepseek-v4-" + name + ".json");
+  return read_model_config(std::string(ORRERY_SOURCE_DIR) + "/models/reference/deepseek-" + name + ".json");
 }
 
 }  // namespace
@@ -25,7 +25,7 @@ TEST_CASE("counting gives the published figures", "[cost]") {
     double cache_gib, cache_share, ops_share;  // counted from the report's formats; shares of V3.2's
   };
   for (const Case& at :
-       {Case{"flash", 284e9, 13e9, 3.43, 0.0732, 0.099}, Case{"pro", 1.6e12, 49e9, 4.92, 0.105, 0.265}}) {
+       {Case{"v4-flash", 284e9, 13e9, 3.43, 0.0732, 0.099}, Case{"v4-pro", 1.6e12, 49e9, 4.92, 0.105, 0.265}}) {
     INFO(at.name);
     const ModelConfig config = published(at.name);
     const ModelCost cost = count_cost(config, kMillion, CacheFormat::published), v32 = v32_cost(kMillion);
@@ -41,6 +41,14 @@ TEST_CASE("counting gives the published figures", "[cost]") {
     CHECK(dense.cache_bytes() == Approx(584.0 * static_cast<double>(config.num_hidden_layers() * kMillion)));
     CHECK(dense.weighted_ops() > 80 * cost.weighted_ops());
   }
+}
+
+TEST_CASE("counting V3.2 gives what the others are compared with", "[cost]") {
+  const ModelCost counted = count_cost(published("v3.2"), kMillion, CacheFormat::published), known = v32_cost(kMillion);
+  CHECK(counted.parameters == Approx(known.parameters).epsilon(0.01));
+  CHECK(counted.active_parameters == Approx(known.active_parameters).epsilon(0.02));
+  CHECK(counted.cache_bytes() == Approx(known.cache_bytes()));
+  CHECK(counted.weighted_ops() == Approx(known.weighted_ops()).epsilon(0.01));
 }
 
 TEST_CASE("parameters are counted as the model makes them", "[cost]") {

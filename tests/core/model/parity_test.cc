@@ -1,5 +1,6 @@
-// The transformer against HuggingFace transformers' deepseek_v4: logits, gradients and greedy continuations of tiny
-// random models. The fixtures are made by tests/fixtures/deepseek_v4/make.py (versions in each file's metadata).
+// The transformer against HuggingFace transformers' deepseek_v4, deepseek_v3 and deepseek_v32: logits, gradients and
+// greedy continuations of tiny random models. The fixtures are made by tests/fixtures/deepseek_v4/make.py and
+// deepseek_v3/make.py (versions in each file's metadata).
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -23,7 +24,8 @@ struct Fixture {
 };
 
 Fixture load(const std::string& name) {
-  const std::string path = std::string(ORRERY_TEST_FIXTURES) + "/deepseek_v4/" + name + ".safetensors";
+  const std::string folder = name.starts_with("v3") ? "/deepseek_v3/" : "/deepseek_v4/";
+  const std::string path = std::string(ORRERY_TEST_FIXTURES) + folder + name + ".safetensors";
   TensorFile file = open_tensors(path);
   Random random(1);
   Transformer model(parse_model_config(file.metadata("config"), path), random);
@@ -52,8 +54,8 @@ double largest_difference(const std::vector<float>& a, const std::vector<float>&
   return result;
 }
 
-const char* const kCases[] = {"sliding", "csa4",      "hca8",        "mixed", "hash", "csa8",
-                              "short",   "one_token", "window_edge", "long",  "yarn", "clamp"};
+const char* const kCases[] = {"sliding",     "csa4", "hca8", "mixed", "hash", "csa8",    "short", "one_token",
+                              "window_edge", "long", "yarn", "clamp", "v3",   "v3_yarn", "v32",   "v32_yarn"};
 
 }  // namespace
 
