@@ -18,36 +18,59 @@ namespace orrery::pipeline {
 
 namespace {
 
-// No training run counts its clips from a seed this large.
-constexpr std::uint64_t kHeldOut = std::uint64_t{1} << 40;
-
 struct Clip {
   std::vector<Frame> frames;
   PromiseKept kept;
   double physics = std::nan("");
+  Sighted late;
+  double late_changes = 0;
 };
 
-void measure(Clip& clip, const Promise& promise, double fps) {
+// Share of a clip's codes that are others than those one latent frame before.
+double changes(const LatentCodec& codec, std::span<const Frame> frames) {
+  const std::vector<std::int32_t> codes = encode_clip(codec, frames);
+  const auto latents =
+      static_cast<std::size_t>(latent_frames(codec.config(), static_cast<std::int64_t>(frames.size())));
+  const std::size_t cells = codes.size() / latents;
+  // The first latent frame is one frame alone: nothing to compare with.
+  std::size_t other = 0, count = 0;
+  for (std::size_t i = 2 * cells; i < codes.size(); ++i, ++count) other += codes[i] != codes[i - cells];
+  return count > 0 ? static_cast<double>(other) / static_cast<double>(count) : 0;
+}
+
+void measure(Clip& clip, const Promise& promise, const LatentCodec& codec, double fps) {
   const Tracks tracks = track(clip.frames, fps);
   clip.kept = check_promise(promise, tracks);
   clip.physics = score_physics(tracks).score;
+  const std::size_t frames = clip.frames.size(), late = std::min(frames, static_cast<std::size_t>(2 * fps));
+  clip.late = sighted(tracks, frames - late, frames);
+  clip.late_changes = changes(codec, std::span(clip.frames).last(late));
 }
 
 void add(PromptRow::Side& side, const Clip& clip) {
   side.colour += clip.kept.colour, side.count_frames += clip.kept.count_frames, side.count += clip.kept.count;
   side.motion += clip.kept.motion, side.moves_late += clip.kept.moves_late;
   if (std::isfinite(clip.physics)) side.physics += clip.physics, ++side.scored;
+  side.late_bodies += clip.late.bodies, side.late_changes += clip.late_changes;
+  if (std::isfinite(clip.late.radius)) side.late_radius += clip.late.radius, ++side.with_radius;
+  if (std::isfinite(clip.late.speed)) side.late_speed += clip.late.speed, ++side.with_speed;
 }
 
 void add(PromptRow::Side& side, const PromptRow::Side& other) {
   side.colour += other.colour, side.count_frames += other.count_frames, side.count += other.count;
   side.motion += other.motion, side.moves_late += other.moves_late;
   side.physics += other.physics, side.scored += other.scored;
+  side.late_bodies += other.late_bodies, side.late_changes += other.late_changes;
+  side.late_radius += other.late_radius, side.with_radius += other.with_radius;
+  side.late_speed += other.late_speed, side.with_speed += other.with_speed;
 }
 
 void divide(PromptRow::Side& side, double clips) {
-  for (double* sum : {&side.colour, &side.count_frames, &side.count, &side.motion, &side.moves_late}) *sum /= clips;
-  side.physics /= std::max<double>(1, static_cast<double>(side.scored));
+  for (double* sum : {&side.colour, &side.count_frames, &side.count, &side.motion, &side.moves_late, &side.late_bodies,
+                      &side.late_changes})
+    *sum /= clips;
+  const auto mean = [](double& sum, std::int64_t count) { sum /= std::max<double>(1, static_cast<double>(count)); };
+  mean(side.physics, side.scored), mean(side.late_radius, side.with_radius), mean(side.late_speed, side.with_speed);
 }
 
 // What a sentence says, read by its words alone.
@@ -111,6 +134,21 @@ void write_sheet(const std::string& folder, std::int64_t index, const std::strin
   write_image((std::filesystem::path(folder) / name).string(), make_contact_sheet(cells, labels, sheet));
 }
 
+std::string late_table(const std::vector<PromptRow>& rows) {
+  std::string text =
+      "| scene | bodies | radius, % of height | speed, % of height/s | codes that change, % |\n"
+      "|---|---|---|---|---|\n";
+  for (const PromptRow& row : rows) {
+    const PromptRow::Side &model = row.model, &engine = row.engine;
+    char line[200];
+    std::snprintf(line, sizeof line, "| %s | %.2f (%.2f) | %.1f (%.1f) | %.0f (%.0f) | %.1f (%.1f) |\n",
+                  row.scene.c_str(), model.late_bodies, engine.late_bodies, model.late_radius, engine.late_radius,
+                  model.late_speed, engine.late_speed, 100 * model.late_changes, 100 * engine.late_changes);
+    text += line;
+  }
+  return text + "The last two seconds: the model's clips (the engine's).\n";
+}
+
 }  // namespace
 
 std::vector<PromptRow> bench_prompts(const LoadedModel& model, const PromptBenchOptions& options,
@@ -126,7 +164,8 @@ std::vector<PromptRow> bench_prompts(const LoadedModel& model, const PromptBench
     rows.push_back(row);
   }
   for (std::int64_t i = 0; i < options.count && !(stop != nullptr && *stop); ++i) {
-    worlds::World world(worlds::sample_spec(options.seed + kHeldOut, static_cast<std::uint64_t>(i), sample));
+    worlds::World world(
+        worlds::sample_spec(options.seed + worlds::kHeldOutSeed, static_cast<std::uint64_t>(i), sample));
     const std::string caption = world.caption();
     const Promise promise = promise_of(world, caption);
     ClipSpec spec;
@@ -138,8 +177,8 @@ std::vector<PromptRow> bench_prompts(const LoadedModel& model, const PromptBench
       engine.frames.push_back(world.draw());
     }
     for_each_frame(model, spec, {}, [&](const Frame& frame) { made.frames.push_back(frame); });
-    measure(engine, promise, spec.fps);
-    measure(made, promise, spec.fps);
+    measure(engine, promise, model.codec(), spec.fps);
+    measure(made, promise, model.codec(), spec.fps);
     PromptRow& row =
         *std::find_if(rows.begin(), rows.end(), [&](const PromptRow& other) { return other.scene == promise.scene; });
     ++row.clips;
@@ -178,7 +217,11 @@ Json prompt_bench_json(const std::vector<PromptRow>& rows, const PromptBenchOpti
                          {"motion", from.motion},
                          {"moves_late", from.moves_late},
                          {"physics", from.physics},
-                         {"scored", from.scored}});
+                         {"scored", from.scored},
+                         {"late_bodies", from.late_bodies},
+                         {"late_radius_percent", from.late_radius},
+                         {"late_speed_percent", from.late_speed},
+                         {"late_changes", from.late_changes}});
   };
   Json list = Json::array();
   for (const PromptRow& row : rows) {
@@ -220,7 +263,8 @@ std::string prompt_bench_table(const std::vector<PromptRow>& rows) {
                   100 * row.described_motion);
     text += " " + score(row.model) + " (" + score(row.engine) + ") |" + cell;
   }
-  return text + "Per cent of the model's clips (in brackets: of the engine's own clips of the same sentences).\n";
+  text += "Per cent of the model's clips (in brackets: of the engine's own clips of the same sentences).\n\n";
+  return text + late_table(rows);
 }
 
 }  // namespace orrery::pipeline

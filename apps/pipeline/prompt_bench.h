@@ -30,6 +30,10 @@ struct PromptRow {
   struct Side {
     double colour = 0, count_frames = 0, count = 0, motion = 0, moves_late = 0, physics = 0;
     std::int64_t scored = 0;  ///< clips with a physics score
+    /// Of the clips' last two seconds: what is tracked there (Sighted), and the share of codes that are others than one
+    /// latent frame before when the codec reads the clip again. Where these stay the engine's, a clip does not drift.
+    double late_bodies = 0, late_radius = 0, late_speed = 0, late_changes = 0;
+    std::int64_t with_radius = 0, with_speed = 0;  ///< clips with a body there, and with one in two frames on end
   } model, engine;
   /// Shares of the engine's clips whose description names colours, number and motion right.
   double described_colour = 0, described_count = 0, described_motion = 0;
@@ -41,7 +45,7 @@ std::vector<PromptRow> bench_prompts(const LoadedModel& model, const PromptBench
                                      const std::atomic<bool>* stop = nullptr);
 
 Json prompt_bench_json(const std::vector<PromptRow>& rows, const PromptBenchOptions& options);
-/// A Markdown table.
+/// Two Markdown tables: what was asked for, and the last two seconds.
 std::string prompt_bench_table(const std::vector<PromptRow>& rows);
 
 }  // namespace orrery::pipeline

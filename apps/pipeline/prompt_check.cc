@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numbers>
 
 #include "core/text/words.h"
 
@@ -111,6 +112,20 @@ Promise promise_of(const worlds::World& world, const std::string& caption) {
   promise.motion_known =
       std::any_of(kKnown.begin(), kKnown.end(), [&](const char* name) { return promise.scene == name; });
   return promise;
+}
+
+Sighted sighted(const Tracks& tracks, std::size_t begin, std::size_t end) {
+  double seen = 0, radius = 0, steps = 0, way = 0;
+  for (const Track& body : tracks.tracks)
+    for (std::size_t f = begin; f < std::min(end, body.frames.size()); ++f) {
+      const Observation& now = body.frames[f];
+      if (!now.visible) continue;
+      seen += 1, radius += std::sqrt(now.area / std::numbers::pi);
+      if (f == begin || !body.frames[f - 1].visible) continue;
+      steps += 1, way += std::hypot(now.x - body.frames[f - 1].x, now.y - body.frames[f - 1].y);
+    }
+  const double height = tracks.height / 100.0, frames = static_cast<double>(end - begin);
+  return {seen / frames, radius / seen / height, way / steps * tracks.fps / height};
 }
 
 PromiseKept check_promise(const Promise& promise, const Tracks& tracks) {

@@ -37,6 +37,14 @@ struct PromiseKept {
   bool moves_late = false;
 };
 
+/// What the tracker sees in a clip's frames [begin, end): whether late frames still look like the engine's.
+struct Sighted {
+  double bodies = 0;  ///< seen a frame
+  double radius = 0;  ///< of those seen, per cent of the picture's height; NaN: none seen
+  double speed = 0;   ///< of those seen in two frames on end, per cent of the picture's height a second; NaN: none
+};
+Sighted sighted(const Tracks& tracks, std::size_t begin, std::size_t end);
+
 PromiseKept check_promise(const Promise& promise, const Tracks& tracks);
 
 }  // namespace orrery::pipeline

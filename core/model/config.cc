@@ -175,12 +175,9 @@ constexpr IntegerField kIntegerFields[] = {
 };
 // Of latent attention, experts in groups, and dense layers.
 constexpr IntegerField kLatentFields[] = {
-    {"kv_lora_rank", &ModelConfig::kv_lora_rank},
-    {"qk_nope_head_dim", &ModelConfig::qk_nope_head_dim},
-    {"v_head_dim", &ModelConfig::v_head_dim},
-    {"n_group", &ModelConfig::n_group},
-    {"topk_group", &ModelConfig::topk_group},
-    {"intermediate_size", &ModelConfig::intermediate_size},
+    {"kv_lora_rank", &ModelConfig::kv_lora_rank}, {"qk_nope_head_dim", &ModelConfig::qk_nope_head_dim},
+    {"v_head_dim", &ModelConfig::v_head_dim},     {"n_group", &ModelConfig::n_group},
+    {"topk_group", &ModelConfig::topk_group},     {"intermediate_size", &ModelConfig::intermediate_size},
 };
 struct NumberField {
   const char* name;

@@ -98,8 +98,8 @@ AttentionResult indexed_attention(const Heads& heads, const IndexerParts& indexe
   if (context.options.indexer != IndexerTraining::dense_warmup) {
     const NoGrad guard;
     const std::int64_t count = std::min(c.index_topk, length);
-    indices = ops::index_top_k(indexer.q.detach(), indexer.k.detach(), indexer.w.detach(), count, {1, 0})
-                  .to(Device::cpu);
+    indices =
+        ops::index_top_k(indexer.q.detach(), indexer.k.detach(), indexer.w.detach(), count, {1, 0}).to(Device::cpu);
   }
   if (learns) scores = ops::index_scores(indexer.q, indexer.k, indexer.w, Tensor(), {1, 0});
   std::vector<Tensor> mixed;

@@ -9,6 +9,9 @@
 
 namespace orrery::worlds {
 
+/// Added to the seeds of measurements' clips: no training run counts its clips from a seed this large.
+constexpr std::uint64_t kHeldOutSeed = std::uint64_t{1} << 40;
+
 struct SampleOptions {
   int width = 64, height = 64;
   double fps = 24;

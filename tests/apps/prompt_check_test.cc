@@ -62,3 +62,22 @@ TEST_CASE("a clip of something else breaks the promise", "[prompt_check]") {
   CHECK(check_promise(left, roll.tracks).motion != check_promise(right, roll.tracks).motion);
   CHECK_FALSE(check_promise(roll.promise, roll.tracks).moves_late);
 }
+
+TEST_CASE("what is sighted counts bodies, their size and their speed", "[prompt_check]") {
+  Tracks tracks;
+  tracks.height = 50, tracks.fps = 10;
+  Track body;
+  for (int f = 0; f < 4; ++f) {
+    Observation seen;
+    seen.visible = f != 1;
+    seen.x = 2.0 * f, seen.area = 3.14159265 * 25;
+    body.frames.push_back(seen);
+  }
+  tracks.tracks = {body};
+  const Sighted all = sighted(tracks, 0, 4);
+  CHECK(all.bodies == Approx(0.75));
+  CHECK(all.radius == Approx(10));
+  CHECK(all.speed == Approx(40));  // 2 pixels of 50 a frame, ten times a second
+  CHECK(std::isnan(sighted(tracks, 0, 1).speed));
+  CHECK(std::isnan(sighted(tracks, 1, 2).radius));
+}

@@ -96,9 +96,9 @@ TEST_CASE("in the dense warm-up attention sees all tokens, afterwards the chosen
 
 TEST_CASE("V3's contradictions are named", "[model]") {
   const auto with = [](const std::string& fields) {
-    return parse_model_config(R"({"model_type": "deepseek_v3", "num_hidden_layers": 2, "qk_rope_head_dim": 4)" + fields +
-                                  "}",
-                              "a test's config");
+    return parse_model_config(
+        R"({"model_type": "deepseek_v3", "num_hidden_layers": 2, "qk_rope_head_dim": 4)" + fields + "}",
+        "a test's config");
   };
   CHECK_THROWS_WITH(with(R"(, "n_group": 7)"), ContainsSubstring("n_group"));
   CHECK_THROWS_WITH(with(R"(, "n_group": 8, "topk_group": 9)"), ContainsSubstring("topk_group"));
