@@ -49,13 +49,13 @@ class CountingFactory : public GeneratorFactory {
     ChunkPtr next(const worlds::Action& action) override {
       ORRERY_CHECK(static_cast<int>(chunk) != factory->fail_at_, "the chunk breaks");
       std::this_thread::sleep_for(std::chrono::milliseconds(factory->milliseconds_));
-      auto made = std::make_shared<Chunk>();
-      made->action = action;
+      auto out = std::make_shared<Chunk>();
+      out->action = action;
       // Pixels say which world made them.
       for (int i = 0; i < (chunk == 0 ? 1 : factory->step_); ++i)
-        made->frames.push_back(std::make_shared<const Frame>(8, 8, static_cast<std::uint8_t>(seed + 10 * chunk)));
+        out->frames.push_back(std::make_shared<const Frame>(8, 8, static_cast<std::uint8_t>(seed + 10 * chunk)));
       ++chunk, ++factory->made;
-      return made;
+      return out;
     }
   };
   int step_, fail_at_, milliseconds_;

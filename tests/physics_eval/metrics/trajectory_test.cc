@@ -59,7 +59,7 @@ TEST_CASE("bodies that are not there count", "[trajectory]") {
   CHECK(s.missing == 1);
   CHECK(s.pisa_iou == Approx(0.5));
   CHECK(compare_courses(two, course(0, 0, 0)).extra == 1);
-  CHECK_THROWS_AS(compare_courses(two, Course{{10}, 0, 5, {}}), InputError);
+  CHECK_THROWS_AS(compare_courses(two, Course{10, 0, 5, {}}), InputError);
   Course other = course(0, 0, 0);
   other.fps = 24;
   CHECK_THROWS_AS(compare_courses(other, two), InputError);

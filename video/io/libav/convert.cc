@@ -253,7 +253,7 @@ void ToRgb::run(const AVFrame& in, int width, int height, std::uint32_t backgrou
 namespace {
 
 // BT.709's luma weights and chroma scales (ITU-R BT.709-6, 3.2 and 3.3) for 8-bit limited range, in 1/65536.
-constexpr double kRed = 0.2126, kGreen = 0.7152, kBlue = 0.0722;
+constexpr double kRed = 0.2126, kBlue = 0.0722;
 constexpr int fixed(double value) { return static_cast<int>(value * 65536 + (value < 0 ? -0.5 : 0.5)); }
 constexpr int kYr = fixed(219.0 / 255 * kRed), kYb = fixed(219.0 / 255 * kBlue), kYg = fixed(219.0 / 255) - kYr - kYb;
 constexpr double kBlueScale = 224.0 / 255 / (2 * (1 - kBlue)), kRedScale = 224.0 / 255 / (2 * (1 - kRed));
