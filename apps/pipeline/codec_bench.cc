@@ -16,21 +16,6 @@ namespace {
 constexpr std::array<const char*, 5> kBackgrounds = {"plain", "vertical", "horizontal", "checker", "two tones"};
 constexpr std::size_t kSmooth = 3;  // of them, the first ones
 
-std::vector<Frame> through(const LatentCodec& codec, std::span<const Frame> frames) {
-  StreamingEncoder encoder(codec);
-  StreamingDecoder decoder(codec, frames[0].height() / codec.config().space_factor,
-                           frames[0].width() / codec.config().space_factor);
-  std::vector<Frame> decoded;
-  const auto take = [&](const std::vector<std::int32_t>& codes) {
-    if (codes.empty()) return;
-    for (Frame& frame : decoder.push(codes)) decoded.push_back(std::move(frame));
-  };
-  for (const Frame& frame : frames) take(encoder.push(frame));
-  take(encoder.finish());
-  decoded.resize(frames.size());
-  return decoded;
-}
-
 // Mean over pixels and channels of |Δb − Δa| from frame f − 1 to f.
 double change_of_error(std::span<const Frame> a, std::span<const Frame> b, std::size_t f) {
   const auto now_a = a[f].bytes(), before_a = a[f - 1].bytes(), now_b = b[f].bytes(), before_b = b[f - 1].bytes();
@@ -54,7 +39,7 @@ void divide(CodecRow& row) {
 }
 
 CodecRow measure(const LatentCodec& codec, std::span<const Frame> frames, double fps) {
-  const std::vector<Frame> decoded = through(codec, frames);
+  const std::vector<Frame> decoded = round_trip(codec, frames);
   const FrameScore score = score_frames(frames, decoded).mean;
   const CentroidErrors errors = centroid_errors(track(frames, fps), track(decoded, fps));
   CodecRow row;
@@ -66,6 +51,21 @@ CodecRow measure(const LatentCodec& codec, std::span<const Frame> frames, double
 }
 
 }  // namespace
+
+std::vector<Frame> round_trip(const LatentCodec& codec, std::span<const Frame> frames) {
+  StreamingEncoder encoder(codec);
+  StreamingDecoder decoder(codec, frames[0].height() / codec.config().space_factor,
+                           frames[0].width() / codec.config().space_factor);
+  std::vector<Frame> decoded;
+  const auto take = [&](const std::vector<std::int32_t>& codes) {
+    if (codes.empty()) return;
+    for (Frame& frame : decoder.push(codes)) decoded.push_back(std::move(frame));
+  };
+  for (const Frame& frame : frames) take(encoder.push(frame));
+  take(encoder.finish());
+  decoded.resize(frames.size());
+  return decoded;
+}
 
 double seam_ratio(std::span<const Frame> original, std::span<const Frame> decoded, std::int64_t chunk) {
   ORRERY_CHECK(original.size() == decoded.size(), "clips of ", original.size(), " and ", decoded.size(),
@@ -116,7 +116,8 @@ std::vector<CodecRow> bench_codec(const LatentCodec& codec, const CodecBenchOpti
   smooth.background = "smooth", all.background = "all";
   const auto frames = std::max<std::int64_t>(2, std::llround(options.seconds * options.fps));
   for (std::int64_t i = 0; i < options.count && !(stop != nullptr && *stop); ++i) {
-    worlds::World world(worlds::sample_spec(options.seed + worlds::kHeldOutSeed, static_cast<std::uint64_t>(i), sample));
+    worlds::World world(
+        worlds::sample_spec(options.seed + worlds::kHeldOutSeed, static_cast<std::uint64_t>(i), sample));
     std::vector<Frame> clip;
     for (std::int64_t f = 0; f < frames; ++f) {
       if (f > 0) world.step();
@@ -150,7 +151,8 @@ Json codec_bench_json(const std::vector<CodecRow>& rows, const CodecBenchOptions
 
 std::string codec_bench_table(const std::vector<CodecRow>& rows) {
   std::string text =
-      "| background | clips | PSNR, dB | SSIM | centroid error, px | positions lost | seam |\n|---|---|---|---|---|---|---|\n";
+      "| background | clips | PSNR, dB | SSIM | centroid error, px | positions lost | seam "
+      "|\n|---|---|---|---|---|---|---|\n";
   for (const CodecRow& row : rows) {
     char line[160];
     const double positions = static_cast<double>(std::max<std::int64_t>(1, row.seen + row.lost));

@@ -15,9 +15,9 @@
 namespace orrery::pipeline {
 
 struct CodecBenchOptions {
-  std::int64_t count = 60;          ///< clips
-  std::uint64_t seed = 42;          ///< of the clips, far from any training seed
-  double seconds = 4;               ///< a clip
+  std::int64_t count = 60;  ///< clips
+  std::uint64_t seed = 42;  ///< of the clips, far from any training seed
+  double seconds = 4;       ///< a clip
   double fps = 24;
   int size = 64;                    ///< pixels a side
   std::vector<std::string> scenes;  ///< empty: all, by the registry's weights
@@ -28,11 +28,14 @@ struct CodecRow {
   std::string background;
   std::int64_t clips = 0;
   double psnr = 0, ssim = 0;
-  double centroid = 0;     ///< root mean square distance of tracked centroids from the original's, pixels
-  std::int64_t seen = 0;   ///< body positions compared
-  std::int64_t lost = 0;   ///< body positions of the original that the decoded clip has no body near (3 pixels)
-  double seam = 0;         ///< see seam_ratio()
+  double centroid = 0;    ///< root mean square distance of tracked centroids from the original's, pixels
+  std::int64_t seen = 0;  ///< body positions compared
+  std::int64_t lost = 0;  ///< body positions of the original that the decoded clip has no body near (3 pixels)
+  double seam = 0;        ///< see seam_ratio()
 };
+
+/// A clip through encoder and decoder.
+std::vector<Frame> round_trip(const LatentCodec& codec, std::span<const Frame> frames);
 
 /// How much more a clip's error changes from frame to frame where a chunk of `chunk` frames begins than within chunks:
 /// the mean over pixels and channels of |Δdecoded − Δoriginal|, edges over insides. 1: no seam. The first frame stands

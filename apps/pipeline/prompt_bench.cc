@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "apps/pipeline/codec_bench.h"
 #include "apps/pipeline/describe.h"
 #include "apps/pipeline/prompt_check.h"
 #include "core/text/words.h"
@@ -141,12 +142,13 @@ std::string late_table(const std::vector<PromptRow>& rows) {
   for (const PromptRow& row : rows) {
     const PromptRow::Side &model = row.model, &engine = row.engine;
     char line[200];
-    std::snprintf(line, sizeof line, "| %s | %.2f (%.2f) | %.1f (%.1f) | %.0f (%.0f) | %.1f (%.1f) |\n",
+    std::snprintf(line, sizeof line, "| %s | %.2f (%.2f) | %.1f (%.1f) | %.0f (%.0f) | %.1f (%.1f, %.1f) |\n",
                   row.scene.c_str(), model.late_bodies, engine.late_bodies, model.late_radius, engine.late_radius,
-                  model.late_speed, engine.late_speed, 100 * model.late_changes, 100 * engine.late_changes);
+                  model.late_speed, engine.late_speed, 100 * model.late_changes, 100 * row.codec.late_changes,
+                  100 * engine.late_changes);
     text += line;
   }
-  return text + "The last two seconds: the model's clips (the engine's).\n";
+  return text + "The last two seconds: the model's clips (the engine's; of codes, also its clips through the codec).\n";
 }
 
 }  // namespace
@@ -171,18 +173,21 @@ std::vector<PromptRow> bench_prompts(const LoadedModel& model, const PromptBench
     ClipSpec spec;
     spec.prompt = caption, spec.seed = options.seed + static_cast<std::uint64_t>(i), spec.seconds = options.seconds;
     spec.fps = model.fps(), spec.sampling = options.sampling;
-    Clip engine, made;
+    Clip engine, made, coded;
     for (std::int64_t f = 0; f < spec.frames(); ++f) {
       if (f > 0) world.step();
       engine.frames.push_back(world.draw());
     }
     for_each_frame(model, spec, {}, [&](const Frame& frame) { made.frames.push_back(frame); });
+    coded.frames = round_trip(model.codec(), engine.frames);
     measure(engine, promise, model.codec(), spec.fps);
+    measure(coded, promise, model.codec(), spec.fps);
     measure(made, promise, model.codec(), spec.fps);
     PromptRow& row =
         *std::find_if(rows.begin(), rows.end(), [&](const PromptRow& other) { return other.scene == promise.scene; });
     ++row.clips;
     add(row.model, made);
+    add(row.codec, coded);
     add(row.engine, engine);
     if (options.describe) describe_engine(model, engine, caption, row);
     if (!options.sheet_folder.empty() && i < options.sheets)
@@ -195,6 +200,7 @@ std::vector<PromptRow> bench_prompts(const LoadedModel& model, const PromptBench
   for (const PromptRow& row : rows) {
     all.clips += row.clips;
     add(all.model, row.model);
+    add(all.codec, row.codec);
     add(all.engine, row.engine);
     all.described_colour += row.described_colour, all.described_count += row.described_count,
         all.described_motion += row.described_motion;
@@ -203,6 +209,7 @@ std::vector<PromptRow> bench_prompts(const LoadedModel& model, const PromptBench
   for (PromptRow& row : rows) {
     const auto clips = static_cast<double>(row.clips);
     divide(row.model, clips);
+    divide(row.codec, clips);
     divide(row.engine, clips);
     row.described_colour /= clips, row.described_count /= clips, row.described_motion /= clips;
   }
@@ -228,6 +235,7 @@ Json prompt_bench_json(const std::vector<PromptRow>& rows, const PromptBenchOpti
     Json line = Json::object({{"scene", row.scene},
                               {"clips", row.clips},
                               {"model", side(row.model)},
+                              {"codec", side(row.codec)},
                               {"engine", side(row.engine)},
                               {"physics_ratio", row.model.physics / std::max(1e-9, row.engine.physics)}});
     if (options.describe)
@@ -240,30 +248,30 @@ Json prompt_bench_json(const std::vector<PromptRow>& rows, const PromptBenchOpti
 }
 
 std::string prompt_bench_table(const std::vector<PromptRow>& rows) {
+  using Side = PromptRow::Side;
   std::string text =
       "| scene | clips | colour | count, frames | count, clips | motion | moves at 8 s | physics | describes colour | "
       "count | motion |\n|---|---|---|---|---|---|---|---|---|---|---|\n";
-  const auto percent = [](double model, double engine) {
-    char cell[64];
-    std::snprintf(cell, sizeof cell, " %.0f (%.0f) |", 100 * model, 100 * engine);
-    return std::string(cell);
-  };
   for (const PromptRow& row : rows) {
     char cell[96];
     text += "| " + row.scene + " | " + std::to_string(row.clips) + " |";
-    text += percent(row.model.colour, row.engine.colour) + percent(row.model.count_frames, row.engine.count_frames) +
-            percent(row.model.count, row.engine.count) + percent(row.model.motion, row.engine.motion) +
-            percent(row.model.moves_late, row.engine.moves_late);
-    const auto score = [](const PromptRow::Side& side) {
+    for (const auto share : {&Side::colour, &Side::count_frames, &Side::count, &Side::motion, &Side::moves_late}) {
+      std::snprintf(cell, sizeof cell, " %.0f (%.0f, %.0f) |", 100 * row.model.*share, 100 * row.codec.*share,
+                    100 * row.engine.*share);
+      text += cell;
+    }
+    const auto score = [](const Side& side) {
       char number[32] = "–";
       if (side.scored > 0) std::snprintf(number, sizeof number, "%.2f", side.physics);
       return std::string(number);
     };
     std::snprintf(cell, sizeof cell, " %.0f | %.0f | %.0f |\n", 100 * row.described_colour, 100 * row.described_count,
                   100 * row.described_motion);
-    text += " " + score(row.model) + " (" + score(row.engine) + ") |" + cell;
+    text += " " + score(row.model) + " (" + score(row.codec) + ", " + score(row.engine) + ") |" + cell;
   }
-  text += "Per cent of the model's clips (in brackets: of the engine's own clips of the same sentences).\n\n";
+  text +=
+      "Per cent of the model's clips; in brackets the engine's own clips of the same sentences, through the codec and "
+      "as they are.\n\n";
   return text + late_table(rows);
 }
 

@@ -23,7 +23,7 @@ struct PromptBenchOptions {
   std::int64_t sheets = 20;
 };
 
-/// Means over the clips of one scene, model's and engine's; shares in [0, 1].
+/// Means over the clips of one scene, the model's and the engine's; shares in [0, 1].
 struct PromptRow {
   std::string scene;
   std::int64_t clips = 0;
@@ -34,7 +34,7 @@ struct PromptRow {
     /// latent frame before when the codec reads the clip again. Where these stay the engine's, a clip does not drift.
     double late_bodies = 0, late_radius = 0, late_speed = 0, late_changes = 0;
     std::int64_t with_radius = 0, with_speed = 0;  ///< clips with a body there, and with one in two frames on end
-  } model, engine;
+  } model, codec, engine;  ///< codec: the engine's clips through it, which no model can surpass by much
   /// Shares of the engine's clips whose description names colours, number and motion right.
   double described_colour = 0, described_count = 0, described_motion = 0;
 };
