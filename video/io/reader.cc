@@ -100,8 +100,9 @@ void VideoReader::State::open() {
   }
   frame_seconds = info.source_fps > 0 ? 1 / info.source_fps : 0;
   // Containers round times to their tick (1 ms in Matroska, 10 ms in GIF): a picture that begins within a tick counts.
-  // A sequence's times are exact: its frames are counted.
-  const double blur = container::is_sequence(path) ? 0 : tick;
+  // A sequence's times are exact: its frames are counted; so are ticks as long as a picture (AVI).
+  const double finest = frame_seconds > 0 ? std::min(tick, frame_seconds / 4) : tick;
+  const double blur = container::is_sequence(path) ? 0 : finest;
   tolerance = std::min(blur, options.fps > 0 ? 0.5 / options.fps : blur) + 1e-7;
   const std::int32_t* matrix = libav::display_matrix(stream);
   orientation = libav::orientation_of(matrix);

@@ -22,13 +22,13 @@ struct WriteOptions {
   bool sidecar = true;
 };
 
-/// Streams frames into one file:
-/// | name | what is written |
-/// |---|---|
-/// | .mp4 .mov .m4v | H.264, yuv420p, index first (faststart). An odd size is padded by its last row or column; our
-/// reader takes that off again | | .mkv | FFV1 in RGB: lossless | | .webm | VP9, yuv420p | | .gif | a palette of its
-/// own for each frame, looping | | name with %d or %04d, .png | a numbered picture sequence from 1 | | .png | one
-/// still; a second frame is an error |
+/// Streams frames into one file, by its name:
+/// - .mp4 .mov .m4v: H.264, yuv420p, index first (faststart). Odd sizes are padded by one, which our reader takes off.
+/// - .mkv: FFV1 in RGB, lossless.
+/// - .webm: VP9, yuv420p.
+/// - .gif: a palette of its own for each frame, looping.
+/// - a name with %d or %04d, .png: a numbered picture sequence from 1.
+/// - .png: one still; a second frame is an error.
 ///
 /// H.264 and VP9 are tagged and converted as BT.709, limited range. Until close() only hidden temporaries exist.
 class VideoWriter {
