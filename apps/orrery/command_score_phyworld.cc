@@ -10,6 +10,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,7 @@
 #include "apps/pipeline/loaded_model.h"
 #include "core/base/error.h"
 #include "physics_eval/metrics/phyworld.h"
-#include "physics_eval/worlds/sample.h"
+#include "physics_eval/worlds/scenes/phyworld.h"
 #include "video/io/reader.h"
 #include "video/io/writer.h"
 
@@ -33,7 +34,8 @@ namespace {
 namespace fs = std::filesystem;
 using worlds::Split;
 
-constexpr int kFrames = 32, kTruthSize = 256;
+// The published figures leave the last of the 32 frames out.
+constexpr int kFrames = 32, kJudged = 31, kTruthSize = 256;
 constexpr std::array<const char*, 3> kScenarios{"uniform", "parabola", "collision"};
 
 struct Arguments {
@@ -51,10 +53,10 @@ struct Case {
 };
 
 Case make_case(const std::string& scenario, Split split, int index, std::uint64_t seed, int size) {
-  worlds::SampleOptions options;
-  options.scenes = {"phyworld-" + scenario};
-  options.width = options.height = size, options.fps = 10, options.split = split;
-  worlds::World world(worlds::sample_spec(seed, static_cast<std::uint64_t>(index), options));
+  worlds::WorldSpec spec =
+      worlds::phyworld_evaluation_spec("phyworld-" + scenario, split, static_cast<std::uint64_t>(index), seed);
+  spec.width = spec.height = size;
+  worlds::World world(spec);
   Case out;
   out.name = scenario + (split == Split::in_distribution ? "_in_" : "_out_") + std::to_string(index);
   out.caption = world.caption();
@@ -73,18 +75,20 @@ Case make_case(const std::string& scenario, Split split, int index, std::uint64_
   return out;
 }
 
-// The scenario's figure: uniform: |mean speed − initial|; parabola: mean |v − v̂|; collision: after the contact.
-// nullopt where the evaluator has nothing to judge (a ball too small, or never whole in the picture).
+// The scenario's figure, from mean velocities as published: uniform |mean v − v₀|, parabola the same against the truth
+// in both components, collision a ball after the contact. nullopt where the evaluator has nothing to judge (a ball
+// never whole in the picture, no frame after the contact).
 std::optional<double> velocity_error(const Case& truth, const std::vector<Frame>& frames, PixelPitch pitch) {
   try {
     double error = 0;
+    const std::span judged = std::span(frames).first(kJudged);
     if (truth.collision) {
-      error = phyworld_two(frames, truth.truth, truth.initial, pitch).after_v_error;
+      error = phyworld_two(judged, std::span(truth.truth).first(kJudged), truth.initial, pitch).after_mean_v_error;
     } else {
       std::vector<std::array<double, 2>> one;
-      for (const auto& at : truth.truth) one.push_back(at[0]);
-      const PhyWorldOne score = phyworld_one(frames, one, truth.initial.radius[0], truth.initial.speed[0], pitch);
-      error = truth.name.rfind("uniform", 0) == 0 ? score.mean_speed_error : score.speed_error;
+      for (std::size_t i = 0; i < kJudged; ++i) one.push_back(truth.truth[i][0]);
+      const PhyWorldOne score = phyworld_one(judged, one, truth.initial.radius[0], truth.initial.speed[0], pitch);
+      error = truth.name.rfind("uniform", 0) == 0 ? score.mean_speed_error : score.mean_velocity_error;
     }
     if (!std::isfinite(error)) return std::nullopt;
     return error;
@@ -119,9 +123,9 @@ std::vector<Frame> generated_frames(const std::string& folder, const std::string
     const fs::path path = fs::path(folder) / (name + extension);
     if (!fs::exists(path)) continue;
     Clip clip = read_video(path.string());
-    ORRERY_CHECK(clip.frames.size() >= kFrames, path.string(), " has ", clip.frames.size(), " frames, expected ",
-                 kFrames);
-    clip.frames.resize(kFrames);
+    ORRERY_CHECK(clip.frames.size() >= kJudged, path.string(), " has ", clip.frames.size(), " frames, expected ",
+                 kJudged);
+    clip.frames.resize(kJudged);
     return std::move(clip.frames);
   }
   throw InputError((fs::path(folder) / name).string() +

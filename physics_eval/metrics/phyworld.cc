@@ -23,6 +23,14 @@ double mean_abs(const std::vector<double>& values, Size begin, Size end) {
   return sum / static_cast<double>(end - begin);
 }
 
+// |mean| of values[begin, end) in steps of `stride`.
+double abs_mean(const std::vector<double>& values, Size begin, Size end, Size stride = 1) {
+  if (begin >= end) return kNan;
+  double sum = 0;
+  for (Size i = begin; i < end; i += stride) sum += values[i];
+  return std::abs(sum) * static_cast<double>(stride) / static_cast<double>(end - begin);
+}
+
 // max − min as Python's built-in min and max go over NaN: a comparison with it is false.
 double range(const std::vector<double>& values) {
   double low = values[0], high = values[0];
@@ -90,6 +98,7 @@ PhyWorldOne phyworld_one(std::span<const Frame> frames, std::span<const std::arr
   out.speed_error = mean_abs(dv, 0, dv.size());
   out.radius_range = range(radii);
   out.mean_speed_error = std::abs(speed / static_cast<double>(dvx.size()) - initial_speed);
+  out.mean_velocity_error = abs_mean(dvx, 0, dvx.size()) + abs_mean(dvy, 0, dvy.size());
   return out;
 }
 
@@ -102,11 +111,27 @@ struct Parts {
   double before, after;
 };
 
-Parts parts(const std::vector<Pair>& values, int before_end, int after_begin) {
+std::vector<double> flatten(const std::vector<Pair>& values) {
   std::vector<double> flat;
   for (const Pair& v : values) flat.insert(flat.end(), v.begin(), v.end());
+  return flat;
+}
+
+Parts parts(const std::vector<Pair>& values, int before_end, int after_begin) {
+  const std::vector<double> flat = flatten(values);
   return {mean_abs(flat, 0, 2 * static_cast<Size>(before_end)),
           mean_abs(flat, 2 * static_cast<Size>(after_begin), flat.size())};
+}
+
+// The same with the mean taken first, ball by ball.
+Parts mean_parts(const std::vector<Pair>& values, int before_end, int after_begin) {
+  const std::vector<double> flat = flatten(values);
+  const Size middle = 2 * static_cast<Size>(before_end), after = 2 * static_cast<Size>(after_begin);
+  // Ball 2 starts one further on, and its part is as long.
+  const auto both = [&](Size begin, Size end) {
+    return 0.5 * (abs_mean(flat, begin, end, 2) + abs_mean(flat, begin + 1, end + 1, 2));
+  };
+  return {both(0, middle), both(after, flat.size())};
 }
 
 int find_contact(const std::vector<Pair>& true_v) {
@@ -162,6 +187,8 @@ PhyWorldTwo phyworld_two(std::span<const Frame> frames, std::span<const std::arr
   const Parts x = parts(dx, out.contact + 1, out.contact + 1), v = parts(dv, out.contact, out.contact + 1);
   out.before_x_error = x.before, out.after_x_error = x.after;
   out.before_v_error = v.before, out.after_v_error = v.after;
+  const Parts mean = mean_parts(dv, out.contact, out.contact + 1);
+  out.before_mean_v_error = mean.before, out.after_mean_v_error = mean.after;
   out.before_momentum_error = mean_abs(momentum, 0, contact);
   out.after_momentum_error = mean_abs(momentum, contact + 1, momentum.size());
   out.before_energy_error = mean_abs(energy, 0, contact);

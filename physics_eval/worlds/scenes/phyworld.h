@@ -21,4 +21,9 @@ SceneInfo phyworld_parabola_scene();
 /// distribution (300 × 100, 1000 × 300 and 3000 × 1000 in the paper). 256², 10 frames a second.
 WorldSpec phyworld_grid_spec(const std::string& scene, std::uint64_t index, int speeds, int radii, std::uint64_t seed);
 
+/// Clip `index` of the set that the published errors were measured on (`vis_data_L` of its repository): grids of speeds
+/// and radii, in distribution and at its eight to sixteen levels out of it, drawn with each level's share. Left out, as
+/// there: lone balls of radius < 0.6, colliding ones ≤ 0.5, and pairs with no room for eight frames before the contact.
+WorldSpec phyworld_evaluation_spec(const std::string& scene, Split split, std::uint64_t index, std::uint64_t seed);
+
 }  // namespace orrery::worlds
