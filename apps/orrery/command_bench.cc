@@ -10,9 +10,12 @@
 #include "apps/orrery/command.h"
 #include "apps/orrery/interrupt.h"
 #include "apps/pipeline/codec_bench.h"
+#include "apps/pipeline/decode_bench.h"
 #include "apps/pipeline/prompt_bench.h"
 #include "core/base/error.h"
 #include "core/base/progress.h"
+#include "core/base/random.h"
+#include "core/model/checkpoint.h"
 
 namespace orrery::cli {
 namespace {
@@ -81,6 +84,73 @@ void add_codec(CLI::App& bench, CommonOptions& common) {
   });
 }
 
+struct DecodeOptions {
+  pipeline::DecodeBenchOptions bench;
+  std::string config, weights = "bf16", save;
+  std::int64_t train_batch = 0, train_length = 512, train_steps = 5;
+};
+
+DType decode_dtype(const std::string& name) {
+  return name == "int8" ? DType::i8 : name == "f32" ? DType::f32 : DType::bf16;
+}
+
+Transformer bench_model(const DecodeOptions& options, const CommonOptions& common) {
+  if (options.config.empty()) return load_model(pipeline::find_model(common.model));
+  Random random(static_cast<std::uint64_t>(common.seed));
+  return Transformer(read_model_config(options.config), random);
+}
+
+void bench_decoding(const DecodeOptions& options, const CommonOptions& common) {
+  const Transformer model = bench_model(options, common);
+  if (!options.save.empty()) {
+    std::filesystem::create_directories(options.save);
+    save_model(model, options.save, StoredAs::f32);
+  }
+  if (options.train_batch > 0) {
+    const DType compute = options.weights == "f32" ? DType::f32 : DType::bf16;
+    const double seconds =
+        pipeline::bench_training_step(model, options.train_batch, options.train_length, compute, options.train_steps);
+    const Json json = Json::object({{"train_step_s", seconds},
+                                    {"tokens", options.train_batch * options.train_length},
+                                    {"compute", name_of(compute)}});
+    std::printf("%s\n", json.dump().c_str());
+    return;
+  }
+  const Decoder decoder(model, decode_dtype(options.weights));
+  Progress bar("bench", "tokens", options.bench.contexts.back());
+  const auto rows = pipeline::bench_decode(decoder, options.bench, [&bar](std::int64_t done) { bar.update(done); });
+  const Decoder::WeightBytes bytes = decoder.weight_bytes();
+  const double reading = pipeline::bench_weight_reading(bytes, options.bench.seed);
+  std::printf("%s", common.json ? (pipeline::decode_bench_json(rows, bytes, reading).dump() + "\n").c_str()
+                                : pipeline::decode_bench_table(rows, bytes, reading).c_str());
+}
+
+void add_decoding(CLI::App& bench, CommonOptions& common) {
+  CLI::App* command = bench.add_subcommand("decode", "Tokens a second at any context, against reading the weights");
+  auto options = std::make_shared<DecodeOptions>();
+  command->add_option("--config", options->config, "A configuration with random weights, instead of a model");
+  command->add_option("--weights", options->weights, "f32, bf16 or int8")
+      ->check(CLI::IsMember({"f32", "bf16", "int8"}))
+      ->capture_default_str();
+  command->add_option("--contexts", options->bench.contexts, "Tokens before the measured ones, ascending")
+      ->capture_default_str();
+  command->add_option("--tokens", options->bench.tokens, "Tokens to measure at each")->capture_default_str();
+  command->add_option("--chunk", options->bench.chunk, "Tokens a step on the way there")->capture_default_str();
+  command->add_option("--save", options->save, "Folder to write the model to, for others to measure");
+  command->add_option("--train-batch", options->train_batch,
+                      "Instead of decoding: seconds a training step of so many sequences");
+  command->add_option("--train-length", options->train_length, "Tokens of each")->capture_default_str();
+  command->add_option("--train-steps", options->train_steps, "Steps, of which the fastest counts")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->footer(
+      "Example: orrery bench decode --config tests/bench/long_context.json --weights int8 --contexts 16384 65536");
+  command->callback([options, &common] {
+    options->bench.seed = static_cast<std::uint64_t>(common.seed);
+    bench_decoding(*options, common);
+  });
+}
+
 }  // namespace
 
 void add_bench(CLI::App& app, CommonOptions& common) {
@@ -88,6 +158,7 @@ void add_bench(CLI::App& app, CommonOptions& common) {
   command->require_subcommand(1);
   add_prompts(*command, common);
   add_codec(*command, common);
+  add_decoding(*command, common);
 }
 
 }  // namespace orrery::cli

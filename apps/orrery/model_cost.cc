@@ -61,7 +61,7 @@ void print_table(const Costs& costs, std::int64_t context) {
   std::printf("%-30s %6s %10s  %10s\n", "head", "", "", ops(model.head_ops).c_str());
   std::printf("%-30s %6s %10s  %10s in FP8 units (BF16 attention twice, FP4 indexer half)\n\n", "all", "",
               bytes(model.cache_bytes()).c_str(), ops(model.weighted_ops()).c_str());
-  std::printf("cache in the published formats (FP8, rope dims BF16, index keys FP4); here in f32: %s\n",
+  std::printf("cache in the published formats (FP8, rope dims BF16, index keys FP4); here (f32, index keys BF16): %s\n",
               bytes(costs.decoder_bytes).c_str());
   const auto against = [&](const char* name, const ModelCost& other) {
     std::printf("against %-46s cache %5.1f%% of %s, operations %5.1f%% of %s\n", name,

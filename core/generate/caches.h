@@ -12,9 +12,31 @@
 
 namespace orrery {
 
+/// Keys of the indexer in the weights' format, in the blocks that kernels/api/decode.h wants.
+class IndexKeys {
+ public:
+  std::int64_t count() const { return count_; }
+  DType dtype() const { return dtype_; }
+  const void* data() const { return data_.data(); }
+  const float* scales() const { return dtype_ == DType::i8 ? scales_.data() : nullptr; }
+  /// key [dim]; all of one dtype: f32, bf16 or i8.
+  void add(std::span<const float> key, DType dtype);
+  void resize(std::int64_t count) { count_ = count; }
+  std::int64_t bytes() const {
+    return static_cast<std::int64_t>(data_.capacity() + scales_.capacity() * sizeof(float));
+  }
+
+ private:
+  std::int64_t count_ = 0;
+  DType dtype_ = DType::f32;
+  std::vector<std::uint8_t> data_;
+  std::vector<float> scales_;
+};
+
 /// Compressed entries and the window that is still open.
 struct CompressorCache {
-  std::vector<float> entries;  ///< [count, dim], normed and rotated
+  std::vector<float> entries;  ///< [count, dim], normed and rotated; not in the indexer's
+  IndexKeys keys;              ///< the indexer's entries
   std::int64_t count = 0;
   std::vector<float> open_kv, open_gate;    ///< [tokens in the open window, channels]
   std::vector<float> prior_kv, prior_gate;  ///< CSA: the closed window before, [rate, channels]
@@ -68,6 +90,7 @@ struct MtpCache {
 struct DecodeState::Caches {
   std::vector<LayerCache> layers;
   std::int64_t length = 0;
+  std::optional<DecodeTimes> times;         ///< only where measured
   std::optional<MtpCache> mtp;              ///< only where drafts are wanted
   std::vector<std::int32_t> block;          ///< the tokens that may still be taken back
   std::vector<std::int32_t> recent_before;  ///< recent_ids before the block
@@ -95,16 +118,11 @@ struct DecodeState::Caches {
     for (LayerCache& layer : layers) layer.compressor.journal.reset(), layer.indexer.journal.reset();
   }
 
-  std::int64_t bytes() const {
-    std::size_t floats = mtp ? mtp->layer.window.capacity() + mtp->states.capacity() + mtp->chain.capacity() : 0;
-    for (const LayerCache& layer : layers) {
-      floats += layer.window.capacity();
-      for (const CompressorCache* cache : {&layer.compressor, &layer.indexer})
-        floats += cache->entries.capacity() + cache->open_kv.capacity() + cache->open_gate.capacity() +
-                  cache->prior_kv.capacity() + cache->prior_gate.capacity();
-    }
-    return static_cast<std::int64_t>(floats * sizeof(float) + recent_ids.capacity() * sizeof(std::int32_t));
+  void add_times(AttentionKind kind, double choosing, double attending) {
+    times->indexer += choosing;
+    (kind == AttentionKind::csa ? times->csa : kind == AttentionKind::hca ? times->hca : times->sliding) += attending;
   }
+  CacheBytes memory() const;
 };
 
 }  // namespace orrery

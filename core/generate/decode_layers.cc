@@ -1,6 +1,7 @@
 // The layers of core/model, token by token. A chunk, of one sequence or of several, goes through a layer together
 // (weights are read once), but no value of a token depends on which others are in its chunk.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <numeric>
 
@@ -11,6 +12,25 @@
 
 namespace orrery {
 
+namespace {
+
+// Seconds since it was made, where they are wanted.
+class Clock {
+ public:
+  explicit Clock(bool runs) : runs_(runs) {
+    if (runs) begin_ = std::chrono::steady_clock::now();
+  }
+  double seconds() const {
+    return runs_ ? std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count() : 0;
+  }
+
+ private:
+  bool runs_;
+  std::chrono::steady_clock::time_point begin_;
+};
+
+}  // namespace
+
 LayerCache& Decoder::Packed::Place::cache(const Segment& segment) const {
   return at == kMtp ? segment.caches->mtp->layer : segment.caches->layers[at];
 }
@@ -18,7 +38,7 @@ LayerCache& Decoder::Packed::Place::cache(const Segment& segment) const {
 // h = Σ_m pre_m · x_m for every token; with post and comb the whole mHC, without them the head's form.
 Floats Decoder::Packed::hyper_pre(const decode::PackedHyper& hyper, const Floats& state, std::int64_t tokens,
                                   Floats& pre, Floats* post, Floats* comb) const {
-  const std::int64_t n = config.hc_mult, d = config.hidden_size, width = hyper.fn.dim(0);
+  const std::int64_t n = config.hc_mult, d = config.hidden_size, width = hyper.fn.values.dim(0);
   const auto eps = static_cast<float>(config.hc_eps);
   const Floats mix = product(state, hyper.fn, tokens);
   Floats h(static_cast<std::size_t>(tokens * d), 0.0f);
@@ -119,8 +139,14 @@ void Decoder::Packed::compress(const decode::PackedCompressor& compressor, Compr
       entry[static_cast<std::size_t>(c)] = sum / total;
     }
     rms_norm_rows(entry.data(), 1, dim, compressor.norm.data(), config.rms_norm_eps);
-    rotate(entry.data(), dim, compress_frequencies, cache.count * rate, false);
-    cache.entries.insert(cache.entries.end(), entry.begin(), entry.end());
+    Floats turns;
+    append_turns(turns, compress_frequencies, cache.count * rate);
+    rotate(entry.data(), dim, turns.data(), pairs(), false);
+    if (compressor.index) {
+      cache.keys.add(entry, dtype);
+    } else {
+      cache.entries.insert(cache.entries.end(), entry.begin(), entry.end());
+    }
     ++cache.count;
     if (overlap) {
       cache.prior_kv = cache.open_kv;
@@ -131,33 +157,30 @@ void Decoder::Packed::compress(const decode::PackedCompressor& compressor, Compr
   }
 }
 
-// The indexer's choice of index_topk entries, ascending; equal scores: the lowest entry.
-std::vector<std::int32_t> Decoder::Packed::choose_entries(const float* q, const float* w, const CompressorCache& keys,
+std::vector<std::int32_t> Decoder::Packed::choose_entries(const float* q, const float* w, const IndexKeys& keys,
                                                           std::int64_t visible) const {
   const std::int64_t heads = config.index_n_heads, dim = config.index_head_dim;
   const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(dim) * static_cast<double>(heads)));
-  std::vector<std::pair<float, std::int32_t>> scores;
-  for (std::int64_t e = 0; e < visible; ++e) {
-    float score = 0;
-    for (std::int64_t head_index = 0; head_index < heads; ++head_index) {
-      float dot = 0;
-      for (std::int64_t i = 0; i < dim; ++i)
-        dot += q[head_index * dim + i] * keys.entries[static_cast<std::size_t>(e * dim + i)];
-      score += w[head_index] * scale * std::max(dot, 0.0f);
-    }
-    scores.emplace_back(-score, static_cast<std::int32_t>(e));
+  std::vector<std::int32_t> chosen(static_cast<std::size_t>(std::min(config.index_topk, visible)));
+  if (visible <= config.index_topk) {
+    std::iota(chosen.begin(), chosen.end(), 0);
+    return chosen;
   }
-  const auto kept = static_cast<std::ptrdiff_t>(std::min(config.index_topk, visible));
-  std::partial_sort(scores.begin(), scores.begin() + kept, scores.end());
-  std::vector<std::int32_t> chosen;
-  for (std::ptrdiff_t i = 0; i < kept; ++i) chosen.push_back(scores[static_cast<std::size_t>(i)].second);
-  std::sort(chosen.begin(), chosen.end());
+  Floats weights(w, w + heads);
+  for (float& weight : weights) weight *= scale;
+  DecodeIndexArgs args;
+  args.q = q, args.w = weights.data();
+  args.keys = keys.data(), args.scales = keys.scales(), args.dtype = keys.dtype();
+  args.visible = visible, args.heads = heads, args.dim = dim, args.top = config.index_topk;
+  args.chosen = chosen.data();
+  ops::run(args);
   return chosen;
 }
 
 // One token against the rows that it sees.
-void Decoder::Packed::mix(const Place& place, const Segment& segment, std::int64_t token, const Floats& q,
-                          const Floats& index_q, const Floats& index_w, Floats& mixed) const {
+void Decoder::Packed::mix(const Place& place, const Segment& segment, std::int64_t token, Queries& queries,
+                          Floats& mixed) const {
+  const Clock clock(!queries.seconds.empty());
   const decode::PackedLayer& layer = place.layer;
   const LayerCache& cache = place.cache(segment);
   const std::int64_t heads = config.num_attention_heads, dim = config.head_dim, position = segment.position(token);
@@ -169,15 +192,18 @@ void Decoder::Packed::mix(const Place& place, const Segment& segment, std::int64
     rows.push_back(cache.window.data() + (p - base) * dim);
   const std::int64_t visible = sliding ? 0 : (position + 1) / config.compress_rate(layer.kind);
   if (layer.kind == AttentionKind::csa) {
-    for (const std::int32_t e : choose_entries(index_q.data() + token * config.index_n_heads * config.index_head_dim,
-                                               index_w.data() + token * config.index_n_heads, cache.indexer, visible))
+    const std::int64_t index_heads = config.index_n_heads;
+    for (const std::int32_t e :
+         choose_entries(queries.index_q.data() + token * index_heads * config.index_head_dim,
+                        queries.index_w.data() + token * index_heads, cache.indexer.keys, visible))
       rows.push_back(cache.compressor.entries.data() + e * dim);
   } else {
     for (std::int64_t e = 0; e < visible; ++e) rows.push_back(cache.compressor.entries.data() + e * dim);
   }
+  const double indexed = clock.seconds();
   Floats scratch(static_cast<std::size_t>(heads) * rows.size());
   DecodeAttentionArgs args;
-  args.q = q.data() + token * heads * dim;
+  args.q = queries.q.data() + token * heads * dim;
   args.rows = rows.data();
   args.count = static_cast<std::int64_t>(rows.size());
   args.sinks = layer.sinks.data();
@@ -187,9 +213,11 @@ void Decoder::Packed::mix(const Place& place, const Segment& segment, std::int64
   args.dim = dim;
   args.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(dim)));
   ops::run(args);
-  const Floats& frequencies = sliding ? main_frequencies : compress_frequencies;
   for (std::int64_t head_index = 0; head_index < heads; ++head_index)
-    rotate(args.out + head_index * dim, dim, frequencies, position, true);
+    rotate(args.out + head_index * dim, dim, queries.turns->data() + token * 2 * pairs(), pairs(), true);
+  if (queries.seconds.empty()) return;
+  queries.seconds[static_cast<std::size_t>(2 * token)] = indexed;
+  queries.seconds[static_cast<std::size_t>(2 * token) + 1] = clock.seconds() - indexed;
 }
 
 // The heads' outputs through the grouped low-rank projection.
@@ -212,13 +240,15 @@ void Decoder::Packed::attention(const Place& place, const Floats& h, const Chunk
   const std::int64_t heads = config.num_attention_heads, dim = config.head_dim, tokens = chunk.tokens();
   const std::int64_t index_heads = config.index_n_heads, index_dim = config.index_head_dim;
   const bool sliding = layer.kind == AttentionKind::sliding, csa = layer.kind == AttentionKind::csa;
-  const Floats& frequencies = sliding ? main_frequencies : compress_frequencies;
+  Queries queries;
+  queries.turns = sliding ? &chunk.main_turns : &chunk.compress_turns;
   Floats q_latent = product(h, layer.q_a, tokens);
   rms_norm_rows(q_latent.data(), tokens, config.q_lora_rank, layer.q_a_norm.data(), config.rms_norm_eps);
-  Floats q = product(q_latent, layer.q_b, tokens), kv = product(h, layer.kv, tokens);
-  rms_norm_rows(q.data(), tokens * heads, dim, nullptr, config.rms_norm_eps);
+  queries.q = product(q_latent, layer.q_b, tokens);
+  Floats kv = product(h, layer.kv, tokens);
+  rms_norm_rows(queries.q.data(), tokens * heads, dim, nullptr, config.rms_norm_eps);
   rms_norm_rows(kv.data(), tokens, dim, layer.kv_norm.data(), config.rms_norm_eps);
-  Floats entry_kv, entry_gate, key_kv, key_gate, index_q, index_w;
+  Floats entry_kv, entry_gate, key_kv, key_gate;
   if (!sliding) {
     entry_kv = product(h, layer.compressor.kv, tokens);
     entry_gate = product(h, layer.compressor.gate, tokens);
@@ -226,21 +256,21 @@ void Decoder::Packed::attention(const Place& place, const Floats& h, const Chunk
   if (csa) {
     key_kv = product(h, layer.index_compressor.kv, tokens);
     key_gate = product(h, layer.index_compressor.gate, tokens);
-    index_q = product(q_latent, layer.index_q, tokens);
-    index_w = product(h, layer.index_weights, tokens);
+    queries.index_q = product(q_latent, layer.index_q, tokens);
+    queries.index_w = product(h, layer.index_weights, tokens);
+  }
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    const float* turns = queries.turns->data() + t * 2 * pairs();
+    for (std::int64_t i = 0; i < heads; ++i)
+      rotate(queries.q.data() + (t * heads + i) * dim, dim, turns, pairs(), false);
+    rotate(kv.data() + t * dim, dim, turns, pairs(), false);
+    for (std::int64_t i = 0; csa && i < index_heads; ++i)
+      rotate(queries.index_q.data() + (t * index_heads + i) * index_dim, index_dim, turns, pairs(), false);
   }
   const std::int64_t rate = config.compress_rate(layer.kind);
   std::vector<const Segment*> owner(static_cast<std::size_t>(tokens));
   for (const Segment& segment : chunk.segments) {
-    for (std::int64_t t = segment.begin; t < segment.end; ++t) {
-      owner[static_cast<std::size_t>(t)] = &segment;
-      const std::int64_t position = segment.position(t);
-      for (std::int64_t i = 0; i < heads; ++i)
-        rotate(q.data() + (t * heads + i) * dim, dim, frequencies, position, false);
-      rotate(kv.data() + t * dim, dim, frequencies, position, false);
-      for (std::int64_t i = 0; csa && i < index_heads; ++i)
-        rotate(index_q.data() + (t * index_heads + i) * index_dim, index_dim, compress_frequencies, position, false);
-    }
+    std::fill(owner.begin() + segment.begin, owner.begin() + segment.end, &segment);
     LayerCache& cache = place.cache(segment);
     const std::int64_t count = segment.end - segment.begin;
     cache.keep_window(config.sliding_window, dim);
@@ -254,10 +284,14 @@ void Decoder::Packed::attention(const Place& place, const Floats& h, const Chunk
     if (csa) add(layer.index_compressor, cache.indexer, key_kv, key_gate);
   }
   Floats mixed(static_cast<std::size_t>(tokens * heads * dim));
+  const bool timed = chunk.segments[0].caches->times.has_value();
+  queries.seconds.resize(timed ? static_cast<std::size_t>(2 * tokens) : 0);
+  // With one token only, its indexer takes all cores itself.
   parallel_for(tokens, 8, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t t = begin; t < end; ++t)
-      mix(place, *owner[static_cast<std::size_t>(t)], t, q, index_q, index_w, mixed);
+    for (std::int64_t t = begin; t < end; ++t) mix(place, *owner[static_cast<std::size_t>(t)], t, queries, mixed);
   });
+  for (std::size_t t = 0; timed && t < owner.size(); ++t)
+    owner[t]->caches->add_times(layer.kind, queries.seconds[2 * t], queries.seconds[2 * t + 1]);
   out = project(layer, mixed, tokens);
 }
 

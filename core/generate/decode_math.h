@@ -13,9 +13,16 @@ namespace orrery {
 
 using Floats = std::vector<float>;
 
+// [n, k] f32, bf16, or i8 with a scale a row.
+struct Matrix {
+  Tensor values, scales;
+  bool defined() const { return values.defined(); }
+  std::int64_t bytes() const { return defined() ? values.bytes() + (scales.defined() ? scales.bytes() : 0) : 0; }
+};
+
 // y [T, n] = x [T, k] · wᵀ
-inline Floats product(const Floats& x, const Tensor& w, std::int64_t tokens) {
-  const std::int64_t n = w.dim(0), k = w.dim(1);
+inline Floats product(const Floats& x, const Matrix& w, std::int64_t tokens) {
+  const std::int64_t n = w.values.dim(0), k = w.values.dim(1);
   Floats y(static_cast<std::size_t>(tokens * n));
   TensorView xv, yv;
   xv.data = const_cast<float*>(x.data());
@@ -25,7 +32,7 @@ inline Floats product(const Floats& x, const Tensor& w, std::int64_t tokens) {
   xv.shape[1] = xv.strides[0] = k;
   yv.shape[1] = yv.strides[0] = n;
   xv.strides[1] = yv.strides[1] = 1;
-  ops::run(FixedMatmulArgs{xv, w.view(), yv});
+  ops::run(FixedMatmulArgs{xv, w.values.view(), yv, w.scales.defined() ? w.scales.data<float>() : nullptr});
   return y;
 }
 
@@ -39,13 +46,20 @@ inline void rms_norm_rows(float* x, std::int64_t rows, std::int64_t dim, const f
   }
 }
 
-// Turns the last pairs of one head of `dim` values by the angles of `position`.
-inline void rotate(float* x, std::int64_t dim, const Floats& frequencies, std::int64_t position, bool inverse) {
-  const auto pairs = static_cast<std::int64_t>(frequencies.size());
+// Appends cos and sin of each pair's angle at `position`.
+inline void append_turns(Floats& turns, const Floats& frequencies, std::int64_t position) {
+  for (const float frequency : frequencies) {
+    const float angle = static_cast<float>(position) * frequency;
+    turns.push_back(std::cos(angle));
+    turns.push_back(std::sin(angle));
+  }
+}
+
+// Turns the last pairs of one head of `dim` values; turns [pairs, 2].
+inline void rotate(float* x, std::int64_t dim, const float* turns, std::int64_t pairs, bool inverse) {
   float* pair = x + dim - 2 * pairs;
-  for (std::int64_t i = 0; i < pairs; ++i, pair += 2) {
-    const float angle = static_cast<float>(position) * frequencies[static_cast<std::size_t>(i)];
-    const float c = std::cos(angle), s = inverse ? -std::sin(angle) : std::sin(angle);
+  for (std::int64_t i = 0; i < pairs; ++i, pair += 2, turns += 2) {
+    const float c = turns[0], s = inverse ? -turns[1] : turns[1];
     const float a = pair[0], b = pair[1];
     pair[0] = a * c - b * s;
     pair[1] = a * s + b * c;

@@ -90,6 +90,7 @@ void Decoder::Packed::run_mtp(DecodeState::Caches& caches, Floats& state, std::i
   Chunk chunk;
   chunk.ids.assign(next.begin(), next.end());
   chunk.segments.push_back({&caches, 0, tokens, first});
+  add_turns(chunk);
   layer({mtp->layer, kMtp}, state, chunk);
 }
 
@@ -103,12 +104,18 @@ DecodeState& DecodeState::operator=(const DecodeState& other) {
 DecodeState::DecodeState(DecodeState&&) noexcept = default;
 DecodeState& DecodeState::operator=(DecodeState&&) noexcept = default;
 std::int64_t DecodeState::length() const { return caches_->length; }
-std::int64_t DecodeState::bytes() const { return caches_->bytes(); }
+CacheBytes DecodeState::memory() const { return caches_->memory(); }
+void DecodeState::measure() { caches_->times.emplace(); }
+DecodeTimes DecodeState::times() const {
+  ORRERY_ASSERT(caches_->times.has_value(), "[decoder] times of a state that does not measure");
+  return *caches_->times;
+}
 
 Decoder::Decoder(const Transformer& model, DType weights) : packed_(std::make_unique<Packed>(model, weights)) {}
 Decoder::~Decoder() = default;
 Decoder::Decoder(Decoder&&) noexcept = default;
 const ModelConfig& Decoder::config() const { return packed_->config; }
+Decoder::WeightBytes Decoder::weight_bytes() const { return packed_->weight_bytes(); }
 
 DecodeState Decoder::start(bool drafting) const {
   ORRERY_CHECK(!drafting || packed_->mtp, "[decoder] drafting needs a model with num_nextn_predict_layers = 1");
@@ -130,7 +137,16 @@ Decoder::Packed::Chunk Decoder::Packed::chunk_of(std::span<const DecodeStep> ste
     DecodeState::Caches& caches = *step.state->caches_;
     chunk.segments.push_back({&caches, begin, chunk.tokens(), caches.length});
   }
+  add_turns(chunk);
   return chunk;
+}
+
+void Decoder::Packed::add_turns(Chunk& chunk) const {
+  for (const Segment& segment : chunk.segments)
+    for (std::int64_t t = segment.begin; t < segment.end; ++t) {
+      append_turns(chunk.main_turns, main_frequencies, segment.position(t));
+      append_turns(chunk.compress_turns, compress_frequencies, segment.position(t));
+    }
 }
 
 std::vector<float> Decoder::append(DecodeState& state, std::span<const std::int32_t> ids) const {
@@ -169,7 +185,8 @@ void Decoder::Packed::take_back(const decode::PackedCompressor& compressor, Comp
   const CompressorCache::Journal block = std::move(*cache.journal);
   cache.journal.reset();
   const std::int64_t dim = overlap ? compressor.channels / 2 : compressor.channels;
-  cache.entries.resize(static_cast<std::size_t>(block.count * dim));
+  cache.keys.resize(compressor.index ? block.count : 0);
+  cache.entries.resize(static_cast<std::size_t>(compressor.index ? 0 : block.count * dim));
   cache.count = block.count;
   cache.open_kv = block.open_kv, cache.open_gate = block.open_gate;
   cache.prior_kv = block.prior_kv, cache.prior_gate = block.prior_gate;

@@ -12,6 +12,21 @@
 
 namespace orrery {
 
+/// Seconds in the attention of the layers of one kind, over all tokens and threads.
+struct DecodeTimes {
+  double sliding = 0;  ///< over the window
+  double csa = 0;      ///< over the window and the chosen entries
+  double hca = 0;      ///< over the window and all entries
+  double indexer = 0;  ///< choosing entries
+};
+
+/// Bytes that the caches hold, by what they are for.
+struct CacheBytes {
+  std::int64_t window = 0, csa = 0, hca = 0, indexer = 0;  ///< keys; entries, with those still open; index keys
+  std::int64_t other = 0;
+  std::int64_t sum() const { return window + csa + hca + indexer + other; }
+};
+
 /// Caches of one sequence: a window of keys, compressed entries and indexer keys a layer. Copying forks the sequence;
 /// keeping a copy is how one rewinds. Grows by one entry a `rate` tokens: bounded where the caller bounds the context.
 class DecodeState {
@@ -26,7 +41,13 @@ class DecodeState {
   /// Tokens appended so far.
   std::int64_t length() const;
   /// Bytes held by the caches.
-  std::int64_t bytes() const;
+  std::int64_t bytes() const { return memory().sum(); }
+  CacheBytes memory() const;
+
+  /// From here on times() counts; costs a look at the clock a layer and token.
+  void measure();
+  /// Since measure(); throws Error without it.
+  DecodeTimes times() const;
 
  private:
   friend class Decoder;
@@ -42,12 +63,23 @@ struct DecodeStep {
 
 class Decoder {
  public:
-  /// Packs the weights for decoding; `model` may go afterwards. `weights`: bf16, or f32 for comparisons.
+  /// Packs the weights for decoding; `model` may go afterwards. `weights`: bf16; i8 with a scale a row, for speed; f32
+  /// for comparisons. The indexer's keys are kept in the same format.
   explicit Decoder(const Transformer& model, DType weights = DType::bf16);
   ~Decoder();
   Decoder(Decoder&&) noexcept;
 
   const ModelConfig& config() const;
+  /// What a step reads of the weights, in bytes; embedding rows left out.
+  struct WeightBytes {
+    std::int64_t dense = 0;          ///< what every token reads, shared experts included
+    std::int64_t expert = 0;         ///< one routed expert's two matrices
+    std::int64_t experts = 0;        ///< routed experts of all layers
+    std::int64_t experts_token = 0;  ///< those that one token uses
+    std::int64_t token() const { return dense + expert * experts_token; }
+    std::int64_t all() const { return dense + expert * experts; }
+  };
+  WeightBytes weight_bytes() const;
   /// `drafting`: keep what draft() needs (the model must have a multi-token-prediction block).
   DecodeState start(bool drafting = false) const;
 

@@ -6,6 +6,7 @@
 #include "core/model/rope_table.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/shape.h"
+#include "core/tensor/quantize.h"
 
 namespace orrery {
 
@@ -13,16 +14,24 @@ namespace {
 
 decode::PackedHyper pack_hyper(const HyperConnectionWeights& weights) {
   // mHC stays in f32: it is small, and steers everything.
-  return {weights.fn.detach(), weights.base.to_vector(), weights.scale.to_vector()};
+  return {{weights.fn.detach(), {}}, weights.base.to_vector(), weights.scale.to_vector()};
 }
 
 }  // namespace
 
-Tensor Decoder::Packed::pack(const Tensor& w) const { return ops::cast(w.detach(), dtype); }
+Matrix Decoder::Packed::pack(const Tensor& w) const {
+  if (dtype != DType::i8) return {ops::cast(w.detach(), dtype), {}};
+  QuantizedRows rows = quantize_rows(w.detach());
+  return {std::move(rows.values), std::move(rows.scales)};
+}
 
-decode::PackedCompressor Decoder::Packed::pack_compressor(const CompressorWeights& from) const {
-  return {pack(from.kv_proj), pack(from.gate_proj), from.position_bias.to_vector(), from.kv_norm.to_vector(),
-          from.kv_proj.dim(0)};
+Tensor Decoder::Packed::pack_table(const Tensor& w) const {
+  return ops::cast(w.detach(), dtype == DType::i8 ? DType::bf16 : dtype);
+}
+
+decode::PackedCompressor Decoder::Packed::pack_compressor(const CompressorWeights& from, bool index) const {
+  return {pack(from.kv_proj),       pack(from.gate_proj), from.position_bias.to_vector(),
+          from.kv_norm.to_vector(), from.kv_proj.dim(0),  index};
 }
 
 decode::PackedLayer Decoder::Packed::pack_layer(const LayerWeights& from) const {
@@ -43,14 +52,14 @@ decode::PackedLayer Decoder::Packed::pack_layer(const LayerWeights& from) const 
   layer.o_b = pack(a.o_b_proj);
   for (std::int64_t g = 0; g < config.o_groups; ++g)
     layer.o_a.push_back(pack(ops::narrow(a.o_a_proj, 0, g * config.o_lora_rank, config.o_lora_rank).clone()));
-  if (a.compressor) layer.compressor = pack_compressor(*a.compressor);
+  if (a.compressor) layer.compressor = pack_compressor(*a.compressor, /*index=*/false);
   if (a.indexer) {
-    layer.index_compressor = pack_compressor(a.indexer->compressor);
+    layer.index_compressor = pack_compressor(a.indexer->compressor, /*index=*/true);
     layer.index_q = pack(a.indexer->q_b_proj);
     layer.index_weights = pack(a.indexer->weights_proj);
   }
   const MoeWeights& m = from.moe;
-  layer.gate = m.gate.detach();  // routing in f32, as in training
+  layer.gate = {m.gate.detach(), {}};  // routing in f32, as in training
   if (m.bias.defined()) layer.router_bias = m.bias.to_vector();
   if (m.tid2eid.defined())
     layer.tid2eid.assign(m.tid2eid.data<std::int32_t>(), m.tid2eid.data<std::int32_t>() + m.tid2eid.numel());
@@ -72,9 +81,9 @@ Decoder::Packed::Packed(const Transformer& model, DType weights) : config(model.
     ORRERY_CHECK(kind == MlpKind::hash_moe || kind == MlpKind::moe, "[decoder] layers of ", name_of(kind),
                  " have no step-by-step form, expected hash_moe or moe");
   const TransformerWeights& w = model.weights();
-  embed = pack(with_digits(w.embed, w.embed_digits, config));
-  if (w.places.defined()) places = pack(w.places);
-  if (w.recall.defined()) recall = pack(with_digits(w.recall, w.recall_digits, config));
+  embed = pack_table(with_digits(w.embed, w.embed_digits, config));
+  if (w.places.defined()) places = pack_table(w.places);
+  if (w.recall.defined()) recall = pack_table(with_digits(w.recall, w.recall_digits, config));
   head = pack(model.head());
   hc_head = pack_hyper(w.hc_head);
   norm = w.norm.to_vector();
@@ -85,6 +94,23 @@ Decoder::Packed::Packed(const Transformer& model, DType weights) : config(model.
   const MtpWeights& m = *w.mtp;
   mtp = decode::PackedMtp{pack(m.e_proj),     pack(m.h_proj),      m.e_norm.to_vector(), m.h_norm.to_vector(),
                           m.norm.to_vector(), pack_layer(m.layer), pack_hyper(m.hc_head)};
+}
+
+Decoder::WeightBytes Decoder::Packed::weight_bytes() const {
+  WeightBytes bytes;
+  bytes.dense = head.bytes() + hc_head.fn.bytes();
+  for (const decode::PackedLayer& layer : layers) {
+    for (const Matrix* matrix :
+         {&layer.attention_hc.fn, &layer.mlp_hc.fn, &layer.q_a, &layer.q_b, &layer.kv, &layer.o_b, &layer.compressor.kv,
+          &layer.compressor.gate, &layer.index_compressor.kv, &layer.index_compressor.gate, &layer.index_q,
+          &layer.index_weights, &layer.gate, &layer.gate_up.back(), &layer.down.back()})
+      bytes.dense += matrix->bytes();
+    for (const Matrix& matrix : layer.o_a) bytes.dense += matrix.bytes();
+  }
+  bytes.expert = layers[0].gate_up[0].bytes() + layers[0].down[0].bytes();
+  bytes.experts = static_cast<std::int64_t>(layers.size()) * config.n_routed_experts;
+  bytes.experts_token = static_cast<std::int64_t>(layers.size()) * config.num_experts_per_tok;
+  return bytes;
 }
 
 }  // namespace orrery

@@ -15,12 +15,13 @@ namespace orrery {
 namespace decode {
 
 struct PackedCompressor {
-  Tensor kv, gate;  // products
+  Matrix kv, gate;
   Floats bias, norm;
   std::int64_t channels = 0;
+  bool index = false;  // its entries are the indexer's keys
 };
 struct PackedHyper {
-  Tensor fn;
+  Matrix fn;
   Floats base, scale;
 };
 struct PackedLayer {
@@ -28,18 +29,18 @@ struct PackedLayer {
   MlpKind mlp;
   PackedHyper attention_hc, mlp_hc;
   Floats input_norm, post_norm, q_a_norm, kv_norm, sinks;
-  Tensor q_a, q_b, kv, o_b;
-  std::vector<Tensor> o_a;  // a group each
+  Matrix q_a, q_b, kv, o_b;
+  std::vector<Matrix> o_a;  // a group each
   PackedCompressor compressor, index_compressor;
-  Tensor index_q, index_weights;
-  Tensor gate;
+  Matrix index_q, index_weights;
+  Matrix gate;
   Floats router_bias;
   std::vector<std::int32_t> tid2eid;
-  std::vector<Tensor> gate_up, down;  // an expert each; the shared one last
+  std::vector<Matrix> gate_up, down;  // an expert each; the shared one last
 };
 /// The multi-token-prediction block.
 struct PackedMtp {
-  Tensor e_proj, h_proj;
+  Matrix e_proj, h_proj;
   Floats e_norm, h_norm, norm;
   PackedLayer layer;
   PackedHyper hc_head;
@@ -50,15 +51,17 @@ struct PackedMtp {
 struct Decoder::Packed {
   ModelConfig config;
   DType dtype;
-  Tensor embed, places, recall, head;
+  Tensor embed, places, recall;  // looked up: bf16 or f32
+  Matrix head;
   std::vector<decode::PackedLayer> layers;
   decode::PackedHyper hc_head;
   Floats norm, main_frequencies, compress_frequencies;
   std::optional<decode::PackedMtp> mtp;
 
   Packed(const Transformer& model, DType weights);
-  Tensor pack(const Tensor& w) const;
-  decode::PackedCompressor pack_compressor(const CompressorWeights& from) const;
+  Matrix pack(const Tensor& w) const;
+  Tensor pack_table(const Tensor& w) const;
+  decode::PackedCompressor pack_compressor(const CompressorWeights& from, bool index) const;
   decode::PackedLayer pack_layer(const LayerWeights& from) const;
 
   /// One sequence's tokens within a chunk: [begin, end) are its next ones, the first of them at position `first`.
@@ -71,6 +74,7 @@ struct Decoder::Packed {
   struct Chunk {
     std::vector<std::int32_t> ids;
     std::vector<Segment> segments;
+    Floats main_turns, compress_turns;  // [tokens, pairs, 2]: cos and sin of each token's rotary angles
     std::int64_t tokens() const { return static_cast<std::int64_t>(ids.size()); }
   };
   /// A layer's weights, and which of a sequence's caches is its own: a main layer's, or (at = kMtp) the
@@ -82,17 +86,26 @@ struct Decoder::Packed {
   };
   static constexpr std::size_t kMtp = static_cast<std::size_t>(-1);
 
+  Decoder::WeightBytes weight_bytes() const;
   Chunk chunk_of(std::span<const DecodeStep> steps) const;
+  void add_turns(Chunk& chunk) const;
+  std::int64_t pairs() const { return config.qk_rope_head_dim / 2; }
   /// One block over a chunk: state [T, n, d], in place.
   void layer(const Place& place, Floats& state, const Chunk& chunk) const;
   void attention(const Place& place, const Floats& h, const Chunk& chunk, Floats& out) const;
-  void mix(const Place& place, const Segment& segment, std::int64_t token, const Floats& q, const Floats& index_q,
-           const Floats& index_w, Floats& mixed) const;
+  /// What attention of one layer needs of a chunk.
+  struct Queries {
+    Floats q, index_q, index_w;  // [T, heads, dim], [T, index heads, index dim], [T, index heads]
+    const Floats* turns = nullptr;
+    std::vector<double> seconds;  // [T, 2] where measured: choosing entries, attending
+  };
+  void mix(const Place& place, const Segment& segment, std::int64_t token, Queries& queries, Floats& mixed) const;
   Floats project(const decode::PackedLayer& layer, const Floats& mixed, std::int64_t tokens) const;
   /// Adds a sequence's rows of kv and gate [tokens, channels] to the open window; closed windows become entries.
   void compress(const decode::PackedCompressor& compressor, CompressorCache& cache, const float* kv, const float* gate,
                 std::int64_t tokens, std::int64_t rate, bool overlap) const;
-  std::vector<std::int32_t> choose_entries(const float* q, const float* w, const CompressorCache& keys,
+  /// The indexer's choice of index_topk entries, ascending; equal scores: the lowest entry.
+  std::vector<std::int32_t> choose_entries(const float* q, const float* w, const IndexKeys& keys,
                                            std::int64_t visible) const;
   void experts(const decode::PackedLayer& layer, const Floats& h, std::span<const std::int32_t> ids, Floats& out) const;
   Floats hyper_pre(const decode::PackedHyper& hyper, const Floats& state, std::int64_t tokens, Floats& pre,

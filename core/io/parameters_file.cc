@@ -8,6 +8,7 @@
 
 #include "core/io/safetensors.h"
 #include "core/tensor/device.h"
+#include "core/tensor/quantize.h"
 #include "kernels/api/bfloat16.h"
 
 namespace orrery {
@@ -92,25 +93,6 @@ void check_finite(std::span<const float> values, const std::string& name, const 
     throw InputError(source + ": " + name + " holds " + std::to_string(values[first]) + " at element " +
                      std::to_string(first) + ", expected finite numbers");
   }
-}
-
-// Rows of int8 with one scale each: max |x| of the row maps to 127.
-std::pair<Tensor, Tensor> quantize_rows(const Tensor& value) {
-  const std::int64_t columns = value.dim(-1), rows = value.numel() / columns;
-  Shape scale_shape = value.shape();
-  scale_shape.pop_back();
-  std::pair<Tensor, Tensor> result{Tensor::empty(value.shape(), DType::i8), Tensor::empty(scale_shape)};
-  const float* x = value.data<float>();
-  auto* q = result.first.data<std::int8_t>();
-  float* scales = result.second.data<float>();
-  for (std::int64_t r = 0; r < rows; ++r) {
-    float largest = 0;
-    for (std::int64_t c = 0; c < columns; ++c) largest = std::max(largest, std::fabs(x[r * columns + c]));
-    scales[r] = largest > 0 ? largest / 127.0f : 1.0f;
-    for (std::int64_t c = 0; c < columns; ++c)
-      q[r * columns + c] = static_cast<std::int8_t>(std::lround(x[r * columns + c] / scales[r]));
-  }
-  return result;
 }
 
 }  // namespace

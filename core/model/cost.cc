@@ -24,7 +24,7 @@ std::int64_t latent_record_bytes(const ModelConfig& config, CacheFormat format) 
 }
 
 std::int64_t index_key_bytes(const ModelConfig& config, CacheFormat format) {
-  if (format == CacheFormat::decoder) return 4 * config.index_head_dim;
+  if (format == CacheFormat::decoder) return 2 * config.index_head_dim;
   return ceil_div(config.index_head_dim, 2) + ceil_div(config.index_head_dim, 32);
 }
 

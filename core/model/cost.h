@@ -13,7 +13,7 @@ namespace orrery {
 enum class CacheFormat {
   published,  ///< FP8 with a scale byte every 64, the rope dims in BF16, padded to 8 bytes; index keys FP4, a scale
               ///< byte every 32
-  decoder,    ///< f32, as core/generate holds them
+  decoder,    ///< f32, index keys bf16, as core/generate holds them
 };
 
 /// Layers of one attention family together. Operations are those of one token at the end of the context; a product's

@@ -9,6 +9,7 @@
 namespace orrery {
 
 constexpr float to_float(float value) { return value; }
+constexpr float to_float(std::int8_t value) { return static_cast<float>(value); }
 constexpr float to_float(BFloat16 value) { return std::bit_cast<float>(std::uint32_t{value.bits} << 16); }
 
 template <class T>

@@ -11,9 +11,10 @@ namespace orrery {
 /// y[t, n] = Σ_k x[t, k] · w[n, k], each sum in one order that depends on k alone.
 struct FixedMatmulArgs {
   static constexpr const char* kOp = "fixed_matmul";
-  TensorView x;  ///< [T, k] f32, contiguous
-  TensorView w;  ///< [n, k] f32 or bf16, contiguous
-  TensorView y;  ///< [T, n] f32; rows may be strided
+  TensorView x;                   ///< [T, k] f32, contiguous
+  TensorView w;                   ///< [n, k] f32, bf16 or i8, contiguous
+  TensorView y;                   ///< [T, n] f32; rows may be strided
+  const float* scales = nullptr;  ///< [n]; with i8: row n is its integers times this
   Device device() const { return x.device; }
 };
 
@@ -29,6 +30,23 @@ struct DecodeAttentionArgs {
   float* scratch = nullptr;      ///< [H, count]
   std::int64_t heads = 0, dim = 0;
   float scale = 1;
+  Device device() const { return Device::cpu; }
+};
+
+/// Keys of the lightning indexer lie in blocks of so many: [blocks, D, kIndexBlock].
+inline constexpr std::int64_t kIndexBlock = 32;
+
+/// The `top` best of the first `visible` keys for one query token: score(e) = Σ_h w[h] · max(0, q[h]·key_e), equal
+/// scores: the lowest key. Each score is one sum in an order of its own.
+struct DecodeIndexArgs {
+  static constexpr const char* kOp = "decode_index";
+  const float* q = nullptr;       ///< [H, D]
+  const float* w = nullptr;       ///< [H]
+  const void* keys = nullptr;     ///< ⌈visible / kIndexBlock⌉ blocks
+  const float* scales = nullptr;  ///< [visible], positive; with i8: a key is its integers times this
+  DType dtype = DType::f32;       ///< of the keys: f32, bf16 or i8
+  std::int64_t visible = 0, heads = 0, dim = 0, top = 0;
+  std::int32_t* chosen = nullptr;  ///< [min(top, visible)] out, ascending
   Device device() const { return Device::cpu; }
 };
 

@@ -77,6 +77,9 @@ void matmul_rows(const FixedMatmulArgs& args, std::int64_t begin, std::int64_t e
     for (; n + 4 <= end; n += 4) matmul_tile<4>(w + n * k, x, 1, k, y + n, stride);
   for (; n + kTileRows <= end; n += kTileRows) matmul_tile<kTileRows>(w + n * k, x, tokens, k, y + n, stride);
   for (; n < end; ++n) matmul_tile<1>(w + n * k, x, tokens, k, y + n, stride);
+  if (!args.scales) return;
+  for (std::int64_t t = 0; t < tokens; ++t)
+    for (n = begin; n < end; ++n) y[t * stride + n] *= args.scales[n];
 }
 
 template <int heads>
@@ -124,7 +127,13 @@ void run_fixed_matmul(const FixedMatmulArgs& args) {
   const std::int64_t work = args.x.shape[0] * args.x.shape[1];
   const std::int64_t grain = std::max<std::int64_t>(16, (1 << 15) / std::max<std::int64_t>(1, work));
   parallel_blocks(args.w.shape[0], grain, [&](std::int64_t begin, std::int64_t end) {
-    args.w.dtype == DType::bf16 ? matmul_rows<BFloat16>(args, begin, end) : matmul_rows<float>(args, begin, end);
+    if (args.w.dtype == DType::i8) {
+      matmul_rows<std::int8_t>(args, begin, end);
+    } else if (args.w.dtype == DType::bf16) {
+      matmul_rows<BFloat16>(args, begin, end);
+    } else {
+      matmul_rows<float>(args, begin, end);
+    }
   });
 }
 

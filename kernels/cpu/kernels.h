@@ -11,6 +11,7 @@ void add_convolution_kernels();
 void add_convolution_references();
 void add_copy_kernels();
 void add_decode_kernels();
+void add_decode_index_kernels();
 void add_dense_attention_kernels();
 void add_dense_attention_references();
 void add_elementwise_kernels();

@@ -38,6 +38,11 @@ HWY_INLINE Vec load(const BFloat16* p) {
   return hn::BitCast(Floats(), hn::ShiftLeft<16>(hn::PromoteTo(Words(), bits)));
 }
 
+HWY_INLINE Vec load(const std::int8_t* p) {
+  const hn::Rebind<std::int8_t, Floats> bytes;
+  return hn::ConvertTo(Floats(), hn::PromoteTo(Ints(), hn::LoadU(bytes, p)));
+}
+
 HWY_INLINE void store(Vec v, float* p) { hn::StoreU(v, Floats(), p); }
 // Round to nearest even; NaN stays NaN: the same as from_float<BFloat16>. (Ne(v, v) is false for NaN in Highway.)
 HWY_INLINE void store(Vec v, BFloat16* p) {

@@ -61,7 +61,7 @@ Drawn draw(const Decoder& decoder, double temperature, std::int64_t drafts) {
 
 TEST_CASE("drafts do not change a token", "[draft]") {
   const Transformer model = drafting_model(GENERATE(1, 2, 3));
-  const Decoder decoder(model);
+  const Decoder decoder(model, GENERATE(DType::bf16, DType::i8));
   const double temperature = GENERATE(0.0, 0.3, 1.0);
   INFO("temperature " << temperature);
   const Drawn expected = draw(decoder, temperature, 0);

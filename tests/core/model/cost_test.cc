@@ -66,6 +66,6 @@ TEST_CASE("parameters are counted as the model makes them", "[cost]") {
   CHECK(cost.active_parameters == static_cast<double>(model.active_parameters() + 32 * 16));  // and the head
   // Fewer tokens than the window of 128: all of them, and 100 / 4 and no entries.
   CHECK(cost.kinds[0].cache_bytes == 100 * 8 * 4);
-  CHECK(cost.kinds[1].cache_bytes == (100 + 25) * 8 * 4 + 25 * 8 * 4);
+  CHECK(cost.kinds[1].cache_bytes == (100 + 25) * 8 * 4 + 25 * 8 * 2);
   CHECK(cost.kinds[2].cache_bytes == 100 * 8 * 4);
 }

@@ -7,6 +7,7 @@
 #include "core/base/parallel.h"
 #include "core/base/random.h"
 #include "core/io/parameters_file.h"
+#include "core/tensor/quantize.h"
 #include "tests/support/catch.h"
 
 using namespace orrery;
@@ -70,8 +71,10 @@ TEST_CASE("decoding gives the logits of the full forward pass", "[decoder]") {
 TEST_CASE("logits are bit-identical whatever the chunks and the threads", "[decoder]") {
   const std::string name = GENERATE(from_range(std::begin(kCases), std::end(kCases)));
   INFO(name);
+  const DType weights = GENERATE(DType::bf16, DType::i8);
+  INFO(name_of(weights));
   const Transformer model = tiny_model(name);
-  const Decoder decoder(model);
+  const Decoder decoder(model, weights);
   const auto ids = some_ids(61);
   DecodeState whole = decoder.start();
   const auto expected = decoder.append(whole, ids);
@@ -86,6 +89,51 @@ TEST_CASE("logits are bit-identical whatever the chunks and the threads", "[deco
     CHECK(state.length() == 61);
   }
   set_thread_count(threads);
+}
+
+TEST_CASE("integer weights decode as what they stand for", "[decoder]") {
+  // Not CSA: there the keys' rounding may choose other entries.
+  const std::string name = GENERATE("sliding", "hca8");
+  INFO(name);
+  const Transformer model = tiny_model(name);
+  const Decoder decoder(model, DType::i8);
+  // The full pass over the very values that the decoder holds.
+  for (const Parameter& item : model.parameters().all()) {
+    const bool f32 = item.name.find("hc") != std::string::npos || item.name.ends_with("mlp.gate.weight");
+    Tensor value = item.value.detach();
+    const bool head = item.name == "lm_head.weight";
+    if (item.kind == ParameterKind::embedding && !head) value.copy_from(value.to(DType::bf16).to(DType::f32));
+    if ((item.kind != ParameterKind::matrix && !head) || f32) continue;
+    const QuantizedRows rows = quantize_rows(value);
+    const std::int64_t columns = value.dim(-1);
+    for (std::int64_t i = 0; i < value.numel(); ++i)
+      value.data<float>()[i] = rows.values.data<std::int8_t>()[i] * rows.scales.data<float>()[i / columns];
+  }
+  const auto ids = some_ids(50);
+  const NoGrad guard;
+  const auto expected = model.logits(model.forward(Tensor::from(ids, {1, 50})).hidden).to_vector();
+  double scale = 0, worst = 0;
+  for (const float value : expected) scale = std::max(scale, std::abs(double{value}));
+  DecodeState state = decoder.start();
+  const auto logits = decoder.append_all(state, ids);
+  for (std::size_t i = 0; i < logits.size(); ++i) worst = std::max(worst, std::abs(double{logits[i]} - expected[i]));
+  CHECK(worst <= 2e-4 * scale);  // as f32 weights
+}
+
+TEST_CASE("a state counts its bytes and its time by what they are for", "[decoder]") {
+  const Decoder decoder(tiny_model("mixed"));  // one layer a kind, rates 4 and 16, window 8, heads of 16
+  DecodeState state = decoder.start();
+  CHECK_THROWS_AS(state.times(), Error);
+  state.measure();
+  decoder.append(state, some_ids(64));
+  const CacheBytes bytes = state.memory();
+  CHECK(bytes.sum() == state.bytes());
+  CHECK(bytes.window >= 3 * 8 * 16 * 4);
+  CHECK(bytes.csa >= 64 / 4 * 16 * 4);
+  CHECK(bytes.hca >= 64 / 16 * 16 * 4);
+  CHECK(bytes.indexer >= 64 / 4 * 16 * 2);  // bf16
+  const DecodeTimes times = state.times();
+  CHECK((times.sliding > 0 && times.csa > 0 && times.hca > 0 && times.indexer > 0));
 }
 
 TEST_CASE("a copy of the state forks the sequence", "[decoder]") {
@@ -107,7 +155,7 @@ TEST_CASE("a copy of the state forks the sequence", "[decoder]") {
 TEST_CASE("several sequences in one step get what each gets alone, bit for bit", "[decoder]") {
   const std::string name = GENERATE(from_range(std::begin(kCases), std::end(kCases)));
   INFO(name);
-  const Decoder decoder(tiny_model(name), DType::bf16);
+  const Decoder decoder(tiny_model(name), GENERATE(DType::bf16, DType::i8));
   const std::vector<std::int32_t> ids = some_ids(40);
   constexpr std::size_t kSequences = 7;
   std::vector<DecodeState> together, alone;
