@@ -1,6 +1,7 @@
 #include "apps/pipeline/train_codec.h"
 
 #include "apps/pipeline/codec_source.h"
+#include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/base/random.h"
 #include "core/io/fields.h"
@@ -46,7 +47,10 @@ void train_codec(const TrainOptions& options) {
   CodecSourceOptions source = read_source(fields, config);
   TrainConfig train = read_train_config(fields);
   const bool bf16 = fields.object("train").choice_or("compute", {"f32", "bf16"}, "bf16") == "bf16";
+  const bool decoder_only = fields.object("train").boolean_or("decoder_only", false);
   fields.refuse_unknown();
+  ORRERY_CHECK(!decoder_only || !options.init.empty(), options.config,
+               ": train.decoder_only needs a trained encoder: name its folder with --init");
   train.max_seconds = options.max_seconds;
 
   Random random(source.seed, 0x636F646563);
@@ -57,7 +61,7 @@ void train_codec(const TrainOptions& options) {
   }
   codec.compute = bf16 ? DType::bf16 : DType::f32;
   move_to_device(codec.parameters(), options.device);
-  CodecTraining training(codec);
+  CodecTraining training(codec, decoder_only);
   Trainer trainer(training, std::make_shared<CodecSource>(source), train, options.out);
   CodecSourceOptions held_out = source;
   held_out.seed = source.seed + 1'000'000;

@@ -92,6 +92,11 @@ LatentCodec::LatentCodec(CodecConfig config, Random& random) : config_(std::move
   fine_ = make_blocks(parameters_, "decoder.fine.", c.fine_blocks, c.fine_width, 3, random);
   norm("decoder.fine_norm", fine_norm_, c.fine_width);
   linear("decoder.to_pixels", to_pixels_, to_pixels_bias_, fine_pixels, c.fine_width);
+  if (c.detail_width == 0) return;
+  linear("decoder.detail", detail_, detail_bias_, c.detail_width, c.fine_width);
+  linear("decoder.detail_to_pixels", detail_to_pixels_, detail_to_pixels_bias_, fine_pixels, c.detail_width);
+  // Nothing at first, so that a codec without this path can go on training with it.
+  detail_to_pixels_.copy_from(Tensor::zeros(detail_to_pixels_.shape()));
 }
 
 Tensor LatentCodec::trunk(Tensor x, const std::vector<CodecBlock>& blocks) const {
@@ -120,7 +125,12 @@ Tensor LatentCodec::decode(const Tensor& quantized, const Tensor& history) const
   const Tensor x = ops::linear(ops::cast(latents, compute), from_latent_, from_latent_bias_);
   const Tensor coarse = ops::rms_norm(trunk(x, decoder_), decoder_norm_);
   const Tensor finer = trunk(widen_grid(ops::linear(coarse, refine_, refine_bias_)), fine_);
-  const Tensor pixels = ops::linear(ops::rms_norm(finer, fine_norm_), to_pixels_, to_pixels_bias_);
+  const Tensor fine = ops::rms_norm(finer, fine_norm_);
+  Tensor pixels = ops::linear(fine, to_pixels_, to_pixels_bias_);
+  if (detail_.defined()) {
+    const Tensor detail = ops::linear(fine, detail_, detail_bias_, Activation::gelu);
+    pixels = ops::add(pixels, ops::linear(detail, detail_to_pixels_, detail_to_pixels_bias_));
+  }
   return ops::cast(unpatch(pixels, config_.time_factor, config_.space_factor / 2), DType::f32);
 }
 

@@ -28,6 +28,9 @@ struct CodecConfig {
   std::int64_t encoder_kernel = 1;
   std::int64_t decoder_blocks = 4;
   std::int64_t fine_blocks = 2;
+  /// Hidden channels of the last layer's second path. A cell of the fine grid has time_factor · (space_factor / 2)² · 3
+  /// values, more than fine_width, and a linear layer alone rings around sharp edges. 0: none.
+  std::int64_t detail_width = 0;
   std::int64_t history = 2;                            ///< earlier latent frames that the decoder sees
   std::vector<std::int64_t> levels = {8, 8, 5, 5, 5};  ///< FSQ levels; their product is the code book's size
 
@@ -79,6 +82,7 @@ class LatentCodec {
   ParameterList parameters_;
   Tensor patch_, patch_bias_, to_latent_, to_latent_bias_;
   Tensor from_latent_, from_latent_bias_, refine_, refine_bias_, to_pixels_, to_pixels_bias_;
+  Tensor detail_, detail_bias_, detail_to_pixels_, detail_to_pixels_bias_;
   Tensor encoder_norm_, decoder_norm_, fine_norm_;
   std::vector<CodecBlock> encoder_, decoder_, fine_;
 };

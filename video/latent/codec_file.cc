@@ -24,6 +24,7 @@ constexpr IntegerField kFields[] = {
     {"encoder_kernel", &CodecConfig::encoder_kernel},
     {"decoder_blocks", &CodecConfig::decoder_blocks},
     {"fine_blocks", &CodecConfig::fine_blocks},
+    {"detail_width", &CodecConfig::detail_width},
     {"history", &CodecConfig::history},
 };
 
@@ -36,8 +37,9 @@ void CodecConfig::validate() const {
                ", expected 1 or 3");
   ORRERY_CHECK(width >= 1 && fine_width >= 1, "[codec] width is ", width, " and fine_width ", fine_width,
                ", expected at least 1");
-  ORRERY_CHECK(encoder_blocks >= 0 && decoder_blocks >= 0 && fine_blocks >= 0 && history >= 0 && history <= 16,
-               "[codec] encoder_blocks, decoder_blocks, fine_blocks or history is out of range");
+  ORRERY_CHECK(encoder_blocks >= 0 && decoder_blocks >= 0 && fine_blocks >= 0 && detail_width >= 0 && history >= 0 &&
+                   history <= 16,
+               "[codec] encoder_blocks, decoder_blocks, fine_blocks, detail_width or history is out of range");
   ORRERY_CHECK(!levels.empty() && levels.size() <= 16, "[codec] levels has ", levels.size(),
                " entries, expected 1 to 16");
   for (const std::int64_t level : levels)

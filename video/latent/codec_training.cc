@@ -52,6 +52,12 @@ void CodecWindow::append(std::span<const Frame> frames, std::vector<float>& chun
   }
 }
 
+Tensor CodecTraining::quantized(const Tensor& chunks) const {
+  if (!decoder_only_) return codec_.quantize(codec_.encode(chunks));
+  const NoGrad guard;
+  return codec_.quantize(codec_.encode(chunks)).detach();
+}
+
 StepLoss CodecTraining::loss(const Batch& batch, std::int64_t, bool) {
   const CodecConfig& c = codec_.config();
   const Device device = codec_.parameters().all().front().value.device();
@@ -59,13 +65,13 @@ StepLoss CodecTraining::loss(const Batch& batch, std::int64_t, bool) {
   const std::int64_t windows = chunks.dim(0), length = chunks.dim(1), t = chunks.dim(2), h = chunks.dim(3),
                      w = chunks.dim(4);
   const Tensor flat = chunks.reshaped({windows * length, t, h, w, 3});
-  const Tensor quantized = codec_.quantize(codec_.encode(flat));
-  const std::int64_t rows = quantized.dim(1), columns = quantized.dim(2), dims = quantized.dim(3);
+  const Tensor latents = quantized(flat);
+  const std::int64_t rows = latents.dim(1), columns = latents.dim(2), dims = latents.dim(3);
 
   Tensor history;
   if (c.history > 0) {
     // Earlier latents by shifting along the window, zeros before its begin; the oldest first.
-    const Tensor sequence = ops::reshape(quantized, {windows, length, rows * columns * dims});
+    const Tensor sequence = ops::reshape(latents, {windows, length, rows * columns * dims});
     std::vector<Tensor> parts;
     for (std::int64_t back = c.history; back >= 1; --back) {
       Tensor shifted;
@@ -79,7 +85,7 @@ StepLoss CodecTraining::loss(const Batch& batch, std::int64_t, bool) {
     }
     history = ops::concat(parts, 3);
   }
-  const Tensor decoded = codec_.decode(quantized, history);
+  const Tensor decoded = codec_.decode(latents, history);
   const Tensor square = ops::square(ops::sub(decoded, flat));
   const Tensor pixel_weights = weights.reshaped(square.shape()), weights_there = pixel_weights.to(device);
   const float* weight = pixel_weights.data<float>();

@@ -139,3 +139,42 @@ TEST_CASE("training lowers the error, and a saved codec is the same codec", "[co
   CHECK(worst < 0.05);  // matrices are stored in bf16: 2^-9 relative a weight, over three layers
   CHECK_THROWS_AS(load_codec((folder.path() / "none").string()), InputError);
 }
+
+TEST_CASE("a decoder learns by itself: the encoder and its codes stay", "[codec]") {
+  LatentCodec codec = small_codec();
+  const auto frames = moving_square(9);
+  const auto codes = encode_clip(codec, frames);
+  CodecTraining training(codec, true);
+  CodecWindow window;
+  std::vector<float> chunks, weights;
+  window.append(frames, chunks, weights);
+  const Batch batch{{Tensor::from(chunks, {1, 3, 4, 32, 32, 3}), Tensor::from(weights, {1, 3, 4, 32, 32, 3})}};
+  backward(training.loss(batch, 0, true).loss);
+  int trained = 0;
+  for (const Parameter& item : codec.parameters().all()) {
+    const Tensor grad = item.value.grad();
+    CHECK(grad.defined() == (item.name.rfind("decoder.", 0) == 0));
+    if (!grad.defined()) continue;
+    ++trained;
+    for (std::int64_t i = 0; i < item.value.numel(); ++i) item.value.data<float>()[i] -= 0.02f * grad.data<float>()[i];
+  }
+  CHECK(trained > 10);
+  CHECK(encode_clip(codec, frames) == codes);
+}
+
+TEST_CASE("a codec goes on with a detail path that adds nothing at first", "[codec]") {
+  const LatentCodec plain = small_codec();
+  CodecConfig config = small_config();
+  config.detail_width = 20;
+  Random random(9);
+  LatentCodec detailed(config, random);
+  for (const Parameter& item : plain.parameters().all())
+    Tensor(detailed.parameters().find(item.name)->value).copy_from(item.value);
+  Random latent_random(4);
+  const Tensor latents = Tensor::randn({1, 4, 4, 5}, latent_random, 1), history = Tensor::zeros({1, 4, 4, 10});
+  const NoGrad guard;
+  const auto before = plain.decode(latents, history).to_vector();
+  CHECK(detailed.decode(latents, history).to_vector() == before);
+  Tensor(detailed.parameters().find("decoder.detail_to_pixels")->value).data<float>()[0] = 1;
+  CHECK(detailed.decode(latents, history).to_vector() != before);
+}
