@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "core/io/safetensors.h"
 #include "physics_eval/fvd/features.h"
 #include "physics_eval/fvd/frechet.h"
+#include "physics_eval/fvd/protocol.h"
 #include "physics_eval/metrics/physics_iq.h"
 #include "video/io/reader.h"
 
@@ -31,19 +33,28 @@ using Features = std::vector<std::vector<double>>;
 
 struct FvdArguments {
   std::vector<std::string> real, generated;
-  std::string features = "builtin", covariance = "unbiased";
+  std::string features = "builtin", protocol = "orrery", covariance, save_real;
   int frames = 0, bootstrap = 200;
 };
 
-// Features computed elsewhere: a safetensors file with one F32 or F64 tensor [clips, values].
-Features read_features(const std::string& path) {
+// A set's features, and how they were made: by us from videos, or as a file says; nothing known otherwise.
+struct FeatureSet {
+  Features features;
+  std::string made_with;
+};
+
+// Features computed elsewhere, or kept by --save-real: a safetensors file with one F32 or F64 tensor [clips, values].
+FeatureSet read_features(const std::string& path) {
   const Safetensors file = Safetensors::open(path);
   ORRERY_CHECK(file.entries().size() == 1, path, " has ", file.entries().size(), " tensors, expected one of features");
   const SafetensorsEntry& entry = file.entries()[0];
-  ORRERY_CHECK(entry.shape.size() == 2 && (entry.dtype == FileDType::F32 || entry.dtype == FileDType::F64), path,
-               ": the features are ", entry.describe(), ", expected F32 or F64 [clips, values]");
+  ORRERY_CHECK(entry.shape.size() == 2 && entry.shape[0] > 0 && entry.shape[1] > 0 &&
+                   (entry.dtype == FileDType::F32 || entry.dtype == FileDType::F64),
+               path, ": the features are ", entry.describe(), ", expected F32 or F64 [clips, values]");
   const std::size_t n = static_cast<std::size_t>(entry.shape[0]), d = static_cast<std::size_t>(entry.shape[1]);
-  Features out(n, std::vector<double>(d));
+  FeatureSet out{Features(n, std::vector<double>(d)), {}};
+  const auto made = file.metadata().find("made_with");
+  if (made != file.metadata().end()) out.made_with = made->second;
   for (std::size_t i = 0; i < n * d; ++i) {
     double value = 0;
     if (entry.dtype == FileDType::F64) {
@@ -54,33 +65,53 @@ Features read_features(const std::string& path) {
       value = static_cast<double>(single);
     }
     ORRERY_CHECK(std::isfinite(value), path, ": the feature of clip ", i / d, " is not finite");
-    out[i / d][i % d] = value;
+    out.features[i / d][i % d] = value;
   }
   return out;
+}
+
+void save_features(const std::string& path, const FeatureSet& set) {
+  const std::size_t n = set.features.size(), d = set.features[0].size();
+  std::vector<double> values;
+  for (const auto& feature : set.features) values.insert(values.end(), feature.begin(), feature.end());
+  SafetensorsEntry entry;
+  entry.name = "features", entry.dtype = FileDType::F64;
+  entry.shape = {static_cast<std::int64_t>(n), static_cast<std::int64_t>(d)};
+  entry.data = std::as_bytes(std::span<const double>(values));
+  write_safetensors(path, std::span(&entry, 1), {{"made_with", set.made_with}});
 }
 
 bool is_feature_file(const std::vector<std::string>& inputs) {
   return inputs.size() == 1 && fs::path(inputs[0]).extension() == ".safetensors";
 }
 
-Features features_of(const std::vector<std::string>& inputs, const FeatureExtractor& extractor, int frames,
-                     std::vector<LeftOut>& left_out) {
+FeatureSet features_of(const std::vector<std::string>& inputs, const FvdArguments& arguments,
+                       std::vector<LeftOut>& left_out) {
   if (is_feature_file(inputs)) return read_features(inputs[0]);
-  const std::vector<std::string> files = gather_videos(inputs, left_out);
-  Features out;
-  for (const std::string& file : files) {
+  const std::unique_ptr<FeatureExtractor> extractor = make_features(arguments.features);
+  const FvdProtocol& protocol = fvd_protocol(arguments.protocol);
+  const int least = std::max({arguments.frames, extractor->least_frames(), protocol.least_frames});
+  FeatureSet out;
+  out.made_with = "orrery " + extractor->name() + ", " + (protocol.crop ? "middle square" : "squashed") + ", " +
+                  (arguments.frames > 0 ? "first " + std::to_string(arguments.frames) + " frames" : "all frames");
+  for (const std::string& file : gather_videos(inputs, left_out)) {
     try {
-      const Clip clip = read_video(file);
-      ORRERY_CHECK(static_cast<int>(clip.frames.size()) >= std::max(frames, extractor.least_frames()), file, " has ",
-                   clip.frames.size(), " frames, expected at least ", std::max(frames, extractor.least_frames()));
-      const std::size_t used = frames > 0 ? static_cast<std::size_t>(frames) : clip.frames.size();
-      out.push_back(extractor.extract(std::span(clip.frames).first(used)));
+      Clip clip = read_video(file);
+      ORRERY_CHECK(static_cast<int>(clip.frames.size()) >= least, file, " has ", clip.frames.size(),
+                   " frames, expected at least ", least);
+      if (arguments.frames > 0) clip.frames.resize(static_cast<std::size_t>(arguments.frames));
+      if (protocol.crop) {
+        for (Frame& frame : clip.frames) frame = middle_square(frame);
+      }
+      out.features.push_back(extractor->extract(clip.frames));
     } catch (const InputError& error) {
       left_out.push_back({file, error.what()});
     }
   }
-  ORRERY_CHECK(!out.empty(), "[score fvd] no usable video among ", inputs[0],
+  ORRERY_CHECK(!out.features.empty(), "[score fvd] no usable video among ", inputs[0],
                left_out.empty() ? std::string() : ": " + left_out.back().reason);
+  if (arguments.protocol == "google-research" && out.features.size() >= 16)
+    out.features.resize(out.features.size() / 16 * 16);
   return out;
 }
 
@@ -88,40 +119,58 @@ Json interval_json(const Interval& interval) {
   return Json(Json::Array{rounded_number(interval.low), rounded_number(interval.high)});
 }
 
+// All figures of one comparison.
+struct FvdFigures {
+  double value = 0, jedi = 0;
+  std::optional<double> kernel;
+  std::optional<Interval> interval, kernel_interval;
+};
+
+FvdFigures fvd_figures(const Features& real, const Features& generated, int bootstrap, bool unbiased,
+                       std::uint64_t seed) {
+  FvdFigures out;
+  out.value = set_distance(real, generated, SetDistance::frechet, unbiased);
+  out.jedi = jedi_distance(real, generated);
+  if (real.size() < 2 || generated.size() < 2) return out;
+  // Each round costs a matrix root: fewer for long features.
+  const int rounds = std::min(bootstrap, real[0].size() > 300 ? 50 : 1000);
+  out.kernel = kernel_distance(real, generated);
+  if (rounds < 2) return out;
+  out.interval = bootstrap_interval(real, generated, SetDistance::frechet, rounds, seed, unbiased);
+  out.kernel_interval = bootstrap_interval(real, generated, SetDistance::kernel, rounds, seed);
+  return out;
+}
+
 void score_fvd(const FvdArguments& arguments, CommonOptions& common) {
-  const std::unique_ptr<FeatureExtractor> extractor = make_features(arguments.features);
+  const FvdProtocol& protocol = fvd_protocol(arguments.protocol);
   std::vector<LeftOut> left_out;
-  const Features real = features_of(arguments.real, *extractor, arguments.frames, left_out);
-  const Features generated = features_of(arguments.generated, *extractor, arguments.frames, left_out);
+  const FeatureSet real_set = features_of(arguments.real, arguments, left_out),
+                   generated_set = features_of(arguments.generated, arguments, left_out);
+  const Features &real = real_set.features, &generated = generated_set.features;
   ORRERY_CHECK(real[0].size() == generated[0].size(), "[score fvd] features of ", real[0].size(), " and ",
                generated[0].size(), " values cannot be compared");
-  const bool given = is_feature_file(arguments.real), unbiased = arguments.covariance == "unbiased";
-  const double value = set_distance(real, generated, SetDistance::frechet, unbiased);
+  ORRERY_CHECK(real_set.made_with == generated_set.made_with, "[score fvd] the real set's features are \"",
+               real_set.made_with, "\", the generated set's \"", generated_set.made_with,
+               "\": they cannot be compared");
+  if (!arguments.save_real.empty()) save_features(arguments.save_real, real_set);
+  const bool given = real_set.made_with.empty();
+  const bool unbiased = arguments.covariance.empty() ? !protocol.population : arguments.covariance == "unbiased";
   const std::uint64_t seed = static_cast<std::uint64_t>(std::max<std::int64_t>(0, common.seed));
-  std::optional<Interval> interval, kernel_interval;
-  std::optional<double> kernel;
-  // Resampled sets of clips that fit one another too well would cost a matrix root each: fewer rounds for long
-  // features.
-  const int rounds = std::min(arguments.bootstrap, real[0].size() > 300 ? 50 : 1000);
-  if (rounds > 1 && real.size() > 1 && generated.size() > 1)
-    interval = bootstrap_interval(real, generated, SetDistance::frechet, rounds, seed, unbiased);
-  if (real.size() > 1 && generated.size() > 1) {
-    kernel = kernel_distance(real, generated);
-    if (rounds > 1) kernel_interval = bootstrap_interval(real, generated, SetDistance::kernel, rounds, seed);
-  }
+  const FvdFigures figures = fvd_figures(real, generated, arguments.bootstrap, unbiased, seed);
   const bool singular = std::min(real.size(), generated.size()) <= real[0].size();
   if (common.json) {
     Json left = Json::array();
     for (const LeftOut& one : left_out) left.push_back(Json::object({{"file", one.file}, {"reason", one.reason}}));
     print_json(Json::object({{"metric", given ? "frechet" : "fvd-orrery"},
-                             {"value", rounded_number(value)},
-                             {"ci", interval ? interval_json(*interval) : Json()},
-                             {"kvd", kernel ? rounded_number(*kernel) : Json()},
-                             {"kvd_ci", kernel_interval ? interval_json(*kernel_interval) : Json()},
-                             {"jedi", rounded_number(jedi_distance(real, generated))},
-                             {"features", given ? Json("file") : Json(extractor->name())},
+                             {"value", rounded_number(figures.value)},
+                             {"ci", figures.interval ? interval_json(*figures.interval) : Json()},
+                             {"kvd", figures.kernel ? rounded_number(*figures.kernel) : Json()},
+                             {"kvd_ci", figures.kernel_interval ? interval_json(*figures.kernel_interval) : Json()},
+                             {"jedi", rounded_number(figures.jedi)},
+                             {"protocol", arguments.protocol},
+                             {"features", given ? "file" : real_set.made_with},
                              {"dimension", real[0].size()},
-                             {"covariance", arguments.covariance},
+                             {"covariance", unbiased ? "unbiased" : "population"},
                              {"n_real", real.size()},
                              {"n_generated", generated.size()},
                              {"frames", arguments.frames > 0 ? Json(arguments.frames) : Json()},
@@ -129,10 +178,13 @@ void score_fvd(const FvdArguments& arguments, CommonOptions& common) {
                              {"left_out", left}}));
     return;
   }
-  std::printf("%s %.4f", given ? "Frechet distance (features from files)" : "FVD (orrery features)", value);
-  if (interval) std::printf("  [%.4f, %.4f]", interval->low, interval->high);
-  if (kernel) std::printf("  KVD %.5f", *kernel);
-  std::printf("  %zu real, %zu generated clips\n", real.size(), generated.size());
+  std::printf("%s %.4f", given ? "Frechet distance (features from files)" : "FVD (orrery features)", figures.value);
+  if (figures.interval) std::printf("  [%.4f, %.4f]", figures.interval->low, figures.interval->high);
+  if (figures.kernel) std::printf("  KVD %.5f", *figures.kernel);
+  std::printf("  %zu real, %zu generated clips; protocol %s: covariance over %s\n", real.size(), generated.size(),
+              arguments.protocol.c_str(), unbiased ? "N - 1" : "N");
+  if (protocol.clips > 0 && static_cast<int>(std::min(real.size(), generated.size())) < protocol.clips)
+    std::printf("%s figures are made with %d clips a set\n", arguments.protocol.c_str(), protocol.clips);
   if (singular)
     std::printf("fewer clips than the features' %zu values: the figure depends on their number\n", real[0].size());
   for (const LeftOut& one : left_out) std::printf(" left out %s: %s\n", one.file.c_str(), one.reason.c_str());
@@ -266,9 +318,15 @@ void add_score_fvd(CLI::App& score, CommonOptions& common) {
       ->capture_default_str();
   command->add_option("--frames", arguments->frames, "Use the first so many frames of each clip (0: all)")
       ->capture_default_str();
-  command->add_option("--covariance", arguments->covariance, "Divide by N - 1 (unbiased) or by N (population)")
-      ->check(CLI::IsMember({"unbiased", "population"}))
+  command->add_option("--protocol", arguments->protocol, "Prepare clips as this implementation does")
+      ->check(CLI::IsMember(fvd_protocol_names()))
       ->capture_default_str();
+  command
+      ->add_option("--covariance", arguments->covariance,
+                   "Divide by N - 1 (unbiased) or by N (population); default: as the protocol does")
+      ->check(CLI::IsMember({"unbiased", "population"}));
+  command->add_option("--save-real", arguments->save_real,
+                      "Keep the real set's features in this .safetensors file; it can be --real next time");
   command->add_option("--bootstrap", arguments->bootstrap, "Resamplings for the intervals (0: none)")
       ->capture_default_str();
   command->footer("Example: orrery score fvd --real clips/ --generated samples/");

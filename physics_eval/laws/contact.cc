@@ -19,6 +19,20 @@ struct Sides {
   bool apart = true;
 };
 
+// In free flight, where everybody's acceleration is known, place and velocity alone are left to fit.
+Fit falling_fit(const Context& context, const Path& path, int first, int last, double origin) {
+  Fit fit;
+  if (context.steady_frames < 12) return fit;
+  Path flat = path;
+  const Vec half = context.free_fall * 0.5;
+  for (int t = std::max(0, first); t <= std::min(last, path.frames() - 1); ++t)
+    flat.at[static_cast<Size>(t)] = path.at[static_cast<Size>(t)] - half * ((t - origin) * (t - origin));
+  fit = fit_path(flat, first, last, 1, origin);
+  if (!fit.ok || fit.rms > std::max(0.12, 3 * path.noise)) return {};
+  fit.coefficient.push_back(half);
+  return fit;
+}
+
 Sides sides_of(const Context& context, const Event& event) {
   Sides out;
   int first = event.frame - 7, last = event.frame + 7;
@@ -30,6 +44,8 @@ Sides sides_of(const Context& context, const Event& event) {
   }
   const Path& path = context.paths[static_cast<Size>(event.body)];
   const auto side = [&](int from, int to) {
+    const Fit known = falling_fit(context, path, from, to, event.frame - 0.5);
+    if (known.ok) return known;
     const Fit square = fit_path(path, from, to, 2, event.frame - 0.5);
     return square.ok ? square : fit_path(path, from, to, 1, event.frame - 0.5);
   };
@@ -151,7 +167,7 @@ Verdict test_momentum(const Context& context) {
     if (!judged || pushed < 2) continue;  // a hand on the scales: rods, water, boxes that turn, or no partner
     Vec sum;
     double total = 0, error = 0;
-    bool clear = true;
+    bool clear = true, floor = false;
     std::vector<int> ids;
     for (const Size m : members) {
       const Path& path = context.paths[m];
@@ -161,7 +177,13 @@ Verdict test_momentum(const Context& context) {
         const Vec way{std::cos(k * 0.7853981634), std::sin(k * 0.7853981634)};
         for (int t = event.frame - 1; t <= event.frame; ++t) {
           if (t < 0 || t >= context.frames || !path.seen[static_cast<Size>(t)]) continue;
-          clear = clear && context.solids.gap(path.at[static_cast<Size>(t)], path.radius, way, 3.0) >= 2.5;
+          const bool near = context.solids.gap(path.at[static_cast<Size>(t)], path.radius, way, 3.0) < 2.5;
+          // The floor bears what lies on it and keeps what is along it, but for friction.
+          if (near && std::abs(way.x) < 0.8 && way.y > 0) {
+            floor = true;
+          } else {
+            clear = clear && !near;
+          }
         }
       }
       const Event* mine = event_of(context, static_cast<int>(m), event.frame);
@@ -170,11 +192,15 @@ Verdict test_momentum(const Context& context) {
         continue;
       }
       for (Size k = 0; k < context.events.size(); ++k) done[k] = done[k] || &context.events[k] == mine;
-      sum = sum + mine->change * mass;
-      total += mass * length(mine->change);
-      error += mass * 2 * mine->sigma;
+      const Sides sides = sides_of(context, *mine);
+      const double middle = event.frame - 0.5;
+      const Vec change = sides.ok ? sides.after.velocity(middle) - sides.before.velocity(middle) : mine->change;
+      sum = sum + change * mass;
+      total += mass * length(change);
+      error += mass * (sides.ok ? 2 * std::hypot(sides.before.sigma[1], sides.after.sigma[1]) : 2 * mine->sigma);
     }
-    if (!clear || total <= 0) continue;  // a wall or the floor took part
+    if (!clear || total <= 0) continue;  // a wall took part
+    if (floor) sum.y = 0, error += 0.06 * total;
     out.applies = true;
     // Each change counts half: what one gains the other loses.
     out.add(event.frame, event.frame, length(sum) / (0.22 * total + 3 * error), ids,

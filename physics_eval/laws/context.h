@@ -21,8 +21,9 @@ struct Context {
   std::vector<char> swings;
   /// The body goes round one that stands still.
   std::vector<char> orbits;
-  /// Acceleration that most free flight shows, pixels a frame²; 0 without any.
+  /// Acceleration that most free flight shows, pixels a frame², and how many frames of it do; 0 without any.
   Vec free_fall;
+  int steady_frames = 0;
 
   explicit Context(const Tracks& given);
 };
@@ -49,7 +50,7 @@ std::vector<char> find_swings(const Context& context);
 std::vector<char> find_orbits(const Context& context);
 /// See Context::free and Context::free_fall.
 std::vector<std::vector<char>> find_free(const Context& context);
-Vec find_free_fall(const Context& context);
+Vec find_free_fall(const Context& context, int& frames);
 
 /// The two turn about each other at a constant distance: a rod between them.
 bool linked(const Path& a, const Path& b);
@@ -58,6 +59,9 @@ void test_linked(const Context& context, Verdict& out);
 
 /// A fluid neither vanishes nor jumps.
 void test_fluid_permanence(const Context& context, Verdict& out);
+/// What is of one strong colour neither comes nor goes nor changes its size from one frame to the next, nor is
+/// recoloured: seen in the colours' areas, whoever they belong to.
+void test_amounts(const Context& context, Verdict& permanence, Verdict& rigidity, Verdict& colour);
 /// A fluid does not climb above where it began.
 void test_fluid_rise(const Context& context, Verdict& out);
 
@@ -67,6 +71,7 @@ Verdict test_colour(const Context& context);
 Verdict test_inertia(const Context& context);
 Verdict test_time(const Context& context);
 Verdict test_gravity(const Context& context);
+Verdict test_gravity_ratio(const Context& context);
 Verdict test_oscillation(const Context& context);
 Verdict test_orbit(const Context& context);
 Verdict test_bounce(const Context& context);

@@ -12,8 +12,9 @@ using Size = std::size_t;
 
 // Frames that the body was seen in without being cut: merged views count, with their larger noise.
 bool usable(const Path& path, int t) {
-  return t >= 0 && t < path.frames() && path.seen[static_cast<Size>(t)] &&
-         !path.track->frames[static_cast<Size>(t)].cut;
+  if (t < 0 || t >= path.frames() || !path.seen[static_cast<Size>(t)]) return false;
+  const Observation& o = path.track->frames[static_cast<Size>(t)];
+  return o.completed || !o.cut;
 }
 
 Vec second_difference(const Path& path, int t) {
@@ -48,18 +49,20 @@ Innovations innovations(const Path& path) {
       const Observation& o = path.track->frames[static_cast<Size>(k)];
       if (o.merged) sigma = std::max(sigma, o.sigma);
     }
-    // Where the motion is fast but smooth the neighbours differ as well.
-    double lively = 0;
-    for (const int k : {t - 3, t - 2, t + 2, t + 3}) {
-      if (k < 1 || k > n - 2 || !out.ok[static_cast<Size>(k)]) continue;
-      lively = std::max(lively, length(second_difference(path, k) - usual));
-    }
-    const double own = length(out.value[static_cast<Size>(t)]);
     out.limit[static_cast<Size>(t)] = std::max(0.3, 7 * 2.45 * sigma);
-    // … but shaking is lively too: then it is no smaller than its neighbours and changes its direction each frame.
-    const Vec next = t + 2 < n && out.ok[static_cast<Size>(t) + 1] ? second_difference(path, t + 1) - usual : Vec{};
-    if (lively > 0.5 * own && dot(next, out.value[static_cast<Size>(t)]) > -0.2 * own * own)
-      out.limit[static_cast<Size>(t)] = 1e9;
+    // Where the motion is fast but smooth its neighbours foretell the second difference.
+    const double own = length(out.value[static_cast<Size>(t)]);
+    double lively = 0, apart = own;
+    for (const int k : {2, 3}) {
+      const bool before = t - k >= 1 && out.ok[static_cast<Size>(t - k)],
+                 after = t + k <= n - 2 && out.ok[static_cast<Size>(t + k)];
+      if (before) lively = std::max(lively, length(second_difference(path, t - k) - usual));
+      if (after) lively = std::max(lively, length(second_difference(path, t + k) - usual));
+      if (!before || !after) continue;
+      const Vec between = (second_difference(path, t - k) + second_difference(path, t + k)) * 0.5;
+      apart = std::min(apart, length(second_difference(path, t) - between));
+    }
+    if (lively > 0.5 * own && apart < 0.6 * own) out.limit[static_cast<Size>(t)] = 1e9;
   }
   return out;
 }
@@ -77,23 +80,33 @@ bool side_velocity(const Path& path, int first, int last, double at, Vec& veloci
   return true;
 }
 
-void explain(Event& event, const Path& path, std::span<const Path> paths, const Solids& solids) {
+// Scraps of a spring or of spray push nothing; a fluid does.
+bool can_push(const Path& other, const Path& pushed) {
+  return other.rigid || other.fluid >= 0 || other.track->area > 0.5 * pushed.track->area;
+}
+
+void explain(Event& event, const Path& path, std::span<const Path> paths, const Solids& solids,
+             const std::vector<std::vector<LineRun>>& lines) {
   const Vec push = length(event.change) > 1e-9 ? event.change * (1 / length(event.change)) : Vec{};
   event.push = push;
   const double reach = 2.0 + length(event.change);
+  // What the picture's border cuts passes through it: no wall stands there.
+  bool cut = false;
+  for (int t = std::max(0, event.frame - 2); t <= std::min(path.frames() - 1, event.frame + 1); ++t)
+    cut = cut || path.track->frames[static_cast<Size>(t)].cut;
   double nearest = reach;
   for (int t = event.frame - 2; t <= event.frame + 1; ++t) {
     if (!usable(path, t)) continue;
     for (int k = -2; k <= 2; ++k) {  // friction tilts the push
       const double c = std::cos(0.25 * k), s = std::sin(0.25 * k);
       nearest = std::min(nearest, solids.gap(path.at[static_cast<Size>(t)], path.radius,
-                                             {-(c * push.x - s * push.y), -(s * push.x + c * push.y)}, reach));
+                                             {-(c * push.x - s * push.y), -(s * push.x + c * push.y)}, reach, cut));
     }
   }
   event.on_solid = nearest < reach - 0.25;
   double closest = 1e9;
   for (Size j = 0; j < paths.size(); ++j) {
-    if (static_cast<int>(j) == event.body) continue;
+    if (static_cast<int>(j) == event.body || !can_push(paths[j], path)) continue;
     for (int t = event.frame - 2; t <= event.frame + 1; ++t) {
       if (!usable(path, t) || t < 0 || t >= paths[j].frames() || !paths[j].seen[static_cast<Size>(t)]) continue;
       const double surface = surface_gap(path, paths[j], t);
@@ -102,11 +115,14 @@ void explain(Event& event, const Path& path, std::span<const Path> paths, const 
       event.other = static_cast<int>(j);
     }
   }
+  for (int t = event.frame - 2; t <= event.frame + 1 && !path.attached; ++t)
+    event.on_line = event.on_line || (usable(path, t) && near_line(path, t, lines, 2.5));
 }
 
 }  // namespace
 
-std::vector<Event> find_events(std::span<const Path> paths, const Solids& solids) {
+std::vector<Event> find_events(std::span<const Path> paths, const Solids& solids,
+                               const std::vector<std::vector<LineRun>>& lines) {
   std::vector<Event> out;
   for (Size b = 0; b < paths.size(); ++b) {
     const Path& path = paths[b];
@@ -139,7 +155,7 @@ std::vector<Event> find_events(std::span<const Path> paths, const Solids& solids
       if (event.jump) {
         event.push = {};
       } else {
-        explain(event, path, paths, solids);
+        explain(event, path, paths, solids, lines);
       }
       out.push_back(event);
       t = last;

@@ -1,8 +1,9 @@
-// Constant acceleration: whatever flies freely does so with one and the same acceleration, downwards in the picture.
+// Constant acceleration: whatever flies freely does so with one and the same acceleration, downwards in the picture;
+// what rolls down a slope keeps its own. Two bodies that fall from rest: t₁²/t₂² = h₁/h₂ (arXiv 2512.02016).
 #include <algorithm>
 #include <cmath>
 
-#include "physics_eval/laws/context.h"
+#include "physics_eval/laws/flight.h"
 
 namespace orrery::laws {
 
@@ -10,197 +11,225 @@ namespace {
 
 using Size = std::size_t;
 
-constexpr int kWindow = 7;
-
-// A stretch of free flight: acceleration (pixels a frame²) over frames [first, first + kWindow).
-struct Flight {
-  int body, first;
-  Vec acceleration;
-  double sigma;
-  bool bent;  // the acceleration changes within the stretch
-};
-
-bool near_solid(const Context& context, const Path& path, int frame) {
-  for (int k = 0; k < 8; ++k) {
-    const Vec way{std::cos(k * 0.7853981634), std::sin(k * 0.7853981634)};
-    if (context.solids.gap(path.at[static_cast<Size>(frame)], path.radius, way, 2.0) < 1.6) return true;
-  }
-  return false;
+// A break that noise does not explain, in a stretch that one acceleration does not explain. 1: at the border.
+double break_severity(const Flight& flight) {
+  if (flight.break_frame < 0 || flight.bent) return 0;
+  const double size = std::max(length(flight.acceleration), length(flight.change));
+  return length(flight.change) / std::max({9 * flight.change_sigma, 0.3 * size, 0.04});
 }
 
-bool near_body(const Context& context, Size body, int frame) {
-  for (Size j = 0; j < context.paths.size(); ++j) {
-    if (j != body && touching(context.paths[body], context.paths[j], frame, 2.5)) return true;
-  }
-  return false;
-}
+bool broken(const Flight& flight) { return break_severity(flight) > 0.8; }
 
-bool still(const Path& path, int first) {
-  const Size a = static_cast<Size>(first), b = a + kWindow - 1;
-  return length(path.at[b] - path.at[b - 1]) < std::max(0.05, 3 * path.noise) &&
-         length(path.at[a + 1] - path.at[a]) < std::max(0.05, 3 * path.noise) &&
-         length(path.at[b] - path.at[a]) < std::max(0.1, 4 * path.noise);
-}
-
-std::vector<Flight> find_flights(const Context& context, Size body) {
-  const Path& path = context.paths[body];
-  std::vector<Flight> out;
-  if (!path.moves() || path.attached || context.swings[body] || context.orbits[body]) return out;
-  const std::vector<char>& free = context.free[body];
-  for (int first = 0; first + kWindow <= context.frames; ++first) {
-    bool usable = true;
-    for (int t = first; t < first + kWindow; ++t) usable = usable && free[static_cast<Size>(t)];
-    for (const Event& event : context.events) {
-      usable =
-          usable && !(event.body == static_cast<int>(body) && event.frame > first && event.frame <= first + kWindow);
+// The acceleration that most frames share: the weighted mean of the largest group that agrees within its noise.
+Vec common_acceleration(const std::vector<Flight>& all, int& agreeing) {
+  Vec best;
+  agreeing = 0;
+  for (const Flight& centre : all) {
+    if (centre.bent || broken(centre)) continue;
+    Vec sum;
+    double weight = 0;
+    int frames = 0;
+    for (const Flight& f : all) {
+      if (f.bent || broken(f) || length(f.acceleration - centre.acceleration) > allowance(f, centre.acceleration))
+        continue;
+      const double w = 1 / (f.sigma * f.sigma);
+      sum = sum + f.acceleration * w, weight += w, frames += f.frames();
     }
-    if (!usable || still(path, first)) continue;
-    const double middle = first + (kWindow - 1) / 2.0;
-    const Fit square = fit_path(path, first, first + kWindow - 1, 2, middle),
-              cube = fit_path(path, first, first + kWindow - 1, 3, middle);
-    if (!square.ok || !cube.ok) continue;
-    out.push_back({static_cast<int>(body), first, square.coefficient[2] * 2, square.sigma[2] * 2,
-                   length(cube.coefficient[3]) > 5 * cube.sigma[3]});
+    if (frames > agreeing) agreeing = frames, best = sum * (1 / weight);
+  }
+  return best;
+}
+
+int straight_frames(const std::vector<Flight>& all) {
+  int out = 0;
+  for (const Flight& f : all) out += f.bent || broken(f) ? 0 : f.frames();
+  return out;
+}
+
+// Flights of bodies that do not bend all the time, as on an orbit that shows no centre.
+std::vector<Flight> judged_flights(const Context& context) {
+  std::vector<Flight> out;
+  std::vector<int> bent(context.paths.size(), 0), all(context.paths.size(), 0);
+  const std::vector<Flight> flights = find_flights(context);
+  for (const Flight& f : flights) {
+    all[static_cast<Size>(f.body)] += f.frames();
+    if (f.bent) bent[static_cast<Size>(f.body)] += f.frames();
+  }
+  for (const Flight& f : flights) {
+    if (bent[static_cast<Size>(f.body)] * 10 <= all[static_cast<Size>(f.body)] * 6) out.push_back(f);
   }
   return out;
 }
 
-double limit(const Flight& flight, Vec usual) { return std::max({6 * flight.sigma, 0.12 * length(usual), 0.025}); }
-
-Vec median_acceleration(const std::vector<Flight>& flights) {
-  std::vector<double> x, y;
-  for (const Flight& f : flights) x.push_back(f.acceleration.x), y.push_back(f.acceleration.y);
-  return {median(std::move(x)), median(std::move(y))};
-}
-
-// The acceleration that most flights share: the median of the largest group that agrees within its noise.
-Vec common_acceleration(const std::vector<Flight>& all) {
-  std::vector<Flight> best;
-  for (const Flight& centre : all) {
-    std::vector<Flight> group;
-    for (const Flight& f : all) {
-      if (length(f.acceleration - centre.acceleration) < limit(f, centre.acceleration)) group.push_back(f);
-    }
-    if (group.size() > best.size()) best = std::move(group);
+void test_breaks(const Context& context, const std::vector<Flight>& flights, Verdict& out) {
+  for (const Flight& f : flights) {
+    const double severity = break_severity(f);
+    if (severity < 0.3) continue;
+    const int id = context.paths[static_cast<Size>(f.body)].track->id;
+    out.add(f.break_frame, f.last, severity, {id},
+            say("body %d: its acceleration changes by %.2f px a frame squared in flight", id, length(f.change)));
   }
-  return median_acceleration(best);
 }
 
-// A broken law shows another, steady acceleration; an orbit shows all kinds.
-bool is_plateau(const std::vector<Flight>& flights, Size begin, Size end) {
-  // Leave the stretches that straddle the change out where there are enough others.
-  const Size n = end - begin, skip = n > 2 * kWindow ? kWindow - 1 : n / 3;
-  std::vector<Flight> inner;
-  for (Size k = begin == 0 ? begin : begin + skip; k < (begin == 0 && end < flights.size() ? end - skip : end); ++k)
-    inner.push_back(flights[k]);
-  if (inner.size() < 2) return false;
-  const Vec level = median_acceleration(inner);
-  Size near = 0;
-  for (const Flight& f : inner) near += length(f.acceleration - level) < limit(f, level);
-  return near * 10 >= inner.size() * 7;
+void test_sameness(const Context& context, const std::vector<Flight>& flights, Vec usual, Verdict& out) {
+  for (const Flight& f : flights) {
+    if (f.bent || broken(f)) continue;
+    const int id = context.paths[static_cast<Size>(f.body)].track->id;
+    const double limit = std::max({8 * f.sigma, 0.22 * length(usual), 0.035});
+    out.add(f.first, f.last, length(f.acceleration - usual) / limit, {id},
+            say("body %d falls with another acceleration than the others or before", id));
+    const double up = -f.acceleration.y / std::max(6 * f.sigma, 0.04);
+    if (up > 0.6) out.add(f.first, f.last, up, {id}, say("body %d falls upwards", id));
+  }
 }
 
-// Longest run of flights that deviate from the usual acceleration; the frame at which the change happens.
-void test_constancy(const std::vector<Flight>& flights, Vec usual, const Path& path, Verdict& out) {
-  for (Size i = 0; i < flights.size();) {
-    const auto deviation = [&](Size k) { return length(flights[k].acceleration - usual) / limit(flights[k], usual); };
-    if (deviation(i) <= 0.5) {
-      ++i;
-      continue;
+// A body that rolls or slides along a straight slope.
+struct Slide {
+  int body = 0, first = 0, last = 0;
+  Vec along;
+};
+
+bool supported(const Context& context, const Path& path, int frame) {
+  for (int k = 0; k < 16; ++k) {
+    const Vec way{std::cos(k * 0.39269908), std::sin(k * 0.39269908)};
+    if (way.y > -0.1 && context.solids.gap(path.at[static_cast<Size>(frame)], path.radius, way, 2.0) < 1.6) return true;
+  }
+  return false;
+}
+
+std::vector<Slide> find_slides(const Context& context) {
+  std::vector<Slide> out;
+  for (Size b = 0; b < context.paths.size(); ++b) {
+    const Path& path = context.paths[b];
+    if (!path.moves() || path.attached || path.fluid >= 0) continue;
+    const auto usable = [&](int t) {
+      if (t >= context.frames || !path.clean[static_cast<Size>(t)] || !supported(context, path, t)) return false;
+      for (Size j = 0; j < context.paths.size(); ++j) {
+        if (j != b && touching(path, context.paths[j], t, 2)) return false;
+      }
+      return true;
+    };
+    for (int first = 0; first < context.frames; ++first) {
+      if (!usable(first)) continue;
+      // As far as the way is straight and level ground is not reached.
+      int last = first;
+      while (usable(last + 1)) ++last;
+      for (; last - first >= 11; --last) {
+        const Vec way = path.at[static_cast<Size>(last)] - path.at[static_cast<Size>(first)];
+        if (length(way) < 4) break;
+        const Vec along = way * (1 / length(way));
+        double off = 0;
+        for (int t = first; t <= last; ++t) {
+          const Vec d = path.at[static_cast<Size>(t)] - path.at[static_cast<Size>(first)];
+          off = std::max(off, std::abs(d.x * along.y - d.y * along.x));
+        }
+        if (off > std::max(0.25, 4 * path.noise)) continue;
+        if (std::abs(along.y) > 0.08 && std::abs(along.y) < 0.9)
+          out.push_back({static_cast<int>(b), first, last, along});
+        break;
+      }
+      first = std::max(first, last);
     }
-    Size end = i;
-    std::vector<double> sizes;
-    while (end < flights.size() && deviation(end) > 0.5) sizes.push_back(deviation(end++));
-    // A stretch that straddles the change is bent; the middle of the first straddling stretches is where it lies.
-    const bool at_start = i == 0 && end < flights.size();
-    const int frame = at_start ? flights[end - 1].first + kWindow / 2 : flights[i].first + kWindow / 2;
-    if (sizes.size() >= 3 && is_plateau(flights, i, end)) {
-      std::sort(sizes.begin(), sizes.end());
-      out.add(frame, at_start ? frame : flights[end - 1].first + kWindow, sizes[sizes.size() * 2 / 3], {path.track->id},
-              say("body %d falls with another acceleration than before", path.track->id));
+  }
+  return out;
+}
+
+// Down a slope the acceleration is steady; friction that ends (it rolls at last) can only take from a braking.
+void test_slides(const Context& context, Verdict& out) {
+  for (const Slide& slide : find_slides(context)) {
+    const Path& path = context.paths[static_cast<Size>(slide.body)];
+    out.applies = true;
+    double least = 1e18, change = 0, across = 0, sigma = 0, before = 0;
+    int frame = -1;
+    for (int f = slide.first + 4; f <= slide.last - 4; ++f) {
+      const Regression r = regress(path, slide.first, slide.last, 4, [&](int t, std::array<double, 6>& row) {
+        const double tau = t - slide.first, after = std::max(0, t - f);
+        row = {1, tau, tau * tau / 2, after * after / 2, 0, 0};
+      });
+      if (!r.ok || r.square >= least) continue;
+      least = r.square, frame = f;
+      change = dot(r.coefficient[3], slide.along);
+      across = r.coefficient[3].x * slide.along.y - r.coefficient[3].y * slide.along.x;
+      sigma = r.unit_sigma[3] * path.noise;
+      before = dot(r.coefficient[2], slide.along);
     }
-    i = end;
+    if (frame < 0 || std::abs(across) > 0.25 * std::abs(change)) continue;  // where the slope ends the way bends
+    const double limit = std::max({9 * sigma, 0.35 * std::max(std::abs(before), std::abs(before + change)), 0.015});
+    const int id = path.track->id;
+    out.add(frame, slide.last, std::abs(change) / limit, {id},
+            say("body %d: its acceleration along the slope changes from %.3f to %.3f px a frame squared", id, before,
+                before + change));
   }
 }
 
 }  // namespace
 
-std::vector<std::vector<char>> find_free(const Context& context) {
-  std::vector<std::vector<char>> out;
-  for (Size b = 0; b < context.paths.size(); ++b) {
-    const Path& path = context.paths[b];
-    std::vector<char> mine(static_cast<Size>(context.frames), 0);
-    for (int t = 0; t < context.frames; ++t) {
-      mine[static_cast<Size>(t)] =
-          path.clean[static_cast<Size>(t)] && !near_solid(context, path, t) && !near_body(context, b, t);
-    }
-    out.push_back(std::move(mine));
-  }
+Vec find_free_fall(const Context& context, int& frames) { return common_acceleration(judged_flights(context), frames); }
+
+Verdict test_gravity(const Context& context) {
+  Verdict out;
+  test_fluid_rise(context, out);
+  test_slides(context, out);
+  const std::vector<Flight> flights = judged_flights(context);
+  test_breaks(context, flights, out);
+  int agreeing = 0;
+  const Vec usual = common_acceleration(flights, agreeing);
+  const int straight = straight_frames(flights);
+  if (straight < 5) return out;
+  if (agreeing * 10 < straight * 3) return out;  // no acceleration that things have in common
+  out.applies = true;
+  double sigma = 0;
+  for (const Flight& f : flights) sigma += f.sigma / static_cast<double>(flights.size());
+  const double squared = context.tracks->fps * context.tracks->fps;
+  out.measured.push_back({"acceleration_x", usual.x * squared, sigma * squared, "px/s2"});
+  out.measured.push_back({"acceleration_y", usual.y * squared, sigma * squared, "px/s2"});
+  test_sameness(context, flights, usual, out);
   return out;
 }
 
 namespace {
 
-// The flights of every body, without those that bend all the time (orbits), and all the straight ones together.
-std::vector<std::vector<Flight>> all_flights(const Context& context, std::vector<Flight>& all) {
-  std::vector<std::vector<Flight>> by_body;
-  for (Size b = 0; b < context.paths.size(); ++b) {
-    by_body.push_back(find_flights(context, b));
-    const auto& mine = by_body.back();
-    int bent = 0;
-    for (const Flight& f : mine) bent += f.bent;
-    if (bent * 10 > static_cast<int>(mine.size()) * 4 + 30) {
-      by_body.back().clear();
-      continue;
-    }
-    for (const Flight& f : mine) {
-      if (!f.bent) all.push_back(f);
-    }
+// A fall from rest onto something: where the upright speed was 0 and where the fall ended.
+struct Drop {
+  int id = 0, frame = 0;
+  double height = 0, time = 0, error = 0;  // error: of ln(t²/h)
+};
+
+std::vector<Drop> find_drops(const Context& context) {
+  std::vector<Drop> out;
+  for (const Flight& f : judged_flights(context)) {
+    const Path& path = context.paths[static_cast<Size>(f.body)];
+    if (f.bent || broken(f) || f.acceleration.y < 10 * f.sigma || f.acceleration.y < 0.03) continue;
+    const Fit fit = fit_path(path, f.first, f.last, 2, f.first);
+    // The top of its flight lies in the stretch, or just before it where it was let go.
+    const double top = -fit.coefficient[1].y / (2 * fit.coefficient[2].y);
+    if (!fit.ok || top < -2 || top > f.frames() - 5) continue;
+    const double time = f.last - f.first - top, height = fit.at(f.last).y - fit.at(f.first + top).y;
+    if (height < 5) continue;
+    const double error = std::hypot(1.5 * path.noise / height, f.sigma / f.acceleration.y);
+    out.push_back({path.track->id, f.first, height, time, error});
   }
-  return by_body;
+  return out;
 }
 
 }  // namespace
 
-Vec find_free_fall(const Context& context) {
-  std::vector<Flight> all;
-  all_flights(context, all);
-  return all.size() < 3 ? Vec{} : common_acceleration(all);
-}
-
-Verdict test_gravity(const Context& context) {
+Verdict test_gravity_ratio(const Context& context) {
   Verdict out;
-  test_fluid_rise(context, out);
-  std::vector<Flight> all;
-  const std::vector<std::vector<Flight>> by_body = all_flights(context, all);
-  if (all.size() < 3) return out;
-  const Vec usual = common_acceleration(all);
-  Size near = 0;
-  for (const Flight& f : all) near += length(f.acceleration - usual) < limit(f, usual);
-  if (near * 10 < all.size() * 3) return out;  // no acceleration that things have in common
-  out.applies = true;
-  double sigma = 0;
-  for (const Flight& f : all) sigma += f.sigma;
-  sigma /= static_cast<double>(all.size());
-  const double squared = context.tracks->fps * context.tracks->fps;
-  out.measured.push_back({"acceleration_x", usual.x * squared, sigma * squared, "px/s2"});
-  out.measured.push_back({"acceleration_y", usual.y * squared, sigma * squared, "px/s2"});
-  for (Size b = 0; b < by_body.size(); ++b) test_constancy(by_body[b], usual, context.paths[b], out);
-  // Nothing falls upwards.
-  for (const auto& mine : by_body) {
-    std::vector<double> rise;
-    for (const Flight& f : mine) {
-      const double up = -f.acceleration.y / std::max(5 * f.sigma, 0.03);
-      if (up > 0.6 && !f.bent) {
-        rise.push_back(up);
-      } else {
-        rise.clear();
-      }
-      if (rise.size() == 3) {
-        const Path& path = context.paths[static_cast<Size>(f.body)];
-        out.add(std::max(0, f.first - 2), f.first + kWindow, median(rise), {path.track->id},
-                say("body %d falls upwards", path.track->id));
-      }
+  const std::vector<Drop> drops = find_drops(context);
+  bool first = true;
+  for (Size i = 0; i < drops.size(); ++i) {
+    for (Size j = i + 1; j < drops.size(); ++j) {
+      const Drop &a = drops[i], &b = drops[j];
+      if (a.id == b.id) continue;
+      const double ratio = (a.time * a.time / a.height) / (b.time * b.time / b.height);
+      const double error = std::hypot(a.error, b.error);
+      out.applies = true;
+      if (first) out.measured.push_back({"gravity_ratio", ratio, ratio * error, ""});
+      first = false;
+      out.add(std::max(a.frame, b.frame), std::max(a.frame, b.frame) + 6,
+              std::abs(std::log(ratio)) / (0.15 + 5 * error), {a.id, b.id},
+              say("bodies %d and %d fall differently: (t1/t2)^2 is %.2f times h1/h2", a.id, b.id, ratio));
     }
   }
   return out;

@@ -95,6 +95,18 @@ void test_hanging(const Context& context, Verdict& out) {
   }
 }
 
+// Something long comes to lie on others or on the ground: that stops it at once.
+bool landed(const Context& context, Size body, int frame) {
+  const Path& path = context.paths[body];
+  const Observation& o = path.track->frames[static_cast<Size>(frame)];
+  if (!path.seen[static_cast<Size>(frame)] || 6.2831853 * (o.xx + o.yy) < 1.15 * o.area) return false;
+  for (Size j = 0; j < context.paths.size(); ++j) {
+    if (j != body && touching(path, context.paths[j], frame, 2)) return true;
+  }
+  const Vec down{0, 1};
+  return context.solids.gap(path.at[static_cast<Size>(frame)], extent(path, frame, down), down, 3) < 2.5;
+}
+
 // From one frame on to the end nothing moves at all, though something was moving at speed.
 void test_frozen(const Context& context, Verdict& out) {
   int last = 0;
@@ -109,13 +121,43 @@ void test_frozen(const Context& context, Verdict& out) {
     if (most > 0) last = t, speed = most;
   }
   if (last + 5 >= context.frames || last < 3) return;
-  for (const Path& path : context.paths) {
+  for (Size b = 0; b < context.paths.size(); ++b) {
+    const Path& path = context.paths[b];
     const Size i = static_cast<Size>(last);
+    if (landed(context, b, last)) continue;
     if (path.seen[i] && path.seen[i - 1] && path.seen[i - 2] && path.seen[i + 1] && path.seen[i + 3])
       faster = std::max(faster, std::min(length(path.at[i] - path.at[i - 1]), length(path.at[i - 1] - path.at[i - 2])));
   }
   out.add(last + 1, context.frames - 1, std::min(3.5, std::min(speed, faster) / 0.2), {},
           say("everything stands still from frame %d on", last + 1));
+}
+
+// How much the strong colours move or change from frame t − 1 to t: what flows, stirs.
+std::vector<double> stirring(const Context& context) {
+  std::vector<double> out(static_cast<Size>(context.frames), 0);
+  for (const ColourArea& colour : context.tracks->colours) {
+    for (Size t = 1; t < out.size() && t < colour.area.size(); ++t) {
+      const double root = std::sqrt(std::min(colour.area[t], colour.area[t - 1]));
+      out[t] += std::abs(colour.area[t] - colour.area[t - 1]) +
+                root * (std::abs(colour.x[t] - colour.x[t - 1]) + std::abs(colour.y[t] - colour.y[t - 1]));
+    }
+  }
+  return out;
+}
+
+// A fluid that stirs and from one frame on does not at all.
+void test_frozen_fluid(const Context& context, Verdict& out) {
+  if (std::none_of(context.paths.begin(), context.paths.end(), [](const Path& p) { return p.fluid >= 0; })) return;
+  const std::vector<double> stir = stirring(context);
+  int frame = context.frames;
+  const double usual = median({stir.begin() + 1, stir.end()});
+  while (frame > 1 && stir[static_cast<Size>(frame) - 1] < 0.05 * usual + 1) --frame;
+  if (frame + 5 > context.frames || frame < 8) return;
+  double before = 1e9;
+  for (int t = frame - 4; t < frame; ++t) before = std::min(before, stir[static_cast<Size>(t)]);
+  const double after = *std::max_element(stir.begin() + frame, stir.end());
+  out.add(frame, context.frames - 1, std::min(3.5, before / (6 + 8 * after)), {},
+          say("what flows stands still from frame %d on", frame));
 }
 
 // Frames from which a third difference sees a push by a wall or another body.
@@ -178,10 +220,18 @@ void test_stops(const Context& context, Verdict& out) {
     if (!path.moves()) continue;
     for (int t = 2; t + 6 < context.frames; ++t) {
       const Size i = static_cast<Size>(t);
-      bool still = path.seen[i] && path.seen[i - 1] && path.seen[i - 2];
-      for (Size k = 1; still && k <= 6; ++k) still = path.seen[i + k] && length(path.at[i + k] - path.at[i]) < 0.1;
-      if (!still) continue;
+      if (!path.seen[i] || !path.seen[i - 1] || !path.seen[i - 2]) continue;
       const Vec step = path.at[i] - path.at[i - 1];
+      if (length(step) < 0.2) continue;
+      // Along its way it is at rest; a little across, as on landing, it may still move.
+      const Vec along = step * (1 / length(step));
+      bool still = true;
+      for (Size k = 1; still && k <= 6; ++k) {
+        const Vec moved = path.at[i + k] - path.at[i];
+        still = path.seen[i + k] && std::abs(dot(moved, along)) < 0.1 &&
+                std::abs(moved.x * along.y - moved.y * along.x) < 0.1 + 0.4 * length(step);
+      }
+      if (!still) continue;
       const double speed = std::min(length(step), length(path.at[i - 1] - path.at[i - 2]));
       if (speed < 0.2) continue;
       bool blocked = context.solids.gap(path.at[i], path.radius, step * (1 / length(step)), 2 + speed) < 1.5 + speed;
@@ -214,7 +264,7 @@ Verdict test_inertia(const Context& context) {
       }
       continue;
     }
-    if (event.on_solid || event.other >= 0) continue;
+    if (event.on_solid || event.on_line || event.other >= 0) continue;
     int around = 0;
     for (const Event& other : context.events)
       around +=
@@ -228,21 +278,54 @@ Verdict test_inertia(const Context& context) {
     if (path.attached && !stops) continue;  // what holds it can pull
     if (!stops && length(event.change) < 2 && rubs(context, event)) continue;
     out.add(event.frame, event.frame,
-            length(event.change) / std::max(stops ? 0.4 : 0.6, (stops ? 10 : 14) * event.sigma), {path.track->id},
+            length(event.change) / std::max(stops ? 0.25 : 0.6, (stops ? 8 : 14) * event.sigma), {path.track->id},
             stops ? say("body %d stops dead, nothing touches it", path.track->id)
                   : say("body %d changes its velocity by %.2f px a frame, nothing touches it", path.track->id,
                         length(event.change)));
   }
   test_hanging(context, out);
   test_frozen(context, out);
+  test_frozen_fluid(context, out);
   test_shaking(context, out);
   test_stops(context, out);
   return out;
 }
 
+namespace {
+
+// A fluid whose area and place run through the same values backwards, though it was moving when it turned.
+void test_fluid_turn(const Context& context, Verdict& out) {
+  std::vector<char> flows(context.tracks->colours.size(), 0);
+  for (const Path& path : context.paths) {
+    if (path.fluid >= 0) flows[static_cast<Size>(path.fluid)] = 1;
+  }
+  for (Size c = 0; c < flows.size(); ++c) {
+    if (!flows[c]) continue;
+    const ColourArea& colour = context.tracks->colours[c];
+    const int n = static_cast<int>(colour.area.size());
+    for (int f = 7; f + 7 < n; ++f) {
+      double error = 0, travel = 0;
+      for (int k = 1; k <= 7; ++k) {
+        const Size a = static_cast<Size>(f + k), b = static_cast<Size>(f - k), o = static_cast<Size>(f);
+        const double root = std::sqrt(std::max(1.0, colour.area[o]));
+        error = std::max(error, std::hypot(colour.x[a] - colour.x[b], colour.y[a] - colour.y[b]) +
+                                    std::abs(colour.area[a] - colour.area[b]) / root);
+        travel = std::max(travel, std::hypot(colour.x[a] - colour.x[o], colour.y[a] - colour.y[o]));
+      }
+      const Size o = static_cast<Size>(f);
+      const double step = std::hypot(colour.x[o] - colour.x[o - 1], colour.y[o] - colour.y[o - 1]);
+      if (travel < 1 || error > 0.1 * travel + 0.05) continue;
+      out.add(f + 1, f + 1, std::min(3.5, step / 0.12), {}, "what flows goes back the way it came");
+    }
+  }
+}
+
+}  // namespace
+
 Verdict test_time(const Context& context) {
   Verdict out;
   for (const Path& path : context.paths) out.applies = out.applies || (path.moves() && path.count >= 9);
+  test_fluid_turn(context, out);
   const Turn turn = find_turn(context);
   if (turn.frame >= 0)
     out.add(turn.frame, turn.frame, turn.severity, {},

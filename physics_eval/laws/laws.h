@@ -37,7 +37,7 @@ struct LawResult {
 struct PhysicsScore {
   /// 1: nothing against physics found; 0: certain violation. NaN when no law applies; then `reason` says why.
   double score = 0;
-  /// Calibrated 90% interval of the score over noise and frame rate.
+  /// Where the score of nine in ten other renderings of the same motion (noise, a codec, another size) lies.
   double low = 0, high = 1;
   bool violated = false;
   /// Frame with the lowest score; -1 when all are 1.

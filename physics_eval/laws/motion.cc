@@ -41,7 +41,8 @@ bool invert(std::array<std::array<double, 6>, 6>& a, int n) {
 }
 
 // From the 30% quantile of absolute third differences (0.385 standard deviations, √20 of the coordinate's noise): the
-// noise where the path is smooth, even when it is shaken half of the time.
+// noise where the path is smooth, even when it is shaken half of the time. Beyond a quarter of a pixel it is no longer
+// the measurement's.
 double path_noise(const Path& path) {
   std::vector<double> values;
   for (int t = 0; t + 3 < path.frames(); ++t) {
@@ -54,7 +55,7 @@ double path_noise(const Path& path) {
   if (values.empty()) return 0.1;
   const auto low = values.begin() + static_cast<std::ptrdiff_t>(values.size() * 3 / 10);
   std::nth_element(values.begin(), low, values.end());
-  return std::clamp(*low / (0.385 * std::sqrt(20.0)), 0.015, 0.6);
+  return std::clamp(*low / (0.385 * std::sqrt(20.0)), 0.015, 0.25);
 }
 
 }  // namespace
@@ -117,6 +118,28 @@ bool keeps_area(const Path& path) {
   return at(0.5) < usual && at(0.85) < 3 * usual;
 }
 
+// Its length to width changes bit by bit: it flows, or it is not always the same thing. One or two sudden steps are a
+// rigid body that breaks its law.
+bool keeps_shape(const Path& path) {
+  if (compact(path, 1.05)) return true;
+  std::vector<double> longer;
+  for (int t = 0; t < path.frames(); ++t) {
+    const Observation& o = path.track->frames[static_cast<Size>(t)];
+    if (!path.clean[static_cast<Size>(t)] || o.completed) continue;
+    const double half = (o.xx + o.yy) / 2, spread = std::hypot((o.xx - o.yy) / 2, o.xy);
+    longer.push_back(0.5 * std::log((half + spread) / std::max(1e-6, half - spread)));
+  }
+  if (longer.size() < 10) return true;
+  std::vector<double> smooth, steps;
+  for (Size i = 2; i + 2 < longer.size(); ++i)
+    smooth.push_back(median({longer[i - 2], longer[i - 1], longer[i], longer[i + 1], longer[i + 2]}));
+  for (Size i = 1; i < smooth.size(); ++i) steps.push_back(std::abs(smooth[i] - smooth[i - 1]));
+  std::sort(steps.begin(), steps.end());
+  double sum = 0;
+  for (Size i = 0; i + 3 < steps.size(); ++i) sum += steps[i];
+  return sum < 0.4;
+}
+
 bool held_by_line(const Path& path, const std::vector<std::vector<LineRun>>& lines) {
   int held = 0;
   for (int t = 0; t < path.frames() && static_cast<Size>(t) < lines.size(); ++t) {
@@ -176,7 +199,7 @@ void mark_fluids(const Tracks& tracks, std::vector<Path>& paths) {
     bool fluid = false;
     for (const Path& path : paths) {
       if (!of_colour(path)) continue;
-      fluid = fluid || (colour.in_background > 0.03 && changes_shape(path)) ||
+      fluid = fluid || (colour.in_background > 0.03 && (changes_shape(path) || (!path.rigid && !compact(path)))) ||
               (!path.rigid && path.track->area > 0.015 * picture && changes_shape(path));
     }
     for (const Path& foam : paths) {
@@ -223,12 +246,12 @@ std::vector<Path> make_paths(const Tracks& tracks) {
     path.radius = track.radius();
     for (const Observation& o : track.frames) {
       path.seen.push_back(o.visible);
-      path.clean.push_back(o.visible && !o.cut && !o.merged);
+      path.clean.push_back(o.visible && (o.completed || (!o.cut && !o.merged)));
       path.at.push_back({o.x, o.y});
       path.count += path.clean.back();
     }
     path.noise = path_noise(path);
-    path.rigid = keeps_area(path);
+    path.rigid = keeps_area(path) && keeps_shape(path);
     path.attached = held_by_line(path, tracks.lines);
     if (lined && track.colour_word == "grey") path.rigid = false;  // a thick part of what holds bodies
     out.push_back(std::move(path));
@@ -238,37 +261,35 @@ std::vector<Path> make_paths(const Tracks& tracks) {
   return out;
 }
 
+void NormalEquations::add(const std::array<double, 6>& row, Vec value) {
+  for (Size i = 0; i < static_cast<Size>(columns_); ++i) {
+    for (Size j = 0; j < static_cast<Size>(columns_); ++j) a_[i][j] += row[i] * row[j];
+    b_[i] = b_[i] + value * row[i];
+  }
+}
+
+bool NormalEquations::solve(Regression& out) const {
+  auto a = a_;
+  if (!invert(a, columns_)) return false;
+  out.coefficient.assign(static_cast<Size>(columns_), {});
+  for (Size i = 0; i < static_cast<Size>(columns_); ++i) {
+    for (Size j = 0; j < static_cast<Size>(columns_); ++j) out.coefficient[i] = out.coefficient[i] + b_[j] * a[i][j];
+    out.unit_sigma.push_back(std::sqrt(std::max(0.0, a[i][i])));
+  }
+  return true;
+}
+
 Fit fit_path(const Path& path, int first, int last, int degree, double origin) {
   Fit fit;
   fit.origin = origin;
-  const int n = degree + 1;
-  std::array<std::array<double, 6>, 6> a{};
-  std::array<Vec, 6> b{};
-  int count = 0;
-  for (int t = std::max(0, first); t <= std::min(last, path.frames() - 1); ++t) {
-    if (!path.clean[static_cast<Size>(t)]) continue;
-    std::array<double, 6> row{};
+  const Regression r = regress(path, first, last, degree + 1, [&](int t, std::array<double, 6>& row) {
     double power = 1;
-    for (int k = 0; k < n; ++k) row[static_cast<Size>(k)] = power, power *= t - origin;
-    for (Size i = 0; i < static_cast<Size>(n); ++i) {
-      for (Size j = 0; j < static_cast<Size>(n); ++j) a[i][j] += row[i] * row[j];
-      b[i] = b[i] + path.at[static_cast<Size>(t)] * row[i];
-    }
-    ++count;
-  }
-  if (count < n + 1 || !invert(a, n)) return fit;
-  fit.coefficient.resize(static_cast<Size>(n));
-  for (Size i = 0; i < static_cast<Size>(n); ++i) {
-    for (Size j = 0; j < static_cast<Size>(n); ++j) fit.coefficient[i] = fit.coefficient[i] + b[j] * a[i][j];
-    fit.sigma.push_back(path.noise * std::sqrt(std::max(0.0, a[i][i])));
-  }
-  double sum = 0;
-  for (int t = std::max(0, first); t <= std::min(last, path.frames() - 1); ++t) {
-    if (!path.clean[static_cast<Size>(t)]) continue;
-    const Vec r = path.at[static_cast<Size>(t)] - fit.at(t);
-    sum += dot(r, r);
-  }
-  fit.rms = std::sqrt(sum / (2 * count));
+    for (Size k = 0; k <= static_cast<Size>(degree); ++k) row[k] = power, power *= t - origin;
+  });
+  if (!r.ok) return fit;
+  fit.coefficient = r.coefficient;
+  for (const double s : r.unit_sigma) fit.sigma.push_back(path.noise * s);
+  fit.rms = std::sqrt(r.square / (2 * r.count));
   fit.ok = true;
   return fit;
 }
@@ -345,8 +366,10 @@ bool Solids::solid(double x, double y) const {
   return solid_[static_cast<Size>(j * width_ + i)];
 }
 
-double Solids::gap(Vec centre, double radius, Vec way, double reach) const {
+double Solids::gap(Vec centre, double radius, Vec way, double reach, bool open_border) const {
   for (double d = -2; d < reach; d += 0.5) {
+    const double x = centre.x + way.x * (radius + d + 0.5), y = centre.y + way.y * (radius + d + 0.5);
+    if (open_border && (x < 0 || y < 0 || x >= width_ || y >= height_)) continue;
     if (solid(centre.x + way.x * (radius + d + 0.5), centre.y + way.y * (radius + d + 0.5))) return std::max(0.0, d);
   }
   return reach;
@@ -412,6 +435,23 @@ double surface_gap(const Path& a, const Path& b, int frame) {
 double surface_gap(Vec point, const Path& b, int frame) {
   const Capsule q = capsule_of(b, frame);
   return to_segment(point, q.a, q.b) - q.radius;
+}
+
+bool near_line(const Path& path, int frame, const std::vector<std::vector<LineRun>>& lines, double slack) {
+  if (static_cast<Size>(frame) >= lines.size() || !path.seen[static_cast<Size>(frame)]) return false;
+  const Vec p = path.at[static_cast<Size>(frame)];
+  const auto& runs = lines[static_cast<Size>(frame)];
+  return std::any_of(runs.begin(), runs.end(), [&](const LineRun& run) {
+    const double x = std::clamp(p.x, static_cast<double>(run.x0), static_cast<double>(run.x1));
+    const double d = std::hypot(p.x - x, p.y - run.y - 0.5);
+    return d < 1e-9 || d < extent(path, frame, {(x - p.x) / d, (run.y + 0.5 - p.y) / d}) + slack;
+  });
+}
+
+double extent(const Path& path, int frame, Vec way) {
+  const Observation& o = path.track->frames[static_cast<Size>(frame)];
+  if (6.2831853 * (o.xx + o.yy) < 1.15 * o.area) return path.radius;
+  return std::sqrt(std::max(0.25, 3 * (o.xx * way.x * way.x + 2 * o.xy * way.x * way.y + o.yy * way.y * way.y)));
 }
 
 bool touching(const Path& a, const Path& b, int frame, double slack) {

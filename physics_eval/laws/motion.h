@@ -2,6 +2,9 @@
 // Units: pixels and frames; y down.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <span>
 #include <vector>
 
@@ -62,6 +65,20 @@ std::vector<Path> make_paths(const Tracks& tracks);
 /// Least squares over clean frames in [first, last]; needs more frames than degree + 1, else ok is false.
 Fit fit_path(const Path& path, int first, int last, int degree, double origin);
 
+/// Least squares of a path's clean frames in [first, last] against functions of the frame: `row` fills `columns` ≤ 6
+/// values. x and y share the functions.
+struct Regression {
+  bool ok = false;
+  std::vector<Vec> coefficient;
+  /// Standard deviations of the coefficients for a coordinate's noise of 1.
+  std::vector<double> unit_sigma;
+  /// Sum of the squared residuals of both coordinates, and frames used.
+  double square = 0;
+  int count = 0;
+};
+template <class Row>
+Regression regress(const Path& path, int first, int last, int columns, const Row& row);
+
 /// Things that do not move: where the background changes its colour sharply from the open space that bodies move in.
 class Solids {
  public:
@@ -69,8 +86,8 @@ class Solids {
   /// 1 where the pixel is part of a fixed thing or outside the picture, 0 in open space.
   bool solid(double x, double y) const;
   /// Distance in pixels from the surface of a disc at `centre` to something solid in direction `way` (unit), up to
-  /// `reach`; reach when there is none.
-  double gap(Vec centre, double radius, Vec way, double reach) const;
+  /// `reach`; reach when there is none. `open_border`: outside the picture is nothing solid.
+  double gap(Vec centre, double radius, Vec way, double reach, bool open_border = false) const;
   /// Share of a disc that is solid.
   double overlap(Vec centre, double radius) const;
 
@@ -100,9 +117,20 @@ struct Event {
   Vec push;
   /// The push came from that body; -1: none.
   int other = -1;
+  /// It came from a rod or plank.
+  bool on_line = false;
 };
 
-std::vector<Event> find_events(std::span<const Path> paths, const Solids& solids);
+/// `lines`: the rods, planks and strings of every frame, which can push too.
+std::vector<Event> find_events(std::span<const Path> paths, const Solids& solids,
+                               const std::vector<std::vector<LineRun>>& lines);
+
+/// A rod, plank, string or spring within `slack` pixels of the body's surface.
+bool near_line(const Path& path, int frame, const std::vector<std::vector<LineRun>>& lines, double slack);
+
+/// From the body's centre to its surface in direction `way` (unit), pixels: a ball's radius; of something long, that of
+/// the box with its moments.
+double extent(const Path& path, int frame, Vec way);
 
 /// Distance of the surfaces of two bodies in a frame that shows both, pixels; negative where they overlap. A body
 /// counts as a capsule with its second moments: a disc, or a rod with round ends. Something soft counts as its bounding
@@ -114,5 +142,43 @@ double surface_gap(Vec point, const Path& b, int frame);
 bool touching(const Path& a, const Path& b, int frame, double slack);
 
 double median(std::vector<double> values);
+
+/// The normal equations of a regression: sums, and their solution.
+class NormalEquations {
+ public:
+  explicit NormalEquations(int columns) : columns_(columns) {}
+  void add(const std::array<double, 6>& row, Vec value);
+  /// Coefficients and unit_sigma; false where the functions cannot be told apart.
+  bool solve(Regression& out) const;
+
+ private:
+  int columns_;
+  std::array<std::array<double, 6>, 6> a_{};
+  std::array<Vec, 6> b_{};
+};
+
+template <class Row>
+Regression regress(const Path& path, int first, int last, int columns, const Row& row) {
+  Regression out;
+  NormalEquations equations(columns);
+  std::vector<std::array<double, 6>> rows;
+  std::vector<Vec> values;
+  for (int t = std::max(0, first); t <= std::min(last, path.frames() - 1); ++t) {
+    if (!path.clean[static_cast<std::size_t>(t)]) continue;
+    std::array<double, 6> here{};
+    row(t, here);
+    rows.push_back(here), values.push_back(path.at[static_cast<std::size_t>(t)]);
+    equations.add(here, values.back());
+  }
+  out.count = static_cast<int>(rows.size());
+  if (out.count <= columns || !equations.solve(out)) return out;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Vec r = values[i];
+    for (std::size_t k = 0; k < static_cast<std::size_t>(columns); ++k) r = r - out.coefficient[k] * rows[i][k];
+    out.square += dot(r, r);
+  }
+  out.ok = true;
+  return out;
+}
 
 }  // namespace orrery::laws

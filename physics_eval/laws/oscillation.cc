@@ -2,7 +2,7 @@
 // energy does not grow.
 //
 // Pendulum: θ″ = −k sin θ − c θ′ about the circle's centre. Spring: s″ = −k (s − s₀) − c s′ along a line. Derivatives
-// are Savitzky–Golay (cubic, 7 frames); the coefficients are fitted by iterated reweighting, so that a part of the clip
+// are Savitzky–Golay (cubic, 7 frames); the coefficients are those that explain most of the clip, so that a part of it
 // that moves by another law stands out.
 #include <algorithm>
 #include <array>
@@ -66,55 +66,93 @@ Motion differentiate(const std::vector<int>& frame, const std::vector<double>& s
   return out;
 }
 
-// a ≈ x₀ f + x₁ v + x₂ by iteratively reweighted least squares (Cauchy), with or without the constant.
+// a ≈ x₀ f + x₁ v + x₂ by iteratively reweighted least squares (Cauchy), with or without the constant, from the weights
+// given. `inlier`: what it explains.
 struct Law {
   double force = 0, drag = 0, constant = 0;
   std::vector<double> residual;
+  std::vector<char> inlier;
 };
 
-Law fit_law(const Motion& m, const std::vector<double>& f, bool constant) {
-  Law law;
-  const Size n = f.size();
-  std::vector<double> weight(n, 1);
-  for (int round = 0; round < 25; ++round) {
-    double a[3][4] = {};
-    for (Size i = 0; i < n; ++i) {
-      const double row[3] = {f[i], m.v[i], constant ? 1.0 : 0.0};
-      for (Size r = 0; r < 3; ++r) {
-        for (Size c = 0; c < 3; ++c) a[r][c] += weight[i] * row[r] * row[c];
-        a[r][3] += weight[i] * row[r] * m.a[i];
-      }
+void solve_law(const Motion& m, const std::vector<double>& f, bool constant, const std::vector<double>& weight,
+               Law& law) {
+  double a[3][4] = {};
+  for (Size i = 0; i < f.size(); ++i) {
+    const double row[3] = {f[i], m.v[i], constant ? 1.0 : 0.0};
+    for (Size r = 0; r < 3; ++r) {
+      for (Size c = 0; c < 3; ++c) a[r][c] += weight[i] * row[r] * row[c];
+      a[r][3] += weight[i] * row[r] * m.a[i];
     }
-    for (Size r = 0; r < 3; ++r) a[r][r] += 1e-12;
-    for (Size c = 0; c < 3; ++c) {
-      for (Size r = 0; r < 3; ++r) {
-        if (r == c) continue;
-        const double factor = a[r][c] / a[c][c];
-        for (Size k = c; k < 4; ++k) a[r][k] -= factor * a[c][k];
-      }
-    }
-    law.force = a[0][3] / a[0][0], law.drag = a[1][3] / a[1][1], law.constant = constant ? a[2][3] / a[2][2] : 0;
-    law.residual.assign(n, 0);
-    std::vector<double> size;
-    for (Size i = 0; i < n; ++i) {
-      law.residual[i] = m.a[i] - law.force * f[i] - law.drag * m.v[i] - law.constant;
-      size.push_back(std::abs(law.residual[i]));
-    }
-    const double scale = std::max(2.4 * median(size), 2 * m.noise_a);
-    for (Size i = 0; i < n; ++i) weight[i] = 1 / (1 + law.residual[i] * law.residual[i] / (scale * scale));
   }
-  return law;
+  for (Size r = 0; r < 3; ++r) a[r][r] += 1e-12;
+  for (Size c = 0; c < 3; ++c) {
+    for (Size r = 0; r < 3; ++r) {
+      if (r == c) continue;
+      const double factor = a[r][c] / a[c][c];
+      for (Size k = c; k < 4; ++k) a[r][k] -= factor * a[c][k];
+    }
+  }
+  law.force = a[0][3] / a[0][0], law.drag = a[1][3] / a[1][1], law.constant = constant ? a[2][3] / a[2][2] : 0;
+  law.residual.assign(f.size(), 0);
+  for (Size i = 0; i < f.size(); ++i) law.residual[i] = m.a[i] - law.force * f[i] - law.drag * m.v[i] - law.constant;
+}
+
+// The law that explains most of the clip: fitted to each stretch of eleven frames, the best one is refined on what it
+// explains. A clip that goes over to another law half-way still shows the one that it began or ended with.
+Law fit_law(const Motion& m, const std::vector<double>& f, bool constant) {
+  const Size n = f.size(), span = std::min<Size>(n, 11);
+  double usual = 0;
+  for (const double a : m.a) usual += a * a;
+  const double limit = std::max(3 * m.noise_a, 0.1 * std::sqrt(usual / static_cast<double>(n)));
+  Law best, law;
+  Size most = 0;
+  const auto count = [&](Law& one) {
+    one.inlier.assign(n, 0);
+    Size inliers = 0;
+    for (Size i = 0; i < n; ++i) inliers += one.inlier[i] = std::abs(one.residual[i]) < limit;
+    return inliers;
+  };
+  for (Size first = 0; first + span <= n; first += 2) {
+    std::vector<double> weight(n, 0);
+    std::fill_n(weight.begin() + static_cast<std::ptrdiff_t>(first), span, 1.0);
+    solve_law(m, f, constant, weight, law);
+    const auto [low, high] = std::minmax_element(f.begin() + static_cast<std::ptrdiff_t>(first),
+                                                 f.begin() + static_cast<std::ptrdiff_t>(first + span));
+    const bool pulls = law.force * (*high - *low) > 4 * m.noise_a;  // straight on is no swing
+    const Size inliers = count(law);
+    if (pulls && (inliers > most || best.inlier.empty())) most = inliers, best = law;
+  }
+  if (best.inlier.empty()) best.inlier.assign(n, 0), best.residual.assign(n, 0);
+  for (int round = 0; round < 10 && most > 0; ++round) {
+    std::vector<double> weight(n, 0);
+    for (Size i = 0; i < n; ++i) {
+      const double r = best.residual.empty() ? 0 : best.residual[i] / (0.5 * limit);
+      weight[i] = std::abs(r) < 4 ? 1 / (1 + r * r) : 0;
+    }
+    law = best;
+    solve_law(m, f, constant, weight, law);
+    const Size inliers = count(law);
+    if (inliers + 1 < most) break;
+    most = std::max(most, inliers), best = law;
+  }
+  return best;
+}
+
+// Share of the acceleration that the law leaves over, where it holds.
+double unexplained(const Motion& m, const Law& law, double mean) {
+  double over = 0, total = 0;
+  for (Size i = 0; i < m.a.size(); ++i) {
+    if (!law.inlier[i]) continue;
+    total += std::abs(m.a[i] - mean), over += std::min(std::abs(m.a[i] - mean), std::abs(law.residual[i]));
+  }
+  return total > 0 ? over / total : 1;
 }
 
 // The law holds in a good part of the clip: else it is another kind of motion.
-bool mostly_explained(const Motion& m, const Law& law, const std::vector<double>& f) {
-  double usual = 0;
-  for (const double v : f) usual += law.force * law.force * v * v;
-  usual = std::sqrt(usual / static_cast<double>(f.size()));
-  const double limit = std::max(3 * m.noise_a, 0.15 * usual);
-  int run = 0, longest = 0;
-  for (const double r : law.residual) run = std::abs(r) < limit ? run + 1 : 0, longest = std::max(longest, run);
-  return longest >= 7;
+bool mostly_explained(const Law& law) {
+  int run = 0, longest = 0, all = 0;
+  for (const char in : law.inlier) run = in ? run + 1 : 0, longest = std::max(longest, run), all += in;
+  return longest >= 9 && all * 10 >= static_cast<int>(law.inlier.size()) * 3;
 }
 
 // Findings where the residual, averaged over five frames, is beyond noise and a share of the usual acceleration.
@@ -148,15 +186,20 @@ void test_energy(const Motion& m, const std::vector<double>& potential, int id, 
   const double depth =
       *std::max_element(energy.begin(), energy.end()) - *std::min_element(potential.begin(), potential.end());
   if (depth <= 0) return;
+  std::vector<double> smooth;
   double lowest = 1e18, rise = 0;
-  int frame = -1, low_frame = 0;
+  Size low = 0, from = 0;
   for (Size i = 3; i + 3 < energy.size(); ++i) {
-    const double here = median(
-        {energy.begin() + static_cast<std::ptrdiff_t>(i - 3), energy.begin() + static_cast<std::ptrdiff_t>(i + 4)});
-    if (here < lowest) lowest = here, low_frame = m.frame[i];
-    if (here - lowest > rise) rise = here - lowest, frame = low_frame;
+    smooth.push_back(median(
+        {energy.begin() + static_cast<std::ptrdiff_t>(i - 3), energy.begin() + static_cast<std::ptrdiff_t>(i + 4)}));
+    if (smooth.back() < lowest) lowest = smooth.back(), low = i;
+    if (smooth.back() - lowest > rise) rise = smooth.back() - lowest, from = low;
   }
-  if (frame < 0) return;
+  if (rise <= 0) return;
+  // The rise begins where it leaves the lowest energy for good.
+  Size begin = from;
+  while (begin + 4 < energy.size() && smooth[begin - 3] < smooth[from - 3] + 0.25 * rise) ++begin;
+  const int frame = m.frame[begin];
   out.add(frame, frame + 3, rise / depth / 0.16, {id},
           say("body %d swings ever higher: energy up by %.0f%%", id, 100 * rise / depth));
 }
@@ -207,12 +250,11 @@ bool test_pendulum(const Context& context, const Path& path, Verdict& out) {
   for (const double s : m.s) force.push_back(-std::sin(s));
   const Law law = fit_law(m, force, false);
   // A circle that gravity explains: not an orbit, and not a ball on a table.
-  double explained = 0, total = 0;
-  for (Size i = 0; i < m.a.size(); ++i)
-    total += std::abs(m.a[i]), explained += std::min(std::abs(m.a[i]), std::abs(law.residual[i]));
-  if (total < 6 * m.noise_a * static_cast<double>(m.a.size()) || law.force <= 0 || explained > 0.75 * total)
+  double total = 0;
+  for (const double a : m.a) total += std::abs(a);
+  if (total < 4 * m.noise_a * static_cast<double>(m.a.size()) || law.force <= 0 || unexplained(m, law, 0) > 0.4 ||
+      !mostly_explained(law))
     return false;
-  if (!mostly_explained(m, law, force)) return false;
   out.applies = true;
   for (const double s : m.s) potential.push_back(-law.force * std::cos(s));
   test_residual(m, law, force, path.track->id, out);
@@ -245,14 +287,19 @@ bool test_spring(const Context& context, const Path& path, Verdict& out) {
   std::vector<double> force, potential;
   for (const double v : m.s) force.push_back(-v);
   const Law law = fit_law(m, force, true);
-  double explained = 0, total = 0, mean_a = 0;
-  for (const double a : m.a) mean_a += a / static_cast<double>(m.a.size());
+  double total = 0, mean_a = 0, count = 0, least = 1e18, greatest = -1e18;
   for (Size i = 0; i < m.a.size(); ++i) {
-    total += std::abs(m.a[i] - mean_a), explained += std::min(std::abs(m.a[i] - mean_a), std::abs(law.residual[i]));
+    if (!law.inlier.empty() && law.inlier[i])
+      mean_a += m.a[i], ++count, least = std::min(least, m.s[i]), greatest = std::max(greatest, m.s[i]);
   }
-  if (total < 6 * m.noise_a * static_cast<double>(m.a.size()) || law.force <= 0 || explained > 0.6 * total)
+  mean_a /= std::max(1.0, count);
+  for (const double a : m.a) total += std::abs(a - mean_a);
+  if (total < 4 * m.noise_a * static_cast<double>(m.a.size()) || law.force <= 0 || unexplained(m, law, mean_a) > 0.4 ||
+      !mostly_explained(law))
     return false;
-  if (!mostly_explained(m, law, force)) return false;
+  // It swings about a place that it passes.
+  const double rest = law.constant / law.force;
+  if (rest < least || rest > greatest || law.force * (greatest - least) < 8 * m.noise_a) return false;
   out.applies = true;
   for (const double v : m.s) potential.push_back(0.5 * law.force * v * v - law.constant * v);
   test_residual(m, law, force, path.track->id, out);
@@ -269,7 +316,7 @@ std::vector<char> find_swings(const Context& context) {
   for (Size b = 0; b < context.paths.size(); ++b) {
     Verdict unused;
     const Path& path = context.paths[b];
-    if (path.moves() && !eventful(context, b))
+    if (path.moves() && !context.orbits[b] && !eventful(context, b))
       out[b] = test_pendulum(context, path, unused) || test_spring(context, path, unused);
   }
   return out;
@@ -279,7 +326,7 @@ Verdict test_oscillation(const Context& context) {
   Verdict out;
   for (Size b = 0; b < context.paths.size(); ++b) {
     const Path& path = context.paths[b];
-    if (!path.moves() || eventful(context, b)) continue;
+    if (!path.moves() || context.orbits[b] || eventful(context, b)) continue;
     if (!test_pendulum(context, path, out)) test_spring(context, path, out);
   }
   test_linked(context, out);

@@ -58,20 +58,27 @@ bool mixed_up(const Context& context, Size body, int frame) {
   return false;
 }
 
+// The body may be out of the picture in the next frame (or the one before), which would show it at `next`.
+bool could_leave(const Context& context, const Path& path, int frame, Vec next) {
+  const Observation& o = path.track->frames[static_cast<Size>(frame)];
+  if (!o.cut) return near_border(context, next, path.radius);
+  if (o.completed) return near_border(context, next, -0.3 * path.radius);
+  return o.area < 0.6 * path.track->area;
+}
+
 void test_ends(const Context& context, Size body, Verdict& out) {
   const Path& path = context.paths[body];
   const int first = path.track->first(), last = path.track->last();
   const double w = weight(path);
-  const Observation& end = path.track->frames[static_cast<Size>(last)];
   const Vec next = path.at[static_cast<Size>(last)] + speed_near(path, last, 1);
-  if (last + 2 < context.frames && !end.cut && !near_border(context, next, path.radius) &&
+  if (last + 2 < context.frames && !could_leave(context, path, last, next) &&
       !could_hide(context, body, next, last + 1)) {
     out.add(last + 1, context.frames - 1, 2.5 * w, {path.track->id},
             say("body %d vanishes at (%.0f, %.0f)", path.track->id, next.x, next.y));
   }
   const Observation& start = path.track->frames[static_cast<Size>(first)];
-  const Vec before = path.at[static_cast<Size>(first)] - speed_near(path, first, -1) * -1;
-  if (first >= 2 && !start.cut && !near_border(context, before, path.radius) &&
+  const Vec before = path.at[static_cast<Size>(first)] - speed_near(path, first, -1);
+  if (first >= 2 && !could_leave(context, path, first, before) &&
       !could_hide(context, body, path.at[static_cast<Size>(first)], first - 1)) {
     out.add(first, first + 3, 2.5 * w, {path.track->id},
             say("body %d appears at (%.0f, %.0f)", path.track->id, start.x, start.y));
@@ -100,6 +107,20 @@ void test_gaps(const Context& context, Size body, Verdict& out) {
   }
 }
 
+// What pushes from two sides in a row can look like: a body between others (or a wall) goes to and fro.
+double pushed_about(const Context& context, const Event& event) {
+  const Path& path = context.paths[static_cast<Size>(event.body)];
+  double most = 0;
+  for (Size j = 0; j < context.paths.size(); ++j) {
+    if (static_cast<int>(j) == event.body || !context.paths[j].rigid) continue;
+    for (int t = std::max(0, event.frame - 2); t <= std::min(context.frames - 1, event.frame + 1); ++t) {
+      if (touching(path, context.paths[j], t, 2))
+        most = std::max(most, 1.5 * (length(event.before) + length(event.after)) + 2);
+    }
+  }
+  return most;
+}
+
 }  // namespace
 
 Verdict test_permanence(const Context& context) {
@@ -111,6 +132,8 @@ Verdict test_permanence(const Context& context) {
     test_gaps(context, b, out);
   }
   test_fluid_permanence(context, out);
+  Verdict rigidity, colour;
+  test_amounts(context, out, rigidity, colour);
   // One jump is a teleport; many are the business of inertia (jitter).
   for (const Event& event : context.events) {
     if (!event.jump) continue;
@@ -120,8 +143,8 @@ Verdict test_permanence(const Context& context) {
           other.body == event.body && !other.on_solid && other.other < 0 && std::abs(other.frame - event.frame) < 10;
     const Path& path = context.paths[static_cast<Size>(event.body)];
     if (jumps > 2 || mixed_up(context, static_cast<Size>(event.body), event.frame)) continue;
-    out.add(event.frame, event.frame, event.peak / std::max(2.5, 14 * path.noise), {path.track->id},
-            say("body %d jumps %.1f px", path.track->id, event.peak));
+    out.add(event.frame, event.frame, event.peak / std::max({2.5, 14 * path.noise, pushed_about(context, event)}),
+            {path.track->id}, say("body %d jumps %.1f px", path.track->id, event.peak));
   }
   return out;
 }
@@ -163,7 +186,7 @@ Step step_of(const Path& path, const Value& value) {
   std::vector<int> frame;
   std::vector<double> values;
   for (int t = 0; t < path.frames(); ++t) {
-    if (!path.clean[static_cast<Size>(t)]) continue;
+    if (!path.clean[static_cast<Size>(t)] || path.track->frames[static_cast<Size>(t)].completed) continue;
     frame.push_back(t);
     values.push_back(value(path.track->frames[static_cast<Size>(t)]));
   }
@@ -232,6 +255,8 @@ Verdict test_rigidity(const Context& context) {
               say("body %d changes its shape (length to width %+.0f%%)", path.track->id, 100 * longer.size));
     }
   }
+  Verdict permanence, colour;
+  test_amounts(context, permanence, out, colour);
   return out;
 }
 
@@ -254,6 +279,8 @@ Verdict test_colour(const Context& context) {
     out.add(worst.frame, worst.frame, std::abs(worst.size) / std::max(0.1, 7 * worst.noise), {path.track->id},
             say("body %d changes its colour", path.track->id));
   }
+  Verdict permanence, rigidity;
+  test_amounts(context, permanence, rigidity, out);
   return out;
 }
 

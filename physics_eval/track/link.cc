@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "physics_eval/track/assign.h"
+#include "physics_eval/track/complete.h"
 
 namespace orrery::tracking {
 
@@ -65,10 +66,41 @@ class Linker {
     // Backwards from what the anchor frame and the two after it showed, speeds reversed.
     for (Size k = 0; k < tracks_.size(); ++k) states_[k] = state_at(tracks_[k], anchor);
     for (Size t = anchor; t-- > 0;) step(t);
+    complete();
     return std::move(tracks_);
   }
 
  private:
+  // As large and round as the ball of that radius; not hidden in part, nor with a piece of a rod or a spring.
+  static bool looks_whole(const Observation& o, double radius) {
+    const double full = kPi * radius * radius;
+    return o.area > 0.93 * full && o.area < 1.06 * full && 2 * kPi * (o.xx + o.yy) < 1.05 * o.area;
+  }
+
+  // A view, which may not show the whole body.
+  struct Partial {
+    Size track, frame;
+    std::vector<Run> runs;
+  };
+
+  // Works out where balls are that are seen in part, from the size they have where they are seen whole.
+  void complete() {
+    std::vector<double> radius;
+    for (const Track& track : tracks_) radius.push_back(ball_radius(track));
+    for (const Partial& part : partials_) {
+      Observation& o = tracks_[part.track].frames[part.frame];
+      const double r = radius[part.track];
+      if (r <= 0 || o.area < 0.3 * kPi * r * r || (!o.merged && !o.cut && looks_whole(o, r))) continue;
+      const auto centre = complete_ball(part.runs, frames_[part.frame], background_, r);
+      const bool smaller = !o.merged && !o.cut && o.area < kPi * r * r;
+      if (!centre || (smaller && !centre->beside)) continue;  // smaller by itself is another size
+      o.completed = true;
+      o.x = centre->x, o.y = centre->y, o.area = kPi * r * r;
+      o.xx = o.yy = r * r / 4, o.xy = 0;
+      o.sigma = centre->sigma;
+    }
+  }
+
   Size choose_anchor() const {
     Size best = 0, most = 0;
     std::vector<double> areas;
@@ -254,6 +286,7 @@ class Linker {
     o.colour = segment.colour;
     o.brightness = segment.brightness;
     o.sigma = centroid_sigma(segment, background_);
+    partials_.push_back({k, t, segment.runs});
     if (view == View::partial) {  // the visible part says little about the whole: it moves on as it did
       const double x = state.predicted_x(), y = state.predicted_y();
       o.sigma = 8 * o.sigma + std::hypot(o.x - x, o.y - y);
@@ -285,6 +318,7 @@ class Linker {
   std::vector<Track> tracks_;
   std::vector<State> states_;
   std::vector<char> matched_;
+  std::vector<Partial> partials_;
 };
 
 }  // namespace

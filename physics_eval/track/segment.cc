@@ -17,6 +17,8 @@ using Size = std::size_t;
 constexpr int kBins = 48, kLightBins = 32;
 constexpr double kGreyRadius = 0.14;
 
+}  // namespace
+
 // Weak pixels that hang together with enough strong ones; holes inside them filled.
 std::vector<std::uint8_t> foreground_mask(const Frame& frame, const Background& background) {
   const int width = frame.width(), height = frame.height();
@@ -50,6 +52,8 @@ std::vector<std::uint8_t> foreground_mask(const Frame& frame, const Background& 
   }
   return mask;
 }
+
+namespace {
 
 bool inner(const std::vector<std::uint8_t>& mask, int width, int height, int x, int y) {
   const Size at = static_cast<Size>(y * width + x), row = static_cast<Size>(width);
@@ -445,7 +449,7 @@ bool split_touching(const Segment& segment, const Frame& frame, const Background
 }  // namespace
 
 FrameContent find_segments(const Frame& frame, const Background& background, const std::vector<PaletteColour>& palette,
-                           double smallest_area) {
+                           double smallest_area, bool thin_bodies) {
   const int width = frame.width(), height = frame.height();
   const std::vector<std::uint8_t> mask = foreground_mask(frame, background);
   std::vector<std::uint8_t> label = label_pixels(frame, mask, palette);
@@ -460,7 +464,7 @@ FrameContent find_segments(const Frame& frame, const Background& background, con
     if (region.pixels < smallest_area) continue;
     const int name = region.label;
     std::vector<Run> thick = thick_part(region);
-    if (thick.empty() && is_greyish(region, frame)) {  // a rod, a string, a spring
+    if (thick.empty() && !thin_bodies && is_greyish(region, frame)) {  // a rod, a string, a spring
       for (const Run& run : region.runs) out.lines.push_back({run.y, run.x0, run.x1});
       continue;
     }

@@ -1,6 +1,7 @@
 // A frame's bodies: foreground, split by colour, measured to a fraction of a pixel.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -44,9 +45,13 @@ struct FrameContent {
   double foreground = 0;
 };
 
-/// Segments of one frame, at least `smallest_area` large.
+/// What differs from the background: 1 a pixel, row-major.
+std::vector<std::uint8_t> foreground_mask(const Frame& frame, const Background& background);
+
+/// Segments of one frame, at least `smallest_area` large. `thin_bodies`: grey things that are long and thin are bodies
+/// too, not rods and strings.
 FrameContent find_segments(const Frame& frame, const Background& background, const std::vector<PaletteColour>& palette,
-                           double smallest_area);
+                           double smallest_area, bool thin_bodies = false);
 
 /// Splits a segment among bodies of known centre and radius (power diagram), nearest power wins; one segment a body,
 /// empty (area 0) where none of the pixels fell to it.

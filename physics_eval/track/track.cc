@@ -134,6 +134,43 @@ std::vector<Frame> shrink(std::span<const Frame> frames, int size, double& scale
   return out;
 }
 
+// Segments, lines and foreground of every frame.
+void find_all(std::span<const Frame> frames, const tracking::Background& background,
+              const std::vector<tracking::PaletteColour>& palette, double smallest, bool thin_bodies,
+              std::vector<std::vector<tracking::Segment>>& segments, Tracks& out) {
+  segments.assign(frames.size(), {});
+  out.foreground.assign(frames.size(), 0);
+  out.lines.assign(frames.size(), {});
+  parallel_for(static_cast<std::int64_t>(frames.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t) {
+      const Size i = static_cast<Size>(t);
+      tracking::FrameContent content = tracking::find_segments(frames[i], background, palette, smallest, thin_bodies);
+      segments[i] = std::move(content.segments);
+      out.lines[i] = std::move(content.lines);
+      out.foreground[i] = content.foreground;
+    }
+  });
+}
+
+bool lines_alone(const std::vector<std::vector<tracking::Segment>>& segments,
+                 const std::vector<std::vector<LineRun>>& lines) {
+  Size with = 0, alone = 0;
+  for (Size t = 0; t < lines.size(); ++t) {
+    int pixels = 0;
+    bool held = false;
+    for (const LineRun& run : lines[t]) {
+      pixels += run.x1 - run.x0;
+      for (const tracking::Segment& s : segments[t]) {
+        const double x = std::clamp(s.x, static_cast<double>(run.x0), static_cast<double>(run.x1));
+        held = held || std::hypot(s.x - x, s.y - run.y - 0.5) < std::sqrt(std::max(s.xx, s.yy)) * 2 + 3;
+      }
+    }
+    if (pixels < 20) continue;
+    ++with, alone += !held;
+  }
+  return with * 4 > lines.size() && alone * 10 > with * 7;
+}
+
 }  // namespace
 
 int Track::first() const {
@@ -174,18 +211,11 @@ Tracks track(std::span<const Frame> frames, double fps, const TrackOptions& opti
   out.background = background.picture;
   out.noise = background.noise;
   const std::vector<tracking::PaletteColour> palette = tracking::find_palette(frames, background);
-  std::vector<std::vector<tracking::Segment>> segments(frames.size());
-  out.foreground.resize(frames.size());
-  out.lines.resize(frames.size());
-  parallel_for(static_cast<std::int64_t>(frames.size()), 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t t = begin; t < end; ++t) {
-      const Size i = static_cast<Size>(t);
-      tracking::FrameContent content = tracking::find_segments(frames[i], background, palette, options.smallest_area);
-      segments[i] = std::move(content.segments);
-      out.lines[i] = std::move(content.lines);
-      out.foreground[i] = content.foreground;
-    }
-  });
+  std::vector<std::vector<tracking::Segment>> segments;
+  find_all(frames, background, palette, options.smallest_area, false, segments, out);
+  // Rods and strings hold something; thin things by themselves are bodies.
+  if (lines_alone(segments, out.lines))
+    find_all(frames, background, palette, options.smallest_area, true, segments, out);
   out.colours = weigh_colours(frames, background.picture, palette);
   out.reason = why_not(out);
   if (!out.reason.empty()) return out;

@@ -32,6 +32,9 @@ struct Observation {
   bool merged = false;
   /// It is cut by the picture's border, so position and area are those of the visible part.
   bool cut = false;
+  /// It is a ball partly out of the picture or behind others, and where and how large it is as a whole was worked out
+  /// from the outline that shows: place, area and moments are those of the whole.
+  bool completed = false;
   double x = 0, y = 0;
   /// Visible area, pixels².
   double area = 0;

@@ -1,10 +1,12 @@
 // How well the physics score tells worlds' clips from their corrupted twins: ROC AUC overall, a kind and a scene, the
 // law named right, the frame of violation within three, and how many lawful clips score 0.9 or more.
 // Usage: physics_score [--count N] [--seed N] [--size N] [--scene NAME] [--variant NAME] [--list] [--cache DIR]
-//                      [--only INDEX --sheet DIR]
+//                      [--only INDEX --sheet DIR] [--against VARIANT]
 // Variants: plain; mp4 (written as `orrery simulate` does: 512², H.264 CRF 17), native (H.264 at the clip's own size),
 // crf28 (the same at CRF 28), noise (σ 4 grey levels), fps15, fps60. --list: a line for each clip. --cache: tracks are
-// kept there and read again. --sheet: clip INDEX and its twin as frames with what was tracked, one picture each.
+// kept there and read again. --against:
+// how often the score's interval holds the score of the same clip in that variant. --dump: paths, events and laws of
+// the clips. --sheet: clip INDEX and its twin as frames with what was tracked, one picture each.
 #include <unistd.h>
 
 #include <cmath>
@@ -17,6 +19,7 @@
 #include <vector>
 
 #include "core/base/random.h"
+#include "physics_eval/laws/context.h"
 #include "physics_eval/laws/laws.h"
 #include "physics_eval/report/overlay.h"
 #include "physics_eval/worlds/corrupt.h"
@@ -55,7 +58,8 @@ struct Options {
   int size = 96;
   std::string scene, variant = "plain", cache, sheet;
   std::int64_t only = -1;
-  bool list = false;
+  std::string against;
+  bool list = false, dump = false;
 };
 
 Options parse(int argc, char** argv) {
@@ -65,6 +69,10 @@ Options parse(int argc, char** argv) {
     const std::string value = i + 1 < argc ? argv[i + 1] : "";
     if (name == "--list") {
       out.list = true;
+      continue;
+    }
+    if (name == "--dump") {
+      out.dump = true;
       continue;
     }
     ++i;
@@ -80,6 +88,8 @@ Options parse(int argc, char** argv) {
       out.variant = value;
     } else if (name == "--cache") {
       out.cache = value;
+    } else if (name == "--against") {
+      out.against = value;
     } else if (name == "--sheet") {
       out.sheet = value;
     } else if (name == "--only") {
@@ -195,6 +205,33 @@ void list(const std::string& scene, std::uint64_t index, const char* what, const
   std::printf("\n");
 }
 
+// Everything that the laws start from.
+void dump(const Tracks& tracks) {
+  if (!tracks.reason.empty()) return;
+  const laws::Context context(tracks);
+  for (const laws::Path& path : context.paths) {
+    std::printf("body %d %s area %.1f noise %.3f moves %d rigid %d attached %d fluid %d trust %.2f\n", path.track->id,
+                path.track->colour_word.c_str(), path.track->area, path.noise, path.track->moves, path.rigid,
+                path.attached, path.fluid, path.trust);
+    for (int t = 0; t < path.frames(); ++t) {
+      const Observation& o = path.track->frames[static_cast<std::size_t>(t)];
+      if (o.visible)
+        std::printf(" %d:%.2f,%.2f,%.0f%s%s%s%s", t, o.x, o.y, o.area, o.merged ? "m" : "", o.cut ? "c" : "",
+                    o.completed ? "+" : "",
+                    context.free[static_cast<std::size_t>(path.track->id)][static_cast<std::size_t>(t)] ? "f" : "");
+    }
+    std::printf("\n");
+  }
+  for (const laws::Event& event : context.events) {
+    std::printf("event body %d frame %d change %.2f,%.2f peak %.2f sigma %.3f jump %d solid %d line %d other %d\n",
+                event.body, event.frame, event.change.x, event.change.y, event.peak, event.sigma, event.jump,
+                event.on_solid, event.on_line, event.other);
+  }
+  for (const LawResult& law : score_physics(tracks).laws)
+    std::printf("law %s applies %d severity %.2f frame %d %s\n", law.law.c_str(), law.applies, law.severity, law.frame,
+                law.evidence.c_str());
+}
+
 // Clip `index` and a twin of it, tracked.
 BenchPair make_pair(const Options& given, const SampleOptions& options, std::uint64_t index) {
   const int count = options.frames;
@@ -235,15 +272,48 @@ BenchPair pair_of(const Options& given, const SampleOptions& options, std::uint6
   return pair;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  const Options given = parse(argc, argv);
+SampleOptions sampling(const Options& given) {
   SampleOptions options;
   options.width = options.height = given.size;
   options.fps = given.variant == "fps15" ? 15 : given.variant == "fps60" ? 60 : 24;
   options.frames = static_cast<int>(std::lround(2 * options.fps));
   if (!given.scene.empty()) options.scenes = {given.scene};
+  return options;
+}
+
+// How often the interval of a clip's score holds the score of the same clip in another variant, and how wide it is.
+void measure_intervals(const Options& given) {
+  Options other = given;
+  other.variant = given.against;
+  const SampleOptions options = sampling(given), other_options = sampling(other);
+  int held = 0, clips = 0;
+  double width = 0;
+  const auto compare = [&](const Tracks& here, const Tracks& there) {
+    const PhysicsScore a = score_physics(here), b = score_physics(there);
+    if (std::isnan(a.score) || std::isnan(b.score)) return;
+    const LawResult* named = nullptr;
+    if (given.list) std::printf("severity %.3f %.3f\n", severity_of(a, named), severity_of(b, named));
+    ++clips, width += a.high - a.low;
+    held += b.score >= a.low - 1e-9 && b.score <= a.high + 1e-9;
+  };
+  for (std::uint64_t i = 0; i < given.count; ++i) {
+    const BenchPair a = pair_of(given, options, i), b = pair_of(other, other_options, i);
+    compare(a.lawful, b.lawful);
+    if (a.observable && b.observable) compare(a.twin, b.twin);
+  }
+  std::printf("interval of %s holds the score in %s: %.3f of %d clips, mean width %.3f\n", given.variant.c_str(),
+              given.against.c_str(), held / static_cast<double>(std::max(1, clips)), clips, width / std::max(1, clips));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Options given = parse(argc, argv);
+  if (!given.against.empty()) {
+    measure_intervals(given);
+    return 0;
+  }
+  const SampleOptions options = sampling(given);
   std::vector<double> clean;
   std::map<std::string, Tally> kinds;
   std::map<std::string, SceneTally> scenes;
@@ -259,6 +329,7 @@ int main(int argc, char** argv) {
     scene.clean.push_back(clean.back());
     high += lawful.score >= 0.9, scene.high += lawful.score >= 0.9;
     if (given.list) list(pair.scene, i, "lawful", lawful, named);
+    if (given.dump) dump(pair.lawful), std::printf("twin: %s\n", pair.kind.c_str()), dump(pair.twin);
     if (!pair.observable) continue;
     const PhysicsScore broken = score_physics(pair.twin);
     const double severity = severity_of(broken, named);

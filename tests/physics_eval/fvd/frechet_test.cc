@@ -11,6 +11,7 @@
 
 #include "core/base/error.h"
 #include "physics_eval/fvd/features.h"
+#include "physics_eval/fvd/protocol.h"
 #include "tests/support/catch.h"
 
 using namespace orrery;
@@ -118,4 +119,23 @@ TEST_CASE("features tell clips apart, whatever their length", "[fvd]") {
     CHECK(apart > 0.1);
     CHECK_THROWS_AS(extractor->extract(moving_square(1, 1)), InputError);
   }
+}
+
+TEST_CASE("protocols by name say how clips are prepared", "[fvd]") {
+  CHECK(fvd_protocol("stylegan-v").population);
+  CHECK_FALSE(fvd_protocol("google-research").population);
+  CHECK(fvd_protocol("common-metrics").crop);
+  CHECK(fvd_protocol("common-metrics").least_frames == 10);
+  CHECK(fvd_protocol_names().size() == fvd_protocols().size());
+  CHECK_THROWS_AS(fvd_protocol("fvd"), InputError);
+  Frame wide(7, 4);
+  for (int x = 0; x < 7; ++x) {
+    for (int y = 0; y < 4; ++y) wide.at(x, y)[0] = static_cast<std::uint8_t>(10 * x + y);
+  }
+  const Frame square = middle_square(wide);
+  CHECK(square.width() == 4);
+  CHECK(square.height() == 4);
+  CHECK(square.at(0, 0)[0] == 10);
+  CHECK(square.at(3, 2)[0] == 42);
+  CHECK(middle_square(square) == square);
 }

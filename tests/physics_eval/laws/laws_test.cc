@@ -184,6 +184,73 @@ TEST_CASE("an orbit keeps its pull; one that loses it is found", "[laws]") {
   }
 }
 
+TEST_CASE("gravity that changes within a flight is placed", "[laws]") {
+  for (const double factor : {0.0, 2.0, -1.0}) {
+    const auto path = [factor](int frame) {
+      double y = 70, v = -3.4;
+      for (int i = 0; i < frame * 50; ++i) v += 0.2 * (i >= 22 * 50 ? factor : 1) / 50, y += v / 50;
+      return Point{20 + 1.1 * frame, std::max(y, 15.0)};
+    };
+    const PhysicsScore score = score_physics(tracks_of({path}));
+    CAPTURE(factor);
+    CHECK(law(score, "gravity").violated);
+    CHECK(std::abs(law(score, "gravity").frame - 22) <= 3);
+  }
+}
+
+TEST_CASE("two bodies fall alike: the ratio of squared times is that of the heights", "[laws]") {
+  const auto fall = [](double x, double from, double g) {
+    return [=](int t) { return Point{x, std::min(109.0, from + 0.5 * g * t * t)}; };
+  };
+  const PhysicsScore alike = score_physics(tracks_of({fall(30, 20, 0.16), fall(90, 60, 0.16)}));
+  REQUIRE(law(alike, "gravity-ratio").applies);
+  CHECK(law(alike, "gravity-ratio").measured[0].value == Approx(1).epsilon(0.03));
+  CHECK_FALSE(law(alike, "gravity-ratio").violated);
+  const PhysicsScore unlike = score_physics(tracks_of({fall(30, 20, 0.16), fall(90, 60, 0.09)}));
+  CHECK(law(unlike, "gravity-ratio").measured[0].value == Approx(0.09 / 0.16).epsilon(0.05));
+  CHECK(law(unlike, "gravity-ratio").violated);
+}
+
+TEST_CASE("a swing or spring that goes over to another law half-way is found", "[laws]") {
+  // The string is cut off from gravity, or the spring's rest moves.
+  const auto pendulum = [](int frame) {
+    double angle = -0.7, rate = 0;
+    for (int i = 0; i < frame * 50; ++i) rate -= (i < 20 * 50 ? 0.02 : 0) * std::sin(angle) / 50, angle += rate / 50;
+    return Point{64 + 40 * std::sin(angle), 30 + 40 * std::cos(angle)};
+  };
+  const auto spring = [](int frame) {
+    double y = 14, v = 0;
+    for (int i = 0; i < frame * 50; ++i) v -= 0.04 * (y - (i < 26 * 50 ? 0 : 12)) / 50, y += v / 50;
+    return Point{64, 56 + y};
+  };
+  for (const auto& [path, frame] : {std::pair<std::function<Point(int)>, int>{pendulum, 20}, {spring, 26}}) {
+    const PhysicsScore score = score_physics(tracks_of({path}));
+    CAPTURE(frame);
+    CHECK(law(score, "oscillation").violated);
+    CHECK(std::abs(law(score, "oscillation").frame - frame) <= 4);
+  }
+}
+
+TEST_CASE("a colour's amount neither jumps nor goes without a body", "[laws]") {
+  Tracks tracks = tracks_of({thrown});
+  ColourArea water;
+  water.colour = {40, 90, 250};
+  for (int t = 0; t < kFrames; ++t) {
+    water.area.push_back(t < 30 ? 900 + 3 * t : 0);
+    water.x.push_back(60), water.y.push_back(90);
+  }
+  tracks.colours = {water};
+  const PhysicsScore gone = score_physics(tracks);
+  CHECK(law(gone, "permanence").violated);
+  CHECK(law(gone, "permanence").frame == 30);
+  for (int t = 30; t < kFrames; ++t) tracks.colours[0].area[static_cast<std::size_t>(t)] = 500;
+  const PhysicsScore halved = score_physics(tracks);
+  CHECK(law(halved, "rigidity").violated);
+  CHECK(law(halved, "rigidity").frame == 30);
+  for (int t = 0; t < kFrames; ++t) tracks.colours[0].area[static_cast<std::size_t>(t)] = 900 - 9 * t;
+  CHECK(score_physics(tracks).score > 0.9);
+}
+
 TEST_CASE("what cannot be judged says so", "[laws]") {
   const PhysicsScore still = score_physics(Tracks{});
   CHECK(std::isnan(still.score));

@@ -223,6 +223,34 @@ TEST_CASE("colour words", "[track]") {
   CHECK(std::string(colour_name({30, 30, 34})) == "black");
 }
 
+TEST_CASE("a ball cut by the border or half behind another is placed by what shows of it", "[track]") {
+  // Enters from the left, the centre from 2 pixels inside on.
+  const Ball enters{kGreen, 8, [](double t) { return std::pair{2 + 0.9 * t, 30 + 0.4 * t}; }};
+  const Ball before{kRed, 8, [](double t) { return std::pair{70 - 0.9 * t, 60.0}; }};
+  const Ball behind{kBlue, 8, [](double t) { return std::pair{30 + 0.5 * t, 52.0}; }};
+  for (const Ground ground : {Ground::plain, Ground::gradient}) {
+    const Tracks tracks = track(film({enters, behind, before}, 40, 96, ground), 24);
+    REQUIRE(tracks.tracks.size() == 3);
+    for (const auto& [word, ball] : {std::pair{"green", enters}, std::pair{"blue", behind}}) {
+      const Track* found = of_colour(tracks, word);
+      REQUIRE(found);
+      int completed = 0;
+      double worst = 0;
+      for (std::size_t t = 0; t < found->frames.size(); ++t) {
+        const Observation& o = found->frames[t];
+        if (!o.completed) continue;
+        const auto [x, y] = ball.place(static_cast<double>(t));
+        worst = std::max(worst, std::hypot(o.x - x, o.y - y));
+        CHECK(o.area == Approx(3.14159265 * 64).epsilon(0.04));
+        ++completed;
+      }
+      INFO(word << ", " << completed << " frames, off by " << worst);
+      CHECK(completed >= 4);
+      CHECK(worst < 0.3);
+    }
+  }
+}
+
 TEST_CASE("an enlarged clip is tracked at its own size", "[track]") {
   const Ball ball{kRed, 6, [](double t) { return std::pair(12 + 1.3 * t, 20 + 0.7 * t); }};
   const std::vector<Frame> own = film({ball}, 30, 64, Ground::checker);

@@ -1,0 +1,112 @@
+// How much of a strong colour a picture shows: it changes as bodies and fluids move, not from one frame to the next.
+// This needs no identity, so it also holds for fluids and for bodies half hidden.
+#include <algorithm>
+#include <cmath>
+
+#include "physics_eval/laws/context.h"
+#include "physics_eval/track/colour.h"
+
+namespace orrery::laws {
+
+namespace {
+
+using Size = std::size_t;
+
+constexpr double kLeast = 24;  // pixels
+
+bool of_colour(const Path& path, const ColourArea& colour) {
+  return tracking::chroma_distance2(tracking::chroma(path.track->colour), tracking::chroma(colour.colour)) <
+         0.25 * 0.25;
+}
+
+// What bodies passing behind one another or the picture's border can change from frame t − 1 to t, pixels².
+double passing(const Context& context, const ColourArea& colour, int t) {
+  double most = 0;
+  for (Size b = 0; b < context.paths.size(); ++b) {
+    const Path& path = context.paths[b];
+    const bool mine = of_colour(path, colour);
+    for (int k = std::max(1, t - 1); k <= std::min(context.frames - 1, t + 1); ++k) {
+      const Size i = static_cast<Size>(k);
+      if (!path.seen[i]) continue;
+      const double speed = path.seen[i - 1] ? length(path.at[i] - path.at[i - 1]) : 0;
+      bool covered = mine && (path.track->frames[i].cut || path.track->frames[i - 1].cut);
+      for (Size j = 0; j < context.paths.size() && !covered; ++j) {
+        if (j != b && of_colour(context.paths[j], colour) != mine) covered = touching(path, context.paths[j], k, 2);
+      }
+      if (covered) most = std::max(most, 2.4 * path.radius * (speed + 1));
+    }
+  }
+  return most;
+}
+
+struct Change {
+  int frame = -1;
+  double before = 0, after = 0, severity = 0;
+  Vec place;  // of what came or went
+};
+
+// The largest sudden and lasting change of a colour's area.
+Change largest_change(const Context& context, const ColourArea& colour) {
+  Change out;
+  const std::vector<double>& a = colour.area;
+  const int n = static_cast<int>(a.size());
+  if (n < 8) return out;
+  std::vector<double> usual;
+  for (Size t = 1; t < a.size(); ++t) usual.push_back(std::abs(a[t] - a[t - 1]));
+  const auto high = usual.begin() + static_cast<std::ptrdiff_t>(usual.size() * 85 / 100);
+  std::nth_element(usual.begin(), high, usual.end());
+  for (int t = 2; t + 2 < n; ++t) {
+    const Size i = static_cast<Size>(t);
+    const double before = median({a[i - 1], a[i - 2], a[static_cast<Size>(std::max(0, t - 3))]}),
+                 after = median({a[i], a[i + 1], a[static_cast<Size>(std::min(n - 1, t + 2))]});
+    const double sudden = a[i] - a[i - 1], larger = std::max(before, after);
+    if (larger < kLeast || (after - before) * sudden <= 0) continue;
+    const double size = std::min(std::abs(after - before), std::abs(sudden));
+    const double plain = std::max({0.1 * larger, 10.0, 6 * *high});
+    if (size < 0.5 * plain) continue;
+    const double severity = size / std::max(plain, 1.5 * passing(context, colour, t));
+    if (severity <= out.severity) continue;
+    out = {t, before, after, severity, {}};
+    const double d = a[i] - a[i - 1];
+    out.place = {(a[i] * colour.x[i] - a[i - 1] * colour.x[i - 1]) / d,
+                 (a[i] * colour.y[i] - a[i - 1] * colour.y[i - 1]) / d};
+  }
+  return out;
+}
+
+}  // namespace
+
+void test_amounts(const Context& context, Verdict& permanence, Verdict& rigidity, Verdict& colour) {
+  std::vector<Change> changes;
+  for (const ColourArea& one : context.tracks->colours) changes.push_back(largest_change(context, one));
+  for (Size i = 0; i < changes.size(); ++i) {
+    const Change& change = changes[i];
+    if (change.severity < 0.3) continue;
+    const char* word = colour_name(context.tracks->colours[i].colour);
+    const double difference = std::abs(change.after - change.before);
+    bool recoloured = false;
+    for (Size j = 0; j < changes.size() && !recoloured; ++j) {
+      const Change& other = changes[j];
+      recoloured = j != i && other.severity > 0.3 && other.frame == change.frame &&
+                   (other.after > other.before) != (change.after > change.before) &&
+                   std::abs(other.after - other.before) < 1.6 * difference &&
+                   std::abs(other.after - other.before) > difference / 1.6 &&
+                   length(other.place - change.place) < 0.06 * context.tracks->height + 2;
+    }
+    const double severity = std::min(4.0, change.severity);
+    if (recoloured) {
+      colour.add(change.frame, change.frame, severity, {},
+                 say("what was %s takes another colour, or the reverse", word));
+    } else if (change.after < 0.08 * change.before) {
+      permanence.add(change.frame, context.frames - 1, severity, {}, say("all that is %s vanishes", word));
+    } else if (change.before < 0.08 * change.after) {
+      permanence.add(change.frame, change.frame + 3, severity, {}, say("something %s appears", word));
+    } else {
+      rigidity.add(
+          change.frame, change.frame, severity, {},
+          say("what is %s changes its area at once by %+.0f%%", word, 100 * (change.after / change.before - 1)));
+    }
+  }
+}
+
+}  // namespace orrery::laws

@@ -1,0 +1,112 @@
+#include "physics_eval/laws/flight.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace orrery::laws {
+
+namespace {
+
+using Size = std::size_t;
+
+constexpr int kShortest = 5, kSide = 3;
+
+bool near_solid(const Context& context, const Path& path, int frame) {
+  for (int k = 0; k < 8; ++k) {
+    const Vec way{std::cos(k * 0.7853981634), std::sin(k * 0.7853981634)};
+    if (context.solids.gap(path.at[static_cast<Size>(frame)], extent(path, frame, way), way, 2.0) < 1.6) return true;
+  }
+  return false;
+}
+
+bool near_body(const Context& context, Size body, int frame) {
+  for (Size j = 0; j < context.paths.size(); ++j) {
+    if (j != body && touching(context.paths[body], context.paths[j], frame, 2.5)) return true;
+  }
+  return false;
+}
+
+bool rests(const Path& path, int first, int last) {
+  double far = 0;
+  for (int t = first; t <= last; ++t)
+    far = std::max(far, length(path.at[static_cast<Size>(t)] - path.at[static_cast<Size>(first)]));
+  return far < std::max(0.15, 5 * path.noise);
+}
+
+void fit_break(const Path& path, Flight& flight) {
+  const double origin = 0.5 * (flight.first + flight.last);
+  double least = 1e18;
+  for (int f = flight.first + kSide; f <= flight.last - kSide; ++f) {
+    const Regression r = regress(path, flight.first, flight.last, 4, [&](int t, std::array<double, 6>& row) {
+      const double tau = t - origin, after = std::max(0, t - f);
+      row = {1, tau, tau * tau / 2, after * after / 2, 0, 0};
+    });
+    if (!r.ok || r.square >= least) continue;
+    least = r.square;
+    flight.break_frame = f;
+    flight.change = r.coefficient[3], flight.change_sigma = r.unit_sigma[3] * path.noise;
+    flight.break_rms = std::sqrt(r.square / (2 * r.count));
+  }
+}
+
+bool fit_flight(const Path& path, Flight& flight) {
+  const double origin = 0.5 * (flight.first + flight.last);
+  const Regression r = regress(path, flight.first, flight.last, 3, [&](int t, std::array<double, 6>& row) {
+    const double tau = t - origin;
+    row = {1, tau, tau * tau / 2, 0, 0, 0};
+  });
+  if (!r.ok) return false;
+  flight.acceleration = r.coefficient[2];
+  flight.rms = std::sqrt(r.square / (2 * r.count));
+  flight.sigma = r.unit_sigma[2] * std::max(path.noise, std::min(flight.rms, 4 * path.noise));
+  if (flight.frames() >= 2 * kSide + 2) fit_break(path, flight);
+  const double poor = std::max(0.12, 3.5 * path.noise);
+  flight.bent = flight.rms > poor && (flight.break_frame < 0 || flight.break_rms > poor);
+  return true;
+}
+
+}  // namespace
+
+double allowance(const Flight& flight, Vec usual) { return std::max({6 * flight.sigma, 0.12 * length(usual), 0.025}); }
+
+std::vector<Flight> find_flights(const Context& context) {
+  std::vector<Flight> out;
+  for (Size b = 0; b < context.paths.size(); ++b) {
+    const Path& path = context.paths[b];
+    if (!path.moves() || path.attached || context.swings[b] || context.orbits[b]) continue;
+    // The first frame that shows a new motion begins another stretch.
+    std::vector<char> begins(static_cast<Size>(context.frames) + 1, 0);
+    for (const Event& event : context.events) {
+      if (event.body == static_cast<int>(b)) begins[static_cast<Size>(std::min(event.frame, context.frames))] = 1;
+    }
+    int first = -1;
+    for (int t = 0; t <= context.frames; ++t) {
+      const bool free = t < context.frames && context.free[b][static_cast<Size>(t)];
+      if (first >= 0 && (!free || begins[static_cast<Size>(t)])) {
+        Flight flight;
+        flight.body = static_cast<int>(b), flight.first = first, flight.last = t - 1;
+        if (flight.frames() >= kShortest && !rests(path, first, t - 1) && fit_flight(path, flight))
+          out.push_back(flight);
+        first = -1;
+      }
+      if (free && first < 0) first = t;
+    }
+  }
+  return out;
+}
+
+std::vector<std::vector<char>> find_free(const Context& context) {
+  std::vector<std::vector<char>> out;
+  for (Size b = 0; b < context.paths.size(); ++b) {
+    const Path& path = context.paths[b];
+    std::vector<char> mine(static_cast<Size>(context.frames), 0);
+    for (int t = 0; t < context.frames; ++t) {
+      mine[static_cast<Size>(t)] = path.clean[static_cast<Size>(t)] && !near_solid(context, path, t) &&
+                                   !near_body(context, b, t) && !near_line(path, t, context.tracks->lines, 2.5);
+    }
+    out.push_back(std::move(mine));
+  }
+  return out;
+}
+
+}  // namespace orrery::laws
