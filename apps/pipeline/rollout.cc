@@ -168,6 +168,13 @@ void Rollout::give(std::span<const std::int32_t> codes, const Action& action) {
   end_opening();
 }
 
+std::int64_t context_latents(const LoadedModel& model, std::int64_t prompt_tokens, std::int64_t latent) {
+  const std::int64_t room = model.context_groups() - prompt_tokens / model.layout().group();
+  std::int64_t held = 0;
+  for (std::int64_t i = 0; i < latent; ++i) held = (held < room ? held : kept_latents(room)) + 1;
+  return held < room ? held : kept_latents(room);
+}
+
 std::int64_t planned_tokens(const LoadedModel& model, std::int64_t prompt_tokens, std::int64_t latents, bool guided) {
   const std::int64_t group = model.layout().group();
   const std::int64_t room = model.context_groups() - prompt_tokens / group, kept = kept_latents(room);

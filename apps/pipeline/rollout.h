@@ -94,6 +94,10 @@ class Rollout {
   DraftCount draft_count_;   ///< likewise
 };
 
+/// Latent frames in the context of number `latent` (0: the first) when it is drawn, itself left out: the sequence
+/// starts anew when the trained context is full.
+std::int64_t context_latents(const LoadedModel& model, std::int64_t prompt_tokens, std::int64_t latent);
+
 /// Tokens that go through the model for so many drawn latent frames, guided throughout or in the first only:
 /// prompt, groups, and what starting anew repeats.
 std::int64_t planned_tokens(const LoadedModel& model, std::int64_t prompt_tokens, std::int64_t latents,

@@ -177,6 +177,25 @@ std::vector<std::int32_t> Decoder::Packed::choose_entries(const float* q, const 
   return chosen;
 }
 
+// The attention of one token to each of its rows, plainly: the fast kernels keep no shares.
+void decode::add_shares(const DecodeAttentionArgs& args, std::vector<TokenTrace::Share>& shares) {
+  std::vector<double> scores(shares.size());
+  for (std::int64_t head = 0; head < args.heads; ++head) {
+    const float* q = args.q + head * args.dim;
+    double top = double{args.sinks[head]}, total = 0;
+    for (std::size_t r = 0; r < shares.size(); ++r) {
+      scores[r] = 0;
+      for (std::int64_t i = 0; i < args.dim; ++i) scores[r] += double{q[i]} * args.rows[r][i];
+      scores[r] *= args.scale;
+      top = std::max(top, scores[r]);
+    }
+    for (double& score : scores) total += score = std::exp(score - top);
+    total += std::exp(args.sinks[head] - top);
+    for (std::size_t r = 0; r < shares.size(); ++r)
+      shares[r].weight += static_cast<float>(scores[r] / total / static_cast<double>(args.heads));
+  }
+}
+
 // One token against the rows that it sees.
 void Decoder::Packed::mix(const Place& place, const Segment& segment, std::int64_t token, Queries& queries,
                           Floats& mixed) const {
@@ -190,16 +209,19 @@ void Decoder::Packed::mix(const Place& place, const Segment& segment, std::int64
   std::vector<const float*> rows;
   for (std::int64_t p = std::max(base, position - config.sliding_window + 1); p <= position; ++p)
     rows.push_back(cache.window.data() + (p - base) * dim);
-  const std::int64_t visible = sliding ? 0 : (position + 1) / config.compress_rate(layer.kind);
+  const std::int64_t window = static_cast<std::int64_t>(rows.size());
+  const std::int64_t rate = sliding ? 0 : config.compress_rate(layer.kind),
+                     visible = sliding ? 0 : (position + 1) / rate;
+  std::vector<std::int32_t> entries;
   if (layer.kind == AttentionKind::csa) {
     const std::int64_t index_heads = config.index_n_heads;
-    for (const std::int32_t e :
-         choose_entries(queries.index_q.data() + token * index_heads * config.index_head_dim,
-                        queries.index_w.data() + token * index_heads, cache.indexer.keys, visible))
-      rows.push_back(cache.compressor.entries.data() + e * dim);
+    entries = choose_entries(queries.index_q.data() + token * index_heads * config.index_head_dim,
+                             queries.index_w.data() + token * index_heads, cache.indexer.keys, visible);
   } else {
-    for (std::int64_t e = 0; e < visible; ++e) rows.push_back(cache.compressor.entries.data() + e * dim);
+    entries.resize(static_cast<std::size_t>(visible));
+    std::iota(entries.begin(), entries.end(), 0);
   }
+  for (const std::int32_t e : entries) rows.push_back(cache.compressor.entries.data() + e * dim);
   const double indexed = clock.seconds();
   Floats scratch(static_cast<std::size_t>(heads) * rows.size());
   DecodeAttentionArgs args;
@@ -213,6 +235,16 @@ void Decoder::Packed::mix(const Place& place, const Segment& segment, std::int64
   args.dim = dim;
   args.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(dim)));
   ops::run(args);
+  if (queries.trace != nullptr) {
+    std::vector<TokenTrace::Share>& shares = queries.trace[token].attended;
+    for (std::int64_t i = 0; i < window; ++i) shares.push_back({position - window + 1 + i, 1, 0});
+    const std::int64_t reach = layer.kind == AttentionKind::csa ? 2 : 1;  // CSA's windows overlap
+    for (const std::int32_t e : entries) {
+      const std::int64_t first = std::max<std::int64_t>(0, (e + 1 - reach) * rate);
+      shares.push_back({first, (e + 1) * rate - first, 0});
+    }
+    decode::add_shares(args, shares);
+  }
   for (std::int64_t head_index = 0; head_index < heads; ++head_index)
     rotate(args.out + head_index * dim, dim, queries.turns->data() + token * 2 * pairs(), pairs(), true);
   if (queries.seconds.empty()) return;
@@ -285,6 +317,7 @@ void Decoder::Packed::attention(const Place& place, const Floats& h, const Chunk
   }
   Floats mixed(static_cast<std::size_t>(tokens * heads * dim));
   const bool timed = chunk.segments[0].caches->times.has_value();
+  queries.trace = chunk.traced(place.at);
   queries.seconds.resize(timed ? static_cast<std::size_t>(2 * tokens) : 0);
   // With one token only, its indexer takes all cores itself.
   parallel_for(tokens, 8, [&](std::int64_t begin, std::int64_t end) {
@@ -296,7 +329,7 @@ void Decoder::Packed::attention(const Place& place, const Floats& h, const Chunk
 }
 
 void Decoder::Packed::experts(const decode::PackedLayer& layer, const Floats& h, std::span<const std::int32_t> ids,
-                              Floats& out) const {
+                              Floats& out, TokenTrace* trace) const {
   const auto tokens = static_cast<std::int64_t>(ids.size());
   const std::int64_t count = config.n_routed_experts, k = config.num_experts_per_tok, d = config.hidden_size,
                      inner = config.moe_intermediate_size;
@@ -329,6 +362,10 @@ void Decoder::Packed::experts(const decode::PackedLayer& layer, const Floats& h,
     for (const std::int32_t e : chosen) sum += scores[static_cast<std::size_t>(e)];
     for (std::int64_t j = 0; j < k; ++j) {
       const std::int32_t e = chosen[static_cast<std::size_t>(j)];
+      if (trace != nullptr) {
+        trace[t].experts.push_back(e);
+        trace[t].expert_weights.push_back(scores[static_cast<std::size_t>(e)] / sum);
+      }
       slots[static_cast<std::size_t>(e)].push_back(
           {t, j, scores[static_cast<std::size_t>(e)] / sum * static_cast<float>(config.routed_scaling_factor)});
     }
@@ -374,7 +411,7 @@ void Decoder::Packed::layer(const Place& place, Floats& state, const Chunk& chun
   hyper_post(state, out, post, comb, tokens);
   h = hyper_pre(layer.mlp_hc, state, tokens, pre, &post, &comb);
   rms_norm_rows(h.data(), tokens, d, layer.post_norm.data(), config.rms_norm_eps);
-  experts(layer, h, chunk.ids, out);
+  experts(layer, h, chunk.ids, out, chunk.traced(place.at));
   hyper_post(state, out, post, comb, tokens);
 }
 

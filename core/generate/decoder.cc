@@ -172,6 +172,16 @@ std::vector<float> Decoder::append_all(DecodeState& state, std::span<const std::
   return product(packed_->run(chunk), packed_->head, chunk.tokens());
 }
 
+DecodeTrace Decoder::trace(DecodeState& state, std::span<const std::int32_t> ids) const {
+  const DecodeStep step{&state, ids};
+  Packed::Chunk chunk = packed_->chunk_of(std::span(&step, 1));
+  state.caches_->forget_block();
+  DecodeTrace trace(packed_->layers.size(), std::vector<TokenTrace>(ids.size()));
+  chunk.trace = &trace;
+  packed_->run(chunk);
+  return trace;
+}
+
 std::vector<float> Decoder::append_block(DecodeState& state, std::span<const std::int32_t> ids) const {
   const DecodeStep step{&state, ids};
   const Packed::Chunk chunk = packed_->chunk_of(std::span(&step, 1));

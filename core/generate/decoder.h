@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "core/generate/trace.h"
 #include "core/model/transformer.h"
 
 namespace orrery {
@@ -90,6 +91,9 @@ class Decoder {
   std::vector<float> append_each(std::span<const DecodeStep> steps) const;
   /// The logits after each of the ids, [ids · vocab]: for scoring.
   std::vector<float> append_all(DecodeState& state, std::span<const std::int32_t> ids) const;
+
+  /// Appends ids, and says what each layer did with each of them.
+  DecodeTrace trace(DecodeState& state, std::span<const std::int32_t> ids) const;
 
   /// The multi-token-prediction block's logits for the token after `id`, which is the next to be appended (DeepSeek-V3,
   /// arXiv 2412.19437, §2.2). With `ahead` = 1, 2, …: for the token after that draft `id`, in order, the block running

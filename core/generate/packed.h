@@ -46,6 +46,9 @@ struct PackedMtp {
   PackedHyper hc_head;
 };
 
+/// Adds to each row's weight its share of the token's attention; rows in the order of `args.rows`.
+void add_shares(const DecodeAttentionArgs& args, std::vector<TokenTrace::Share>& shares);
+
 }  // namespace decode
 
 struct Decoder::Packed {
@@ -75,7 +78,10 @@ struct Decoder::Packed {
     std::vector<std::int32_t> ids;
     std::vector<Segment> segments;
     Floats main_turns, compress_turns;  // [tokens, pairs, 2]: cos and sin of each token's rotary angles
+    DecodeTrace* trace = nullptr;  ///< wanted of the main layers, where there is one segment
     std::int64_t tokens() const { return static_cast<std::int64_t>(ids.size()); }
+    /// Where the layer says what it does with each token; null when nobody asks.
+    TokenTrace* traced(std::size_t at) const { return trace != nullptr ? (*trace)[at].data() : nullptr; }
   };
   /// A layer's weights, and which of a sequence's caches is its own: a main layer's, or (at = kMtp) the
   /// multi-token-prediction block's.
@@ -98,6 +104,7 @@ struct Decoder::Packed {
     Floats q, index_q, index_w;  // [T, heads, dim], [T, index heads, index dim], [T, index heads]
     const Floats* turns = nullptr;
     std::vector<double> seconds;  // [T, 2] where measured: choosing entries, attending
+    TokenTrace* trace = nullptr;  // [T] where asked for
   };
   void mix(const Place& place, const Segment& segment, std::int64_t token, Queries& queries, Floats& mixed) const;
   Floats project(const decode::PackedLayer& layer, const Floats& mixed, std::int64_t tokens) const;
@@ -107,7 +114,8 @@ struct Decoder::Packed {
   /// The indexer's choice of index_topk entries, ascending; equal scores: the lowest entry.
   std::vector<std::int32_t> choose_entries(const float* q, const float* w, const IndexKeys& keys,
                                            std::int64_t visible) const;
-  void experts(const decode::PackedLayer& layer, const Floats& h, std::span<const std::int32_t> ids, Floats& out) const;
+  void experts(const decode::PackedLayer& layer, const Floats& h, std::span<const std::int32_t> ids, Floats& out,
+               TokenTrace* trace) const;
   Floats hyper_pre(const decode::PackedHyper& hyper, const Floats& state, std::int64_t tokens, Floats& pre,
                    Floats* post, Floats* comb) const;
   void hyper_post(Floats& state, const Floats& f, const Floats& post, const Floats& comb, std::int64_t tokens) const;
