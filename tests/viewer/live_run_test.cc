@@ -206,6 +206,28 @@ TEST_CASE("the model goes on after a branch as it would have gone on, or otherwi
   CHECK(run.chunk(2, 20)->codes != run.chunk(0, 20)->codes);
 }
 
+TEST_CASE("a branch within the frames that the engine gives goes on with them", "[live]") {
+  const test::TemporaryFolder folder;
+  test::write_tiny_model(folder.path().string());
+  const auto store = std::make_shared<ModelStore>(folder.path().string());
+  const BranchSettings settings{"a red ball bounces", 5, {}};
+  ModelRunOptions options;
+  options.given_frames = 13;  // four latent frames
+  LiveRun run(model_factory(store, settings.prompt, options), settings);
+  run.want(17);
+  run.settle(17);
+  for (const std::int64_t frame : {0, 3, 8}) {
+    run.select(0);
+    const int branch = run.branch(frame, settings, {});
+    run.settle(17);
+    REQUIRE(run.info().error == "");
+    for (const std::int64_t at : {4, 8, 12}) {
+      CHECK(run.chunk(branch, at)->codes == run.chunk(0, at)->codes);
+      CHECK(*run.picture(branch, at) == *run.picture(0, at));
+    }
+  }
+}
+
 TEST_CASE("a model that is not there is told in one line", "[live]") {
   const test::TemporaryFolder folder;
   LiveRun run(model_factory(std::make_shared<ModelStore>((folder / "none").string()), "a red ball"),

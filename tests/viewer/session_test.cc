@@ -132,6 +132,40 @@ TEST_CASE("the model's world has the engine's truth beside it", "[session]") {
   CHECK(session.live_run()->branches()[1].settings.seed == 77);
 }
 
+TEST_CASE("one looks inside the model at the frame that is shown", "[session]") {
+  const test::TemporaryFolder folder;
+  Session session(options_in(folder, true));
+  press(session, 'A');  // no model's world yet
+  CHECK(session.shown.heat == Heat::none);
+  CHECK(session.notices().size() == 1);
+  session.form.prompt = "a ball bounces";
+  session.start_prompt();
+  pass(session, 0.6);
+  CHECK(session.inside() == nullptr);  // nobody asked
+  press(session, ' ');
+  press(session, 'A');
+  session.tick(0);
+  session.settle();
+  auto found = session.inside();
+  REQUIRE(found != nullptr);
+  REQUIRE(found->error == "");
+  CHECK(found->latent == (session.playhead().frame() + 3) / 4);
+  CHECK(found->pictures.size() == found->insight.earlier() + 1);
+  CHECK(found->pictures[0] != nullptr);
+  CHECK(found->insight.rows() == 4);
+  session.shown.target_u = 0.99, session.shown.target_v = 0.3;
+  CHECK(session.marked_cell(4, 4) == 7);
+  session.seek(0);  // another latent frame: the old answer is not shown for it
+  session.tick(0);
+  session.settle();
+  found = session.inside();
+  REQUIRE(found != nullptr);
+  CHECK(found->latent == 0);
+  CHECK(found->pictures.size() == 1);
+  press(session, 'A');
+  CHECK(session.shown.heat == Heat::none);
+}
+
 TEST_CASE("what is watched can be recorded and saved, also when the session ends in between", "[session]") {
   const test::TemporaryFolder folder;
   {

@@ -1,5 +1,6 @@
 // The real window under Xvfb: a script plays, and the screenshots show what they should. Skipped with one line where
 // Xvfb is missing.
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -84,6 +85,49 @@ TEST_CASE("the tour: play, push, judge, plot, branch, record, type a prompt", "[
 
   const Shot prompt = read_shot(folder, "prompt");
   CHECK(prompt.facts.find("title")->as_string() == "two balls collide");
+}
+
+TEST_CASE("the shipped model's tour: prompt, heat maps, truth and difference, push, branch, record", "[window]") {
+  if (!have_xvfb()) return;
+  const test::TemporaryFolder folder;
+  const std::string path = folder.path().string();
+  REQUIRE(run("-m " ORRERY_SOURCE_DIR "/models/orrery-64 --script " ORRERY_SOURCE_DIR
+              "/tests/viewer/model_tour.json --screenshot-dir " +
+              path + " -o " + path) == 0);
+  const auto is_blue = [](const std::uint8_t* p) { return p[2] > 150 && p[0] < 110 && p[1] < 130; };
+  const auto is_yellow = [](const std::uint8_t* p) { return p[0] > 220 && p[1] > 200 && p[2] < 90; };
+  const Shot model = read_shot(folder, "model");
+  CHECK(model.facts.find("kind")->as_string() == "model");
+  CHECK(model.facts.find("title")->as_string() == "a blue ball bounces on the floor");
+  CHECK(count_pixels(model, "picture", is_blue) > 1500);  // the ball
+  const Shot beside = read_shot(folder, "beside");
+  CHECK(count_pixels(beside, "picture", is_blue) > 500);
+  CHECK(count_pixels(beside, "other picture", is_blue) > 500);
+  // Model and engine never agree to the pixel: the ball's rim at least is bright.
+  CHECK(count_pixels(read_shot(folder, "difference"), "picture", is_yellow) > 300);
+
+  // The veil of doubt changes the picture all over; experts come in at least three of their colours.
+  const Shot unsure = read_shot(folder, "unsure");
+  CHECK(unsure.facts.find("heat")->as_string() == "unsure");
+  const Shot experts = read_shot(folder, "experts");
+  CHECK(experts.facts.find("heat")->as_string() == "experts");
+  int loaded = 0;
+  for (const auto& [r, g, b] : {std::array{0x56, 0xB4, 0xE9},
+                                {0xE6, 0x9F, 0x00},
+                                {0x2F, 0xC7, 0x9A},
+                                {0xF0, 0xE4, 0x42},
+                                {0xCC, 0x79, 0xA7},
+                                {0xD5, 0x5E, 0x00},
+                                {0x00, 0x72, 0xB2},
+                                {0x9A, 0xA0, 0xA6}})
+    loaded += count_pixels(experts, "load 2", [&](const std::uint8_t* p) { return near(p, r, g, b); }) > 20 ? 1 : 0;
+  CHECK(loaded >= 3);
+  const Shot attention = read_shot(folder, "attention");
+  CHECK(count_pixels(attention, "picture", [](const std::uint8_t* p) { return near(p, 255, 255, 255); }) > 200);
+  CHECK(attention.facts.find("places")->find("looked 1") != nullptr);
+
+  CHECK(read_shot(folder, "branched").facts.find("branches")->as_integer() == 2);
+  CHECK(read_video((folder / "recording-1.mp4").string()).frames.size() > 10);
 }
 
 TEST_CASE("what cannot be shown is said in the window, or in one line", "[window]") {

@@ -13,7 +13,13 @@ void draw_stage(Session& session, TextureSource& textures, const Rect& place, fl
 /// The folder's clips, in the stage's place.
 void draw_sheet(Session& session, TextureSource& textures, const Rect& room, float scale);
 void draw_timeline(Session& session, float scale);
-void draw_side_panel(Session& session, float scale);
+void draw_side_panel(Session& session, TextureSource& textures, float scale);
+/// The side panel's tab about the model: what lies over the picture, load of the experts, attention.
+void draw_inside(Session& session, TextureSource& textures, float scale);
+/// What shown.heat says, over a picture that lies at `place` within `room`.
+void draw_heat_map(const Session& session, const Rect& place, const Rect& room, float scale);
+/// The colours from low to high between their names, in the lower right corner.
+void draw_heat_legend(const Rect& room, const char* low, const char* high, float scale);
 /// Help, the file list, times, notices: over everything else.
 void draw_popups(Session& session, const Rect& stage, float scale);
 

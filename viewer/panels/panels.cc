@@ -41,7 +41,7 @@ void draw_panels(Session& session, TextureSource& textures, float scale) {
   if (begin("timeline", 0, screen.y - bottom, screen.x, bottom)) panels::draw_timeline(session, scale);
   ImGui::End();
   if (side > 0) {
-    if (begin("panel", screen.x - side, top, side, stage.height)) panels::draw_side_panel(session, scale);
+    if (begin("panel", screen.x - side, top, side, stage.height)) panels::draw_side_panel(session, textures, scale);
     ImGui::End();
   }
   panels::draw_popups(session, stage, scale);

@@ -84,8 +84,8 @@ std::uint32_t tone(bool dark, Tone which, float alpha) {
 }
 
 std::uint32_t palette(int index, float alpha) {
-  static constexpr std::array<std::uint32_t, 7> kColours = {0x56B4E9, 0xE69F00, 0x2FC79A, 0xF0E442,
-                                                            0xCC79A7, 0xD55E00, 0x0072B2};
+  static constexpr std::array<std::uint32_t, 8> kColours = {0x56B4E9, 0xE69F00, 0x2FC79A, 0xF0E442,
+                                                            0xCC79A7, 0xD55E00, 0x0072B2, 0x9AA0A6};
   return packed(kColours[static_cast<std::size_t>(index) % kColours.size()], alpha);
 }
 
@@ -135,6 +135,14 @@ bool choice(Session& session, const char* label, const char* name, bool on, cons
 bool button(Session& session, const char* label, const char* name, const std::string& help, const char* keys,
             bool strong) {
   return choice(session, label, name, strong, help, keys);
+}
+
+void wrapped(const Session& session, Tone which, const std::string& text) {
+  ImGui::PushStyleColor(ImGuiCol_Text, tone(session.shown.dark, which));
+  ImGui::PushTextWrapPos(0);
+  ImGui::TextUnformatted(text.c_str());
+  ImGui::PopTextWrapPos();
+  ImGui::PopStyleColor();
 }
 
 void fact(bool dark, const std::string& name, const std::string& value) {

@@ -31,6 +31,8 @@ bool choice(Session& session, const char* label, const char* name, bool on, cons
 /// A button with words.
 bool button(Session& session, const char* label, const char* name, const std::string& help, const char* keys = "",
             bool strong = false);
+/// Words over as many lines as they need.
+void wrapped(const Session& session, Tone tone, const std::string& text);
 /// A line of a two-column list.
 void fact(bool dark, const std::string& name, const std::string& value);
 /// Words over a picture, on a dark chip, their top left corner at (x, y) in the window.

@@ -15,17 +15,10 @@ namespace orrery::viewer::panels {
 namespace {
 
 using parts::Tone;
+using parts::wrapped;
 
 ImVec4 colour_of(const Session& session, Tone tone) {
   return ImGui::ColorConvertU32ToFloat4(parts::tone(session.shown.dark, tone));
-}
-
-void wrapped(const Session& session, Tone tone, const std::string& text) {
-  ImGui::PushStyleColor(ImGuiCol_Text, colour_of(session, tone));
-  ImGui::PushTextWrapPos(0);
-  ImGui::TextUnformatted(text.c_str());
-  ImGui::PopTextWrapPos();
-  ImGui::PopStyleColor();
 }
 
 void facts_table(const Session& session, const std::vector<std::pair<std::string, std::string>>& facts) {
@@ -191,10 +184,6 @@ void draw_physics(Session& session, float scale) {
   ImGui::SameLine();
   ImGui::Checkbox("velocities", &session.shown.velocities);
   parts::tooltip("Arrows, and the parabola that fits the frames around", "V");
-  ImGui::SameLine();
-  ImGui::Checkbox("unsure", &session.shown.entropy);
-  parts::mark(session, "unsure");
-  parts::tooltip("How unsure the model was of each code of this latent frame: the entropy of its choice", "H");
   ImGui::Separator();
   const auto found = session.judgement();
   if (!found)
@@ -230,7 +219,7 @@ void draw_plots(Session& session, float scale) {
 
 }  // namespace
 
-void draw_side_panel(Session& session, float scale) {
+void draw_side_panel(Session& session, TextureSource& textures, float scale) {
   struct Row {
     Tab tab;
     const char* label;
@@ -239,7 +228,8 @@ void draw_side_panel(Session& session, float scale) {
   static constexpr Row kTabs[] = {{Tab::world, "World", "Worlds to start, the model's settings, recent files"},
                                   {Tab::clip, "Clip", "What this clip is, and the record it was made from"},
                                   {Tab::physics, "Physics", "Score, laws, tracked bodies"},
-                                  {Tab::plots, "Plots", "Position, speed, energy and momentum over time"}};
+                                  {Tab::plots, "Plots", "Position, speed, energy and momentum over time"},
+                                  {Tab::inside, "Inside", "How sure the model was, its experts, where it looked"}};
   if (!ImGui::BeginTabBar("tabs")) return;
   const bool asked = std::exchange(session.shown.tab_asked, false);
   for (const Row& row : kTabs) {
@@ -262,6 +252,9 @@ void draw_side_panel(Session& session, float scale) {
         break;
       case Tab::plots:
         draw_plots(session, scale);
+        break;
+      case Tab::inside:
+        draw_inside(session, textures, scale);
         break;
     }
     ImGui::EndChild();

@@ -123,50 +123,6 @@ void draw_target(const Session& session, const Rect& place, float scale) {
   }
 }
 
-// The colours from low to high between their names, in the lower right corner.
-void draw_heat_legend(const Rect& room, const char* low, const char* high, float scale) {
-  ImDrawList& list = *ImGui::GetWindowDrawList();
-  const float width = 120 * scale, pad = 7 * scale, size = ImGui::GetFontSize();
-  const float before = ImGui::CalcTextSize(low).x, after = ImGui::CalcTextSize(high).x;
-  const float y = room.y + room.height - size - 2 * pad;
-  float x = room.x + room.width - before - after - width - 5 * pad;
-  list.AddRectFilled(ImVec2(x, y), ImVec2(room.x + room.width - pad, y + size + pad), parts::packed(0x000000, 0.62f),
-                     pad);
-  list.AddText(ImVec2(x + pad, y + pad / 2), parts::packed(0xE8EBF0), low);
-  x += before + 2 * pad;
-  constexpr int kSteps = 30;
-  for (int i = 0; i < kSteps; ++i) {
-    const float from = x + width * static_cast<float>(i) / kSteps, to = x + width * static_cast<float>(i + 1) / kSteps;
-    list.AddRectFilled(ImVec2(from, y + pad), ImVec2(to, y + size),
-                       parts::packed(heat(static_cast<double>(i) / kSteps)));
-  }
-  list.AddText(ImVec2(x + width + pad, y + pad / 2), parts::packed(0xE8EBF0), high);
-}
-
-// How unsure the model was of each code: a veil over the cells of the latent frame.
-void draw_entropy(const Session& session, const Rect& place, const Rect& room, float scale) {
-  const Uncertainty found = session.uncertainty();
-  if (found.bits.empty() || found.columns <= 0) {
-    const char* text = "no uncertainty here: the engine drew this frame";
-    return parts::chip(room.x + (room.width - ImGui::CalcTextSize(text).x) / 2, room.y + room.height - 34 * scale, text,
-                       parts::packed(0xE8EBF0));
-  }
-  ImDrawList& list = *ImGui::GetWindowDrawList();
-  const auto rows = static_cast<float>(found.rows), columns = static_cast<float>(found.columns);
-  for (std::size_t i = 0; i < found.bits.size(); ++i) {
-    const auto row = static_cast<float>(static_cast<int>(i) / found.columns);
-    const auto column = static_cast<float>(static_cast<int>(i) % found.columns);
-    const double share = static_cast<double>(found.bits[i]) / found.most;
-    list.AddRectFilled(
-        ImVec2(place.x + place.width * column / columns, place.y + place.height * row / rows),
-        ImVec2(place.x + place.width * (column + 1) / columns, place.y + place.height * (row + 1) / rows),
-        parts::packed(heat(share), static_cast<float>(0.25 + 0.5 * share)));
-  }
-  char high[32];
-  std::snprintf(high, sizeof high, "unsure (%.0f bits)", found.most);
-  draw_heat_legend(room, "sure", high, scale);
-}
-
 void centred(const Rect& room, float y, const std::string& text, std::uint32_t colour, float size) {
   ImFont* font = ImGui::GetFont();
   const ImVec2 extent = font->CalcTextSizeA(size, room.width * 0.9f, room.width * 0.85f, text.c_str());
@@ -281,12 +237,12 @@ void draw_stage(Session& session, TextureSource& textures, const Rect& room, flo
     if (session.view() == View::difference) draw_heat_legend(inner, "same", "64 grey levels", scale);
   }
   session.shown.places["picture"] = place;
-  if (session.shown.entropy && session.view() != View::other) draw_entropy(session, place, inner, scale);
+  if (session.view() != View::other) draw_heat_map(session, place, inner, scale);
   draw_overlays(session, place);
   draw_target(session, place, scale);
   zoom_and_pan(session, place, hovered);
   pushes(session, place, active, released, scale);
-  if (session.view() == View::picture && !session.shown.entropy) draw_hint(session, inner, scale);
+  if (session.view() == View::picture && session.shown.heat == Heat::none) draw_hint(session, inner, scale);
 }
 
 }  // namespace orrery::viewer::panels

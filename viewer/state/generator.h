@@ -84,6 +84,9 @@ class ModelStore {
   std::shared_ptr<const pipeline::LoadedModel> model_;
 };
 
+/// A person's push as the model is told it: at a cell.
+Action to_action(const pipeline::LoadedModel& model, const worlds::Action& action);
+
 struct ModelRunOptions {
   /// Frames that the engine draws before the model goes on, when a world fits the prompt; rounded to latent frames.
   int given_frames = 9;

@@ -256,6 +256,15 @@ ChunkPtr LiveRun::chunk(int branch, std::int64_t frame) const {
   return state_->find(branch, frame);
 }
 
+std::pair<std::vector<ChunkPtr>, std::string> LiveRun::history(std::int64_t frame) const {
+  const std::lock_guard lock(state_->mutex);
+  const Branch* branch = &state_->at(-1);
+  const auto count = std::min(branch->chunks.size(), static_cast<std::size_t>(state_->chunk_of(frame)) + 1);
+  std::vector<ChunkPtr> chunks(branch->chunks.begin(), branch->chunks.begin() + static_cast<std::ptrdiff_t>(count));
+  while (branch->info.parent >= 0 && frame < branch->info.begin) branch = &state_->at(branch->info.parent);
+  return {std::move(chunks), branch->info.settings.prompt};
+}
+
 double LiveRun::rate() const {
   const std::lock_guard lock(state_->mutex);
   return state_->rate;

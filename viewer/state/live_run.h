@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "viewer/state/generator.h"
@@ -58,6 +59,9 @@ class LiveRun {
   worlds::FrameTruth state(int branch, std::int64_t frame) const;
   /// The chunk of that frame; null like picture().
   ChunkPtr chunk(int branch, std::int64_t frame) const;
+  /// The current branch's chunks from the start up to that of `frame`, and the prompt under which the last of them was
+  /// made.
+  std::pair<std::vector<ChunkPtr>, std::string> history(std::int64_t frame) const;
   worlds::Annotations world() const { return factory_->world(); }
   /// Frames that are made at once, but for the first.
   int chunk_frames() const { return factory_->chunk_frames(); }

@@ -12,8 +12,6 @@
 
 namespace orrery::viewer {
 
-namespace {
-
 using pipeline::LoadedModel;
 using pipeline::Rollout;
 
@@ -26,6 +24,8 @@ Action to_action(const LoadedModel& model, const worlds::Action& action) {
   out.column = std::clamp(static_cast<std::int32_t>(action.u * sizes.columns), 0, sizes.columns - 1);
   return out;
 }
+
+namespace {
 
 // The push as the model is told it: at the centre of a cell, so that the engine does the same.
 worlds::Action on_grid(const LoadedModel& model, const worlds::Action& action) {
@@ -52,7 +52,14 @@ class ModelGenerator : public Generator {
     const std::size_t history = static_cast<std::size_t>(model_->codec().config().history) + 1;
     for (std::size_t i = past.size() - std::min(past.size(), history); i < past.size(); ++i)
       decoder_.push(past[i]->codes);
-    for (const ChunkPtr& chunk : past) truth_frames(*chunk, false);
+    // While the engine still draws, the codec goes on from what it has seen so far.
+    const bool given_still = past.size() < static_cast<std::size_t>(given_);
+    for (const ChunkPtr& chunk : past) {
+      Chunk again;
+      again.action = chunk->action;
+      truth_frames(again, given_still);
+      for (const Picture& frame : again.truth) encoder_.push(*frame);
+    }
     chunks_ = past.size();
   }
 

@@ -26,12 +26,13 @@ void read_place(const Json& value, double& u, double& v, const std::string& wher
 }
 
 ScriptStep parse_until(const Json& condition, const std::string& where) {
-  static constexpr std::array<const char*, 6> kConditions = {"frame", "frames", "branches", "saved", "judged", "open"};
+  static constexpr std::array<const char*, 7> kConditions = {"frame",  "frames", "branches", "saved",
+                                                             "judged", "open",   "inside"};
   ORRERY_CHECK(condition.is_object() && condition.as_object().size() == 1, where, ": until is ", condition.brief(),
                ", expected an object with one condition");
   const JsonMember& member = condition.as_object()[0];
   ORRERY_CHECK(std::count(kConditions.begin(), kConditions.end(), member.key) > 0, where, ": until names \"",
-               member.key, "\", expected frame, frames, branches, saved, judged or open");
+               member.key, "\", expected frame, frames, branches, saved, judged, open or inside");
   ScriptStep step;
   step.kind = ScriptStep::Kind::until;
   step.text = member.key;
@@ -102,6 +103,7 @@ bool ScriptPlayer::met(const ScriptStep& step, const Session& session) const {
   if (step.text == "frames") return info.frames >= step.count;
   if (step.text == "saved") return session.saved() >= step.count;
   if (step.text == "judged") return session.judgement() != nullptr && !session.judging();
+  if (step.text == "inside") return session.inside() != nullptr;
   if (step.text == "open") return session.watching() && !info.opening;
   return session.live() && static_cast<std::int64_t>(session.live_run()->branches().size()) >= step.count;
 }
@@ -178,6 +180,8 @@ std::string describe(const Session& session) {
                             {"playing", session.playhead().playing()},
                             {"view", kViews[static_cast<std::size_t>(session.view())]},
                             {"error", info.error}});
+  static constexpr std::array<const char*, 4> kHeats = {"none", "unsure", "experts", "attention"};
+  json.set("heat", kHeats[static_cast<std::size_t>(session.shown.heat)]);
   json.set("branches", session.live() ? static_cast<std::int64_t>(session.live_run()->branches().size()) : 0);
   if (session.live()) json.set("world_frames_a_second", session.live_run()->rate());
   double drawing = 0;

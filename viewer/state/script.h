@@ -5,7 +5,7 @@
 //     {"frames": 10}, {"screenshot": "pushed.png"}]}
 // Places are named as the panels mark them; "from" and "to" are shares of the place. Conditions of "until": "frame"
 // (the playhead has come so far), "frames" (so many exist), "branches", "saved" (videos written), "judged": true,
-// "open": true (the clip can be shown).
+// "open": true (the clip can be shown), "inside": true (experts and attention of the frame shown are worked out).
 #pragma once
 
 #include <cstdint>

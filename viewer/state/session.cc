@@ -48,6 +48,7 @@ void Session::watch(std::shared_ptr<Reel> reel, std::shared_ptr<LiveRun> run) {
   if (recording_) toggle_recording();
   judge_.clear();
   judged_file_ = false;
+  forget_inside();
   shown.sheet = false;
   reel_ = std::move(reel), run_ = std::move(run);
   other_.reset();
@@ -119,6 +120,7 @@ void Session::branch_here(const worlds::Action& action) {
       settings = run_->branches()[static_cast<std::size_t>(run_->current())].settings;
     run_->branch(playhead_.frame(), settings, action);
     judge_.clear();
+    forget_inside();
     playhead_.play();
   } catch (const Error& error) {
     notify(Notice::Kind::error, error.what());
@@ -129,6 +131,7 @@ void Session::select_branch(int branch) {
   if (!run_ || branch == run_->current()) return;
   run_->select(branch);
   judge_.clear();
+  forget_inside();
   if (other_branch_ == branch) other_.reset(), other_branch_ = -1;
 }
 
@@ -195,8 +198,12 @@ bool Session::toggle(Command command) {
       flip(command == Command::tracks ? shown.tracks : shown.velocities);
       if ((shown.tracks || shown.velocities) && !judgement() && !judging()) judge_now();
       return true;
-    case Command::entropy:
-      return flip(shown.entropy);
+    case Command::heat_unsure:
+      return toggle_heat(Heat::unsure), true;
+    case Command::heat_experts:
+      return toggle_heat(Heat::experts), true;
+    case Command::heat_attention:
+      return toggle_heat(Heat::attention), true;
     case Command::panel:
       return flip(shown.panel);
     case Command::help:
@@ -325,6 +332,7 @@ void Session::tick(double seconds) {
     run_->want(playhead_.frame() + 1 + std::max<std::int64_t>(kAheadEngine, run_->chunk_frames() + 1));
     if (world_.bodies.empty() && now.frames > 0) world_ = run_->world();
   }
+  look_inside();
   watch_files();
   feed_recording();
   show_errors();
@@ -407,6 +415,45 @@ Uncertainty Session::uncertainty() const {
   return out;
 }
 
+// --- Looking inside ---
+
+void Session::toggle_heat(Heat heat) {
+  if (shown.heat != heat && info().kind != ReelKind::model)
+    return notify(Notice::Kind::info, "Heat maps look into the model: choose Model above, type a prompt, press Enter");
+  shown.heat = shown.heat == heat ? Heat::none : heat;
+}
+
+void Session::look_inside() {
+  const bool wanted =
+      shown.heat == Heat::experts || shown.heat == Heat::attention || (shown.panel && shown.tab == Tab::inside);
+  if (!wanted || !run_ || store_ == nullptr || info().kind != ReelKind::model) return;
+  const ChunkPtr now = run_->chunk(-1, playhead_.frame());
+  if (now == nullptr || now == inside_asked_) return;
+  if (inside_ == nullptr) inside_ = std::make_unique<Inside>(store_);
+  inside_asked_ = now;
+  auto [chunks, prompt] = run_->history(playhead_.frame());
+  inside_->ask(prompt, std::move(chunks));
+}
+
+void Session::forget_inside() {
+  if (inside_) inside_->clear();
+  inside_asked_.reset();
+}
+
+std::shared_ptr<const InsideView> Session::inside() const {
+  const auto found = inside_ && run_ ? inside_->answer() : nullptr;
+  if (found == nullptr || !found->error.empty()) return found;
+  constexpr std::int64_t kBehind = 3;
+  const std::int64_t step = run_->chunk_frames(), now = (playhead_.frame() + step - 1) / step;
+  return std::abs(now - found->latent) <= (playhead_.playing() ? kBehind : 0) ? found : nullptr;
+}
+
+std::int64_t Session::marked_cell(int rows, int columns) const {
+  if (rows <= 0 || columns <= 0) return -1;
+  const int row = std::clamp(static_cast<int>(shown.target_v * rows), 0, rows - 1);
+  return std::int64_t{row} * columns + std::clamp(static_cast<int>(shown.target_u * columns), 0, columns - 1);
+}
+
 double Session::world_tokens_a_second() const {
   const ChunkPtr chunk = run_ ? run_->chunk(-1, playhead_.frame()) : nullptr;
   if (chunk == nullptr || chunk->codes.empty()) return 0;
@@ -459,6 +506,7 @@ void Session::settle() {
   if (const auto* beside = dynamic_cast<const FileReel*>(other_.get())) beside->settle();
   if (sheet_ && shown.sheet) sheet_->settle();
   judge_.settle();
+  if (inside_) inside_->settle();
 }
 
 }  // namespace orrery::viewer

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "viewer/state/file_reel.h"
+#include "viewer/state/inside.h"
 #include "viewer/state/judge.h"
 #include "viewer/state/keys.h"
 #include "viewer/state/live_run.h"
@@ -25,7 +26,9 @@ namespace orrery::viewer {
 
 enum class View { picture, other, difference, side_by_side };
 enum class Maker { engine, model };
-enum class Tab { clip, world, physics, plots };
+enum class Tab { clip, world, physics, plots, inside };
+/// What lies over the cells of the picture.
+enum class Heat { none, unsure, experts, attention };
 
 /// A line for the person, shown for some seconds.
 struct Notice {
@@ -43,7 +46,11 @@ struct Rect {
 /// What the panels show beside the clip itself. Panels may write it.
 struct Shown {
   bool panel = true, help = false, profiler = false, dark = true, full_screen = false;
-  bool tracks = false, velocities = false, entropy = false, person = true;
+  bool tracks = false, velocities = false, person = true;
+  Heat heat = Heat::none;
+  /// The layer that heat maps are about; attention is the mean of all while `all_layers`.
+  int layer = 0;
+  bool all_layers = true;
   /// The folder's contact sheet lies over the picture.
   bool sheet = false;
   Tab tab = Tab::world;
@@ -51,7 +58,8 @@ struct Shown {
   bool tab_asked = true;
   /// 0: the picture fits the window; else screen pixels a picture pixel, about the pan point (shares of the picture).
   float zoom = 0, pan_u = 0.5f, pan_v = 0.5f;
-  /// Where arrow keys push (shares of the picture), and the track that plots are about (-1: none).
+  /// Where arrow keys push and whose cell attention is about (shares of the picture), and the track that plots are
+  /// about (-1: none).
   double target_u = 0.5, target_v = 0.5;
   int picked = -1;
   /// The file list that is open: "", "open" or "open beside".
@@ -152,6 +160,11 @@ class Session {
   const worlds::Annotations& world() const { return world_; }
 
   Uncertainty uncertainty() const;
+  /// Experts and attention of the latent frame at the playhead (while it plays, perhaps of one just before); null when
+  /// nobody looks inside, there is no model's world, or it is not worked out yet.
+  std::shared_ptr<const InsideView> inside() const;
+  /// The cell under the mark, row-major; -1 where there are no cells.
+  std::int64_t marked_cell(int rows, int columns) const;
   /// What the model's thread could make; 0 without a model.
   double world_tokens_a_second() const;
 
@@ -205,6 +218,9 @@ class Session {
   void toggle_sheet();
   void show_sheet();
   void step_clip(int by);
+  void toggle_heat(Heat heat);
+  void look_inside();
+  void forget_inside();
   bool toggle(Command command);
   bool look(Command command);
   std::int64_t other_frame() const;
@@ -223,6 +239,8 @@ class Session {
   Playhead playhead_;
   View view_ = View::picture;
   Judge judge_;
+  std::unique_ptr<Inside> inside_;
+  ChunkPtr inside_asked_;
   std::unique_ptr<Sheet> sheet_;
   bool judged_file_ = false;
   std::unique_ptr<SaveJob> recording_, saving_;
