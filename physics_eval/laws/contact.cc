@@ -161,6 +161,8 @@ Verdict test_momentum(const Context& context) {
     bool judged = true;
     for (const Size m : members) {
       pushed += event_of(context, static_cast<int>(m), event.frame) != nullptr;
+      judged =
+          judged && !near_line(context.paths[m], std::min(event.frame, context.frames - 1), context.tracks->lines, 2.5);
       judged = judged && context.paths[m].rigid && !context.paths[m].attached && !context.swings[m] &&
                round_body(context.paths[m], event.frame);
     }
@@ -189,10 +191,13 @@ Verdict test_momentum(const Context& context) {
       const Event* mine = event_of(context, static_cast<int>(m), event.frame);
       if (!mine) {
         error += mass * 0.1;
+        for (const Event& other : context.events)
+          clear = clear && (other.body != static_cast<int>(m) || std::abs(other.frame - event.frame) > 4);
         continue;
       }
       for (Size k = 0; k < context.events.size(); ++k) done[k] = done[k] || &context.events[k] == mine;
       const Sides sides = sides_of(context, *mine);
+      clear = clear && sides.apart;  // another push soon before or after would count here
       const double middle = event.frame - 0.5;
       const Vec change = sides.ok ? sides.after.velocity(middle) - sides.before.velocity(middle) : mine->change;
       sum = sum + change * mass;

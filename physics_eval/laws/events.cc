@@ -14,6 +14,7 @@ using Size = std::size_t;
 bool usable(const Path& path, int t) {
   if (t < 0 || t >= path.frames() || !path.seen[static_cast<Size>(t)]) return false;
   const Observation& o = path.track->frames[static_cast<Size>(t)];
+  if (o.merged && !o.completed && !path.round) return false;  // its share of the pixels is a guess
   return o.completed || !o.cut;
 }
 

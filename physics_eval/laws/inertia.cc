@@ -198,9 +198,15 @@ void test_shaking(const Context& context, Verdict& out) {
     int frame = -1;
     for (int first = 0; first + kStretch + 3 <= context.frames; ++first) {
       std::vector<double> size;
+      // Pushed again and again within a few frames is shaken, whatever is near.
+      const auto within = [&](const Event& e) {
+        return e.body == static_cast<int>(b) && e.frame >= first && e.frame < first + kStretch + 3;
+      };
+      const bool always = std::count_if(context.events.begin(), context.events.end(), within) >= 4;
       for (int t = first; t < first + kStretch; ++t) {
         const Size i = static_cast<Size>(t);
-        if (!path.clean[i] || !path.clean[i + 1] || !path.clean[i + 2] || !path.clean[i + 3] || bumped[i]) continue;
+        if (!path.clean[i] || !path.clean[i + 1] || !path.clean[i + 2] || !path.clean[i + 3] || (bumped[i] && !always))
+          continue;
         size.push_back(length(path.at[i + 3] - path.at[i + 2] * 3 + path.at[i + 1] * 3 - path.at[i]));
       }
       if (size.size() < 7) continue;
@@ -235,8 +241,10 @@ void test_stops(const Context& context, Verdict& out) {
       const double speed = std::min(length(step), length(path.at[i - 1] - path.at[i - 2]));
       if (speed < 0.2) continue;
       bool blocked = context.solids.gap(path.at[i], path.radius, step * (1 / length(step)), 2 + speed) < 1.5 + speed;
+      blocked = blocked || path.track->frames[i].merged || path.track->frames[i + 1].merged ||
+                near_line(path, path.attached ? -1 : t, context.tracks->lines, 2.5);
       for (Size j = 0; j < context.paths.size(); ++j)
-        blocked = blocked || (j != b && touching(path, context.paths[j], t, 2));
+        blocked = blocked || (j != b && touching(path, context.paths[j], t, 2 + speed));
       if (blocked) continue;
       out.add(t, t, std::min(3.5, speed / 0.3), {path.track->id},
               say("body %d stops dead, nothing in its way", path.track->id));

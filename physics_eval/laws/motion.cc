@@ -199,7 +199,8 @@ void mark_fluids(const Tracks& tracks, std::vector<Path>& paths) {
     bool fluid = false;
     for (const Path& path : paths) {
       if (!of_colour(path)) continue;
-      fluid = fluid || (colour.in_background > 0.03 && (changes_shape(path) || (!path.rigid && !compact(path)))) ||
+      fluid = fluid || (colour.in_background > 0.03 && changes_shape(path)) ||
+              (colour.in_background > 0.1 && !path.rigid && !compact(path)) ||
               (!path.rigid && path.track->area > 0.015 * picture && changes_shape(path));
     }
     for (const Path& foam : paths) {
@@ -251,6 +252,7 @@ std::vector<Path> make_paths(const Tracks& tracks) {
       path.count += path.clean.back();
     }
     path.noise = path_noise(path);
+    path.round = compact(path, 1.05);
     path.rigid = keeps_area(path) && keeps_shape(path);
     path.attached = held_by_line(path, tracks.lines);
     if (lined && track.colour_word == "grey") path.rigid = false;  // a thick part of what holds bodies
@@ -376,17 +378,18 @@ double Solids::gap(Vec centre, double radius, Vec way, double reach, bool open_b
 }
 
 double Solids::overlap(Vec centre, double radius) const {
-  int inside = 0, total = 0;
+  int inside = 0, total = 0, all = 0;
   for (int i = -6; i <= 6; ++i) {
     for (int j = -6; j <= 6; ++j) {
       if (i * i + j * j > 36) continue;
-      ++total;
       const double x = centre.x + i * radius / 6.5, y = centre.y + j * radius / 6.5;
+      ++all;
       if (x < 0 || y < 0 || x >= width_ || y >= height_) continue;  // the picture ends there, not the world
+      ++total;
       inside += solid(x, y);
     }
   }
-  return static_cast<double>(inside) / total;
+  return static_cast<double>(inside) / std::max({1, total, all / 4});
 }
 
 namespace {
@@ -438,7 +441,7 @@ double surface_gap(Vec point, const Path& b, int frame) {
 }
 
 bool near_line(const Path& path, int frame, const std::vector<std::vector<LineRun>>& lines, double slack) {
-  if (static_cast<Size>(frame) >= lines.size() || !path.seen[static_cast<Size>(frame)]) return false;
+  if (frame < 0 || static_cast<Size>(frame) >= lines.size() || !path.seen[static_cast<Size>(frame)]) return false;
   const Vec p = path.at[static_cast<Size>(frame)];
   const auto& runs = lines[static_cast<Size>(frame)];
   return std::any_of(runs.begin(), runs.end(), [&](const LineRun& run) {

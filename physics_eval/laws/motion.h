@@ -48,6 +48,8 @@ struct Path {
   int count = 0;
   /// Keeps its area from frame to frame but for a few steps; a fluid, a spring or a scrap of picture does not.
   bool rigid = true;
+  /// As long as wide.
+  bool round = false;
   /// Held by a rod, a string or a spring in most frames.
   bool attached = false;
   /// Index into Tracks::colours when it is part of a fluid of that colour, else -1.
@@ -88,7 +90,7 @@ class Solids {
   /// Distance in pixels from the surface of a disc at `centre` to something solid in direction `way` (unit), up to
   /// `reach`; reach when there is none. `open_border`: outside the picture is nothing solid.
   double gap(Vec centre, double radius, Vec way, double reach, bool open_border = false) const;
-  /// Share of a disc that is solid.
+  /// Share of a disc, as far as it lies in the picture, that is solid.
   double overlap(Vec centre, double radius) const;
 
  private:

@@ -18,7 +18,13 @@ bool could_hide(const Context& context, Size body, Vec place, int frame) {
     if (j == body) continue;
     for (int t = std::max(0, frame - 1); t <= std::min(context.frames - 1, frame + 1); ++t) {
       if (!other.seen[static_cast<Size>(t)]) continue;
-      if (surface_gap(place, other, t) < context.paths[body].radius + 2) return true;
+      // One of its colour it may be taken together with; another one has to cover it.
+      const Path& path = context.paths[body];
+      const bool alike = tracking::colour_distance(path.track->colour, other.track->colour) < 0.25;
+      const Size i = static_cast<Size>(t);
+      const double speed = t > 0 && other.seen[i - 1] ? length(other.at[i] - other.at[i - 1]) : 0;
+      const double within = path.round && other.round && !alike ? 3 + speed - path.radius : path.radius + 2;
+      if (surface_gap(place, other, t) < within) return true;
     }
   }
   return false;

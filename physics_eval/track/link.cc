@@ -99,6 +99,26 @@ class Linker {
       o.xx = o.yy = r * r / 4, o.xy = 0;
       o.sigma = centre->sigma;
     }
+    for (Size k = 0; k < tracks_.size(); ++k) {
+      if (radius[k] > 0) doubt_short_changes(tracks_[k], radius[k]);
+    }
+  }
+
+  // A ball that for a few frames looks like something else has something of its colour beside it.
+  static void doubt_short_changes(Track& track, double radius) {
+    const auto odd = [&](Size t) {
+      const Observation& o = track.frames[t];
+      return o.visible && !o.merged && !o.cut && !o.completed && !looks_whole(o, radius);
+    };
+    for (Size t = 0; t < track.frames.size(); ++t) {
+      Size end = t;
+      while (end < track.frames.size() && odd(end)) ++end;
+      if (end == t || end - t > 6) {
+        t = end;
+        continue;
+      }
+      for (; t < end; ++t) track.frames[t].merged = true, track.frames[t].sigma = 0.3 * radius;
+    }
   }
 
   Size choose_anchor() const {
