@@ -86,6 +86,8 @@ void train_model(const TrainOptions& options) {
   const bool place_embedding = fields.boolean_or("place_embedding", true),
              recall_embedding = fields.boolean_or("recall_embedding", true),
              digits = fields.boolean_or("code_digits", true);
+  std::vector<std::int64_t> rope_axes;
+  if (fields.has("rope_axes")) rope_axes = fields.integers("rope_axes", {0, 1 << 16});
   Json model_json = fields.raw("model");
   fields.refuse_unknown();
   train.max_seconds = options.max_seconds;
@@ -104,6 +106,7 @@ void train_model(const TrainOptions& options) {
                                         {"trained_context", context},
                                         {"place_embedding", place_embedding},
                                         {"recall_embedding", recall_embedding},
+                                        {"rope_axes", rope_axes},
                                         {"levels", digits ? codec->config().levels : std::vector<std::int64_t>()}}));
   const ModelConfig config = parse_model_config(model_json.dump(), options.config + ": model");
 

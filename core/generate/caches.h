@@ -38,6 +38,7 @@ struct CompressorCache {
   std::vector<float> entries;  ///< [count, dim], normed and rotated; not in the indexer's
   IndexKeys keys;              ///< the indexer's entries
   std::int64_t count = 0;
+  std::int32_t open_id = 0;                 ///< the open window's first token
   std::vector<float> open_kv, open_gate;    ///< [tokens in the open window, channels]
   std::vector<float> prior_kv, prior_gate;  ///< CSA: the closed window before, [rate, channels]
 
@@ -45,6 +46,7 @@ struct CompressorCache {
   struct Journal {
     std::vector<float> open_kv, open_gate, prior_kv, prior_gate;
     std::int64_t count = 0;
+    std::int32_t open_id = 0;
     std::vector<float> kv, gate;  ///< [tokens of the block, channels]
 
     void add(const float* new_kv, const float* new_gate, std::int64_t values) {
@@ -54,7 +56,7 @@ struct CompressorCache {
   };
   std::optional<Journal> journal;
 
-  void begin_block() { journal = Journal{open_kv, open_gate, prior_kv, prior_gate, count, {}, {}}; }
+  void begin_block() { journal = Journal{open_kv, open_gate, prior_kv, prior_gate, count, open_id, {}, {}}; }
 };
 
 struct LayerCache {
@@ -74,15 +76,18 @@ struct MtpCache {
   LayerCache layer;
   std::int64_t done = 0;           ///< positions that it ran
   std::vector<float> states;       ///< [positions from `done` on, n · d]: the model's last states, still to be run
+  std::vector<std::int32_t> own;   ///< the token of each of these
   std::vector<std::int32_t> next;  ///< the token behind each of these but the last
   std::int64_t chained = 0;        ///< positions beyond `done` in the layer's cache, run on drafts
   std::vector<float> chain;        ///< [n · d]: the block's own state at the last position it ran
+  std::int32_t chain_id = 0;       ///< the token behind that position
 
   /// Forgets the last positions of the model, `width` values each.
   void take_back(std::size_t positions, std::size_t width) {
     ORRERY_ASSERT(positions * width <= states.size(), "[decoder] takes back ", positions, " positions of ",
                   states.size() / width, " that drafts have not seen");
     states.resize(states.size() - positions * width);
+    own.resize(own.size() - positions);
     next.resize(next.size() - std::min(next.size(), positions));
   }
 };

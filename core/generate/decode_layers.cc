@@ -106,14 +106,15 @@ void Decoder::Packed::hyper_post(Floats& state, const Floats& f, const Floats& p
   }
 }
 
-// Adds a sequence's tokens to the open window; closed windows become entries.
-void Decoder::Packed::compress(const decode::PackedCompressor& compressor, CompressorCache& cache, const float* kv,
-                               const float* gate, std::int64_t tokens, std::int64_t rate, bool overlap) const {
+void Decoder::Packed::compress(const decode::PackedCompressor& compressor, CompressorCache& cache, const Rows& rows,
+                               std::int64_t rate, bool overlap) const {
   const std::int64_t channels = compressor.channels, dim = overlap ? channels / 2 : channels;
-  if (cache.journal) cache.journal->add(kv, gate, tokens * channels);
+  const auto tokens = static_cast<std::int64_t>(rows.ids.size());
+  if (cache.journal) cache.journal->add(rows.kv, rows.gate, tokens * channels);
   for (std::int64_t t = 0; t < tokens; ++t) {
-    cache.open_kv.insert(cache.open_kv.end(), kv + t * channels, kv + (t + 1) * channels);
-    cache.open_gate.insert(cache.open_gate.end(), gate + t * channels, gate + (t + 1) * channels);
+    if (cache.open_kv.empty()) cache.open_id = rows.ids[static_cast<std::size_t>(t)];
+    cache.open_kv.insert(cache.open_kv.end(), rows.kv + t * channels, rows.kv + (t + 1) * channels);
+    cache.open_gate.insert(cache.open_gate.end(), rows.gate + t * channels, rows.gate + (t + 1) * channels);
     if (static_cast<std::int64_t>(cache.open_kv.size()) < rate * channels) continue;
     Floats entry(static_cast<std::size_t>(dim));
     const std::int64_t current = overlap ? dim : 0;  // the channels that the window gives to its own entry
@@ -140,7 +141,7 @@ void Decoder::Packed::compress(const decode::PackedCompressor& compressor, Compr
     }
     rms_norm_rows(entry.data(), 1, dim, compressor.norm.data(), config.rms_norm_eps);
     Floats turns;
-    append_turns(turns, compress_frequencies, cache.count * rate);
+    append_turns(turns, axes, compress_frequencies, cache.count * rate, cache.open_id);
     rotate(entry.data(), dim, turns.data(), pairs(), false);
     if (compressor.index) {
       cache.keys.add(entry, dtype);
@@ -304,13 +305,13 @@ void Decoder::Packed::attention(const Place& place, const Floats& h, const Chunk
   for (const Segment& segment : chunk.segments) {
     std::fill(owner.begin() + segment.begin, owner.begin() + segment.end, &segment);
     LayerCache& cache = place.cache(segment);
-    const std::int64_t count = segment.end - segment.begin;
+    const std::span ids = chunk.ids_of(segment);
     cache.keep_window(config.sliding_window, dim);
     cache.window.insert(cache.window.end(), kv.begin() + segment.begin * dim, kv.begin() + segment.end * dim);
     const auto add = [&](const decode::PackedCompressor& compressor, CompressorCache& to, const Floats& k,
                          const Floats& gate) {
       const std::int64_t from = segment.begin * compressor.channels;
-      compress(compressor, to, k.data() + from, gate.data() + from, count, rate, csa);
+      compress(compressor, to, {k.data() + from, gate.data() + from, ids}, rate, csa);
     };
     if (!sliding) add(layer.compressor, cache.compressor, entry_kv, entry_gate);
     if (csa) add(layer.index_compressor, cache.indexer, key_kv, key_gate);

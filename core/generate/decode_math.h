@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/model/rope_axes.h"
 #include "core/ops/backends.h"
 #include "core/tensor/tensor.h"
 #include "kernels/api/decode.h"
@@ -46,10 +47,12 @@ inline void rms_norm_rows(float* x, std::int64_t rows, std::int64_t dim, const f
   }
 }
 
-// Appends cos and sin of each pair's angle at `position`.
-inline void append_turns(Floats& turns, const Floats& frequencies, std::int64_t position) {
-  for (const float frequency : frequencies) {
-    const float angle = static_cast<float>(position) * frequency;
+// Appends cos and sin of each pair's angle for token `id` at `position`.
+inline void append_turns(Floats& turns, const RopeAxes& axes, const Floats& frequencies, std::int64_t position,
+                         std::int32_t id) {
+  Floats angles;
+  axes.append_angles(angles, frequencies, position, id);
+  for (const float angle : angles) {
     turns.push_back(std::cos(angle));
     turns.push_back(std::sin(angle));
   }

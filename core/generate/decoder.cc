@@ -17,11 +17,13 @@ void remember(MtpCache& mtp, const float* row, std::span<const std::int32_t> ids
     // The first row kept may follow one that has been run: then its token has been seen.
     if (mtp.next.size() * static_cast<std::size_t>(width) < mtp.states.size()) mtp.next.push_back(id);
     mtp.states.insert(mtp.states.end(), row, row + width);
+    mtp.own.push_back(id);
     row += width;
   }
   const std::int64_t rows = static_cast<std::int64_t>(mtp.states.size()) / width, extra = rows - window;
   if (rows < 2 * window) return;
   mtp.states.erase(mtp.states.begin(), mtp.states.begin() + extra * width);
+  mtp.own.erase(mtp.own.begin(), mtp.own.begin() + extra);
   mtp.next.erase(mtp.next.begin(), mtp.next.begin() + extra);
   mtp.done += extra;
   mtp.layer.window.clear();  // older than any that is still seen
@@ -62,17 +64,16 @@ Floats Decoder::Packed::run(const Chunk& chunk) const {
   Floats state = embedded(chunk);
   for (std::size_t i = 0; i < layers.size(); ++i) layer({layers[i], i}, state, chunk);
   for (const Segment& segment : chunk.segments) {
-    const std::span ids = std::span(chunk.ids).subspan(static_cast<std::size_t>(segment.begin),
-                                                       static_cast<std::size_t>(segment.end - segment.begin));
     if (segment.caches->mtp)
-      remember(*segment.caches->mtp, state.data() + segment.begin * width, ids, width, config.sliding_window);
+      remember(*segment.caches->mtp, state.data() + segment.begin * width, chunk.ids_of(segment), width,
+               config.sliding_window);
     segment.caches->length += segment.end - segment.begin;
   }
   return final_hidden(hc_head, norm, state, chunk.tokens());
 }
 
 void Decoder::Packed::run_mtp(DecodeState::Caches& caches, Floats& state, std::int64_t first,
-                              std::span<const std::int32_t> next) const {
+                              std::span<const std::int32_t> next, std::span<const std::int32_t> own) const {
   const auto tokens = static_cast<std::int64_t>(next.size());
   const std::int64_t n = config.hc_mult, d = config.hidden_size;
   Floats e(static_cast<std::size_t>(tokens * d));
@@ -90,7 +91,7 @@ void Decoder::Packed::run_mtp(DecodeState::Caches& caches, Floats& state, std::i
   Chunk chunk;
   chunk.ids.assign(next.begin(), next.end());
   chunk.segments.push_back({&caches, 0, tokens, first});
-  add_turns(chunk);
+  add_turns(chunk, own);
   layer({mtp->layer, kMtp}, state, chunk);
 }
 
@@ -132,20 +133,24 @@ Decoder::Packed::Chunk Decoder::Packed::chunk_of(std::span<const DecodeStep> ste
     for (const std::int32_t id : step.ids)
       ORRERY_CHECK(id >= 0 && id < config.vocab_size, "[decoder] token id ", id, ", expected 0 to ",
                    config.vocab_size - 1);
+    const std::int64_t length = step.state->length() + static_cast<std::int64_t>(step.ids.size());
+    ORRERY_CHECK(length <= config.max_position_embeddings, "[decoder] a context of ", length,
+                 " tokens, expected at most max_position_embeddings = ", config.max_position_embeddings);
     const std::int64_t begin = chunk.tokens();
     chunk.ids.insert(chunk.ids.end(), step.ids.begin(), step.ids.end());
     DecodeState::Caches& caches = *step.state->caches_;
     chunk.segments.push_back({&caches, begin, chunk.tokens(), caches.length});
   }
-  add_turns(chunk);
+  add_turns(chunk, chunk.ids);
   return chunk;
 }
 
-void Decoder::Packed::add_turns(Chunk& chunk) const {
+void Decoder::Packed::add_turns(Chunk& chunk, std::span<const std::int32_t> ids) const {
   for (const Segment& segment : chunk.segments)
     for (std::int64_t t = segment.begin; t < segment.end; ++t) {
-      append_turns(chunk.main_turns, main_frequencies, segment.position(t));
-      append_turns(chunk.compress_turns, compress_frequencies, segment.position(t));
+      const std::int32_t id = ids[static_cast<std::size_t>(t)];
+      append_turns(chunk.main_turns, axes, main_frequencies, segment.position(t), id);
+      append_turns(chunk.compress_turns, axes, compress_frequencies, segment.position(t), id);
     }
 }
 
@@ -189,18 +194,18 @@ std::vector<float> Decoder::append_block(DecodeState& state, std::span<const std
   return product(packed_->run(chunk), packed_->head, chunk.tokens());
 }
 
-void Decoder::Packed::take_back(const decode::PackedCompressor& compressor, CompressorCache& cache, std::int64_t count,
-                                std::int64_t rate, bool overlap) const {
+void Decoder::Packed::take_back(const decode::PackedCompressor& compressor, CompressorCache& cache,
+                                std::span<const std::int32_t> kept, std::int64_t rate, bool overlap) const {
   if (!compressor.kv.defined()) return;
   const CompressorCache::Journal block = std::move(*cache.journal);
   cache.journal.reset();
   const std::int64_t dim = overlap ? compressor.channels / 2 : compressor.channels;
   cache.keys.resize(compressor.index ? block.count : 0);
   cache.entries.resize(static_cast<std::size_t>(compressor.index ? 0 : block.count * dim));
-  cache.count = block.count;
+  cache.count = block.count, cache.open_id = block.open_id;
   cache.open_kv = block.open_kv, cache.open_gate = block.open_gate;
   cache.prior_kv = block.prior_kv, cache.prior_gate = block.prior_gate;
-  compress(compressor, cache, block.kv.data(), block.gate.data(), count, rate, overlap);
+  compress(compressor, cache, {block.kv.data(), block.gate.data(), kept}, rate, overlap);
 }
 
 void Decoder::keep(DecodeState& state, std::int64_t count) const {
@@ -209,17 +214,18 @@ void Decoder::keep(DecodeState& state, std::int64_t count) const {
   const auto size = static_cast<std::int64_t>(caches.block.size());
   ORRERY_ASSERT(count >= 0 && count <= size, "[decoder] keeps ", count, " of a block of ", size);
   const auto dropped = static_cast<std::size_t>(size - count);
+  const std::span kept = std::span<const std::int32_t>(caches.block).first(static_cast<std::size_t>(count));
   for (std::size_t i = 0; i < caches.layers.size() && dropped > 0; ++i) {
     const decode::PackedLayer& layer = packed_->layers[i];
     LayerCache& cache = caches.layers[i];
     cache.window.resize(cache.window.size() - dropped * static_cast<std::size_t>(c.head_dim));
     const std::int64_t rate = c.compress_rate(layer.kind);
-    packed_->take_back(layer.compressor, cache.compressor, count, rate, layer.kind == AttentionKind::csa);
-    packed_->take_back(layer.index_compressor, cache.indexer, count, rate, true);
+    packed_->take_back(layer.compressor, cache.compressor, kept, rate, layer.kind == AttentionKind::csa);
+    packed_->take_back(layer.index_compressor, cache.indexer, kept, rate, true);
   }
   if (dropped > 0 && packed_->recall.defined()) {
     caches.recent_ids = caches.recent_before;
-    for (std::int64_t i = 0; i < count; ++i) caches.recall(caches.block[static_cast<std::size_t>(i)], c.video.group());
+    for (const std::int32_t id : kept) caches.recall(id, c.video.group());
   }
   if (caches.mtp) caches.mtp->take_back(dropped, static_cast<std::size_t>(c.hc_mult * c.hidden_size));
   caches.length -= static_cast<std::int64_t>(dropped);
@@ -238,17 +244,19 @@ std::vector<float> Decoder::draft(DecodeState& state, std::int32_t id, std::int6
     drop_chain(mtp, packed_->config.head_dim);
     rows = std::move(mtp.states);
     std::vector<std::int32_t> next = std::move(mtp.next);
+    const std::vector<std::int32_t> own = std::move(mtp.own);
     next.push_back(id);
-    mtp.states.clear(), mtp.next.clear();
-    packed_->run_mtp(caches, rows, mtp.done, next);
+    mtp.states.clear(), mtp.next.clear(), mtp.own.clear();
+    packed_->run_mtp(caches, rows, mtp.done, next, own);
     mtp.done += static_cast<std::int64_t>(next.size());
   } else {
     ORRERY_ASSERT(ahead == mtp.chained + 1, "[decoder] draft ", ahead, " after ", mtp.chained);
     rows = std::move(mtp.chain);
-    packed_->run_mtp(caches, rows, mtp.done + mtp.chained, std::span(&id, 1));
+    packed_->run_mtp(caches, rows, mtp.done + mtp.chained, std::span(&id, 1), std::span(&mtp.chain_id, 1));
     ++mtp.chained;
   }
   mtp.chain.assign(rows.end() - width, rows.end());
+  mtp.chain_id = id;
   return product(packed_->final_hidden(packed_->mtp->hc_head, packed_->mtp->norm, mtp.chain, 1), packed_->head, 1);
 }
 

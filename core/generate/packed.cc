@@ -73,7 +73,8 @@ decode::PackedLayer Decoder::Packed::pack_layer(const LayerWeights& from) const 
   return layer;
 }
 
-Decoder::Packed::Packed(const Transformer& model, DType weights) : config(model.config()), dtype(weights) {
+Decoder::Packed::Packed(const Transformer& model, DType weights)
+    : config(model.config()), axes(config), dtype(weights) {
   const NoGrad guard;
   ORRERY_CHECK(!config.latent(), "[decoder] layers of ", name_of(config.layer_types[0]),
                " have no step-by-step form, expected DeepSeek-V4's");

@@ -53,6 +53,7 @@ void add_shares(const DecodeAttentionArgs& args, std::vector<TokenTrace::Share>&
 
 struct Decoder::Packed {
   ModelConfig config;
+  RopeAxes axes;
   DType dtype;
   Tensor embed, places, recall;  // looked up: bf16 or f32
   Matrix head;
@@ -82,6 +83,10 @@ struct Decoder::Packed {
     std::int64_t tokens() const { return static_cast<std::int64_t>(ids.size()); }
     /// Where the layer says what it does with each token; null when nobody asks.
     TokenTrace* traced(std::size_t at) const { return trace != nullptr ? (*trace)[at].data() : nullptr; }
+    std::span<const std::int32_t> ids_of(const Segment& segment) const {
+      return std::span(ids).subspan(static_cast<std::size_t>(segment.begin),
+                                    static_cast<std::size_t>(segment.end - segment.begin));
+    }
   };
   /// A layer's weights, and which of a sequence's caches is its own: a main layer's, or (at = kMtp) the
   /// multi-token-prediction block's.
@@ -94,7 +99,8 @@ struct Decoder::Packed {
 
   Decoder::WeightBytes weight_bytes() const;
   Chunk chunk_of(std::span<const DecodeStep> steps) const;
-  void add_turns(Chunk& chunk) const;
+  /// `ids`: the tokens at the chunk's positions.
+  void add_turns(Chunk& chunk, std::span<const std::int32_t> ids) const;
   std::int64_t pairs() const { return config.qk_rope_head_dim / 2; }
   /// One block over a chunk: state [T, n, d], in place.
   void layer(const Place& place, Floats& state, const Chunk& chunk) const;
@@ -108,9 +114,13 @@ struct Decoder::Packed {
   };
   void mix(const Place& place, const Segment& segment, std::int64_t token, Queries& queries, Floats& mixed) const;
   Floats project(const decode::PackedLayer& layer, const Floats& mixed, std::int64_t tokens) const;
-  /// Adds a sequence's rows of kv and gate [tokens, channels] to the open window; closed windows become entries.
-  void compress(const decode::PackedCompressor& compressor, CompressorCache& cache, const float* kv, const float* gate,
-                std::int64_t tokens, std::int64_t rate, bool overlap) const;
+  /// Adds a sequence's rows of kv and gate [ids, channels] to the open window; closed windows become entries.
+  struct Rows {
+    const float *kv, *gate;
+    std::span<const std::int32_t> ids;
+  };
+  void compress(const decode::PackedCompressor& compressor, CompressorCache& cache, const Rows& rows, std::int64_t rate,
+                bool overlap) const;
   /// The indexer's choice of index_topk entries, ascending; equal scores: the lowest entry.
   std::vector<std::int32_t> choose_entries(const float* q, const float* w, const IndexKeys& keys,
                                            std::int64_t visible) const;
@@ -125,12 +135,12 @@ struct Decoder::Packed {
                       std::int64_t tokens) const;
   /// The normed hidden state after each token. What earlier blocks could take back is settled.
   Floats run(const Chunk& chunk) const;
-  /// The multi-token-prediction block over rows of states at positions from `first` on, in place; next[i] is the token
-  /// behind row i.
-  void run_mtp(DecodeState::Caches& caches, Floats& state, std::int64_t first,
-               std::span<const std::int32_t> next) const;
-  /// Takes all but the first `count` tokens of the last block out of one compressor's cache.
-  void take_back(const decode::PackedCompressor& compressor, CompressorCache& cache, std::int64_t count,
+  /// The multi-token-prediction block over rows of states at positions from `first` on, in place; own[i] is the token
+  /// of row i, next[i] the one behind it.
+  void run_mtp(DecodeState::Caches& caches, Floats& state, std::int64_t first, std::span<const std::int32_t> next,
+               std::span<const std::int32_t> own) const;
+  /// Takes the last block's tokens out of one compressor's cache, but for the first ones, `kept`.
+  void take_back(const decode::PackedCompressor& compressor, CompressorCache& cache, std::span<const std::int32_t> kept,
                  std::int64_t rate, bool overlap) const;
 };
 

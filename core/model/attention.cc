@@ -21,7 +21,7 @@ float norm_eps(const LayerContext& context) { return static_cast<float>(context.
 // rope over [B, S, D]: one head.
 Tensor rope_rows(const Tensor& x, const RopeTable& rope) {
   const Tensor heads = ops::reshape(x, {x.dim(0), x.dim(1), 1, x.dim(2)});
-  return ops::reshape(ops::rope(heads, rope.cos, rope.sin), x.shape());
+  return ops::reshape(turn(heads, rope), x.shape());
 }
 
 // h [B, S, hidden] → entries [B, ⌊S/rate⌋, dim], normed and rotated to the position of their window's first token.
@@ -44,7 +44,7 @@ IndexerParts indexer_parts(const Tensor& h, const Tensor& q_latent, const Indexe
   parts.k = compress(h, weights.compressor, c.csa_rate, /*overlap=*/true, context.csa_rope, context);
   const Tensor q = ops::reshape(ops::linear(q_latent, weights.q_b_proj),
                                 {context.batch, context.length, c.index_n_heads, c.index_head_dim});
-  parts.q = ops::rope(q, context.compress_rope.cos, context.compress_rope.sin);
+  parts.q = turn(q, context.compress_rope);
   const double scale = 1 / std::sqrt(static_cast<double>(c.index_head_dim) * static_cast<double>(c.index_n_heads));
   parts.w = ops::scale(ops::cast(ops::linear(h, weights.weights_proj), DType::f32), static_cast<float>(scale));
   return parts;
@@ -71,7 +71,7 @@ AttentionResult compressed_attention(const Tensor& flat, AttentionKind kind, con
 
   const Tensor q_latent = ops::rms_norm(ops::linear(h, weights.q_a_proj), weights.q_a_norm, norm_eps(context));
   const Tensor q_heads = ops::reshape(ops::linear(q_latent, weights.q_b_proj), {batch, length, heads, dim});
-  const Tensor q = ops::rope(ops::rms_norm(q_heads, Tensor(), norm_eps(context)), rope.cos, rope.sin);
+  const Tensor q = turn(ops::rms_norm(q_heads, Tensor(), norm_eps(context)), rope);
   const Tensor kv = rope_rows(ops::rms_norm(ops::linear(h, weights.kv_proj), weights.kv_norm, norm_eps(context)), rope);
 
   ops::SparseAttentionOptions options;
@@ -100,7 +100,7 @@ AttentionResult compressed_attention(const Tensor& flat, AttentionKind kind, con
   }
 
   const ops::AttentionResult mixed = ops::sparse_attention(q, kv, entries, indices, weights.sinks, options);
-  const Tensor unrotated = ops::rope(mixed.out, rope.cos, rope.sin, /*inverse=*/true);
+  const Tensor unrotated = turn(mixed.out, rope, /*inverse=*/true);
   const Tensor grouped = ops::reshape(unrotated, {batch * length, c.o_groups, heads * dim / c.o_groups});
   const Tensor o_a = ops::reshape(weights.o_a_proj, {c.o_groups, c.o_lora_rank, heads * dim / c.o_groups});
   const Tensor low_rank = ops::reshape(ops::batched_linear(grouped, o_a), {batch * length, c.o_groups * c.o_lora_rank});

@@ -143,6 +143,7 @@ void read_video(const Fields& fields, VideoConfig& video) {
   video.place_embedding = fields.boolean_or("place_embedding", false);
   video.recall_embedding = fields.boolean_or("recall_embedding", false);
   if (fields.has("levels")) video.levels = fields.integers("levels", {2, 1 << 16});
+  if (fields.has("rope_axes")) video.rope_axes = fields.integers("rope_axes", {0, 1 << 16});
 }
 
 // The plain integer fields: one row each serves reading and writing.
@@ -275,6 +276,12 @@ void ModelConfig::validate() const {
                " do not fit vocab_size = ", vocab_size);
   std::int64_t digit_codes = 1;
   for (const std::int64_t level : video.levels) digit_codes = std::min(digit_codes * level, vocab_size + 1);
+  const std::vector<std::int64_t>& axes = video.rope_axes;
+  ORRERY_CHECK(
+      axes.empty() || (axes.size() == 3 && axes[0] + axes[1] + axes[2] == qk_rope_head_dim / 2),
+      "[config] video.rope_axes are not three counts of pairs that make qk_rope_head_dim / 2 = ", qk_rope_head_dim / 2);
+  ORRERY_CHECK(axes.empty() || !latent(), "[config] video.rope_axes with ", name_of(layer_types[0]),
+               ", expected none: only DeepSeek-V4's layers have them");
   ORRERY_CHECK(video.levels.empty() || digit_codes == video.codes,
                "[config] video.levels do not make video.codes = ", video.codes);
 }
@@ -371,13 +378,15 @@ std::string to_json(const ModelConfig& config) {
   json.set("layer_types", layers);
   json.set("mlp_layer_types", mlps);
   if (config.video.codes > 0) {
-    json.set("video", Json::object({{"codes", config.video.codes},
-                                    {"grid_rows", config.video.grid_rows},
-                                    {"grid_columns", config.video.grid_columns},
-                                    {"trained_context", config.video.trained_context},
-                                    {"place_embedding", config.video.place_embedding},
-                                    {"recall_embedding", config.video.recall_embedding},
-                                    {"levels", config.video.levels}}));
+    Json video = Json::object({{"codes", config.video.codes},
+                               {"grid_rows", config.video.grid_rows},
+                               {"grid_columns", config.video.grid_columns},
+                               {"trained_context", config.video.trained_context},
+                               {"place_embedding", config.video.place_embedding},
+                               {"recall_embedding", config.video.recall_embedding},
+                               {"levels", config.video.levels}});
+    if (!config.video.rope_axes.empty()) video.set("rope_axes", config.video.rope_axes);
+    json.set("video", video);
   }
   return json.dump(2) + "\n";
 }

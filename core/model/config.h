@@ -50,6 +50,9 @@ struct VideoConfig {
   bool recall_embedding = false;
   /// Levels of the codec's dimensions, fastest first: their product is `codes`. Not empty: code_digits.h.
   std::vector<std::int64_t> levels;
+  /// Pairs of the rotary dims that turn with time, row and column of a video token (core/model/rope_axes.h), in all
+  /// qk_rope_head_dim / 2; empty: all with its position.
+  std::vector<std::int64_t> rope_axes;
 
   /// Tokens of a latent frame: four of header, then the codes.
   std::int64_t group() const { return 4 + grid_rows * grid_columns; }

@@ -12,12 +12,17 @@ struct LayerContext {
   const ForwardOptions& options;
   std::int64_t batch, length;
   Tensor ids;                          ///< [B·S] i32 on the CPU, for hash layers
-  RopeTable main_rope, compress_rope;  ///< tokens' positions
-  RopeTable csa_rope, hca_rope;        ///< entries' positions
+  RopeTable main_rope, compress_rope;  ///< tokens' positions: [S, pairs], or with axes a row a token: [B·S, pairs]
+  RopeTable csa_rope, hca_rope;        ///< entries' positions, likewise
 
   /// `ids` [B, S] on the CPU; the tables go to `device`.
   LayerContext(const ModelConfig& config, const ForwardOptions& options, const Tensor& ids, Device device);
+  /// For the multi-token-prediction block: `next` ids at the places of `other`.
+  LayerContext(const LayerContext& other, const Tensor& next);
 };
+
+/// Turns x [B, S, H, D] by a table of the context.
+Tensor turn(const Tensor& x, const RopeTable& rope, bool inverse = false);
 
 struct AttentionResult {
   Tensor out;           ///< [B·S, hidden]

@@ -5,6 +5,8 @@
 #include "core/autograd/autograd.h"
 #include "core/model/code_digits.h"
 #include "core/model/layers.h"
+#include "core/model/rope_axes.h"
+#include "core/ops/attention.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/hyper_connection.h"
 #include "core/ops/indexing.h"
@@ -94,14 +96,28 @@ LayerContext::LayerContext(const ModelConfig& model_config, const ForwardOptions
       length(token_ids.dim(1)),
       ids(token_ids.reshaped({-1})) {
   const std::int64_t dim = config.qk_rope_head_dim;
-  const auto table = [&](const RopeConfig& rope, std::int64_t count, std::int64_t step) {
-    const RopeTable made = rope_table(rope, dim, 0, count, step);
+  const RopeAxes axes(config);
+  const auto table = [&](const RopeConfig& rope, std::int64_t step) {
+    const RopeTable made =
+        axes.on() ? axes.table(rope, {ids.data<std::int32_t>(), static_cast<std::size_t>(ids.numel())}, batch, step)
+                  : rope_table(rope, dim, 0, length / step, step);
     return RopeTable{made.cos.to(device), made.sin.to(device)};
   };
-  main_rope = table(config.main_rope, length, 1);
-  compress_rope = table(config.compress_rope, length, 1);
-  csa_rope = table(config.compress_rope, length / config.csa_rate, config.csa_rate);
-  hca_rope = table(config.compress_rope, length / config.hca_rate, config.hca_rate);
+  main_rope = table(config.main_rope, 1);
+  compress_rope = table(config.compress_rope, 1);
+  csa_rope = table(config.compress_rope, config.csa_rate);
+  hca_rope = table(config.compress_rope, config.hca_rate);
+}
+
+LayerContext::LayerContext(const LayerContext& other, const Tensor& next) : LayerContext(other) {
+  ids = next.reshaped({-1});
+}
+
+Tensor turn(const Tensor& x, const RopeTable& rope, bool inverse) {
+  const std::int64_t rows = x.dim(0) * x.dim(1);
+  if (rope.cos.dim(0) == x.dim(1)) return ops::rope(x, rope.cos, rope.sin, inverse);
+  return ops::reshape(ops::rope(ops::reshape(x, {1, rows, x.dim(2), x.dim(3)}), rope.cos, rope.sin, inverse),
+                      x.shape());
 }
 
 namespace {
@@ -153,6 +169,8 @@ Transformer::Transformer(ModelConfig config, TransformerWeights weights)
 
 ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& options) const {
   check_ids(ids, config_.vocab_size);
+  ORRERY_CHECK(ids.dim(1) <= config_.max_position_embeddings, "[transformer] a context of ", ids.dim(1),
+               " tokens, expected at most max_position_embeddings = ", config_.max_position_embeddings);
   const Device device = weights_.embed.device();
   const LayerContext context(config_, options, ids, device);
   ForwardResult result;
@@ -195,7 +213,7 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
     const MtpWeights& mtp = *weights_.mtp;
     const auto eps = static_cast<float>(config_.rms_norm_eps);
     const Tensor next = shifted_ids(ids);
-    const LayerContext mtp_context(config_, options, next, device);
+    const LayerContext mtp_context(context, next);
     const Tensor next_embedded =
         ops::rms_norm(ops::embedding(table, mtp_context.ids, options.compute), mtp.e_norm, eps);
     const Tensor e = expand_streams(ops::linear(next_embedded, mtp.e_proj), config_.hc_mult);

@@ -46,31 +46,12 @@ void tile_scores(const BFloat16* x, const TileBlock& block, const TileKeys& keys
 // Row r's scores in columns [lo, hi) become weights against the running maximum; others of [0, width) become 0.
 void soften_row(const TileBlock& block, std::int64_t r, std::int64_t lo, std::int64_t hi, std::int64_t width,
                 float scale) {
-  float* scores = block.scores + r * kScoreStride;
+  const float* scores = block.scores + r * kScoreStride;
   BFloat16* weights = block.weights + r * kChunk;
   std::fill_n(weights, width, BFloat16{0});
   if (lo >= hi) return;
-  const Vec factor = set(scale), lowest = set(-std::numeric_limits<float>::infinity());
-  Vec high = lowest;
-  for_columns(lo, hi, [&](std::int64_t i, auto mask) HWY_ATTR {
-    high = hn::Max(high, hn::IfThenElse(mask, hn::Mul(load(scores + i), factor), lowest));
-  });
-  const float before = block.top[r], top = std::max(before, max_of(high));
-  Vec sum = zero();
-  const Vec shift = set(top);
-  for_columns(lo, hi, [&](std::int64_t i, auto mask) HWY_ATTR {
-    const Vec p = hn::IfThenElseZero(mask, exp(hn::Sub(hn::Mul(load(scores + i), factor), shift)));
-    sum = hn::Add(sum, p);
-    store(p, weights + i);
-  });
-  if (top > before) {
-    const float fade = block.total[r] > 0 ? std::exp(before - top) : 0.0f;
-    block.total[r] *= fade;
-    float* out = block.out + r * block.dim;
-    for (std::int64_t i = 0; i < block.dim; i += kLanes) store(hn::Mul(load(out + i), set(fade)), out + i);
-    block.top[r] = top;
-  }
-  block.total[r] += sum_of(sum);
+  soften_columns(scores, lo, hi, scale, weights,
+                 {block.top + r, block.total + r, block.out + r * block.dim, block.dim});
 }
 
 void attend(const AttentionPlan& plan, const TileBlock& block, const TileKeys& keys, bool of_entries) {
@@ -124,10 +105,8 @@ void tile_forward_block(const SparseAttentionArgs& args, const AttentionPlan& pl
   attend(plan, block, sources.kv, false);
   if (plan.entries.count > 0) attend(plan, block, sources.entries, true);
   for (std::int64_t r = 0; r < count; ++r) {
-    const float total = block.total[r];
-    narrow_row(block.out + r * dim, args.out.as<BFloat16>() + (first_row + r) * dim, dim, total > 0 ? 1 / total : 0.0f);
-    args.lse.as<float>()[first_row + r] =
-        total > 0 ? block.top[r] + std::log(total) : -std::numeric_limits<float>::infinity();
+    args.lse.as<float>()[first_row + r] = finish_row({block.top + r, block.total + r, block.out + r * dim, dim},
+                                                     args.out.as<BFloat16>() + (first_row + r) * dim, dim);
   }
 }
 

@@ -6,6 +6,10 @@
 #define ORRERY_KERNELS_CPU_ATTENTION_BLOCK_INL_H_
 #endif
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
 #include "kernels/cpu/attention_plan.h"
 #include "kernels/cpu/gemm-inl.h"
 
@@ -35,6 +39,46 @@ HWY_INLINE void for_columns(std::int64_t lo, std::int64_t hi, const Body& body) 
     const auto mask = hn::RebindMask(Floats(), hn::AndNot(hn::Lt(column, first), hn::Lt(column, last)));
     body(i, mask);
   }
+}
+
+// A row's softmax on its way: the largest score, the sum of the weights against it, and the weighted sum so far.
+struct RunningRow {
+  float *top, *total, *out;
+  std::int64_t width;  // of out, a multiple of the vector
+};
+
+// Scores · factor of the columns [lo, hi), lo < hi, become weights against the running maximum.
+template <class W>
+HWY_INLINE void soften_columns(const float* scores, std::int64_t lo, std::int64_t hi, float factor, W* weights,
+                               const RunningRow& row) {
+  const Vec scale = set(factor), lowest = set(-std::numeric_limits<float>::infinity());
+  Vec high = lowest;
+  for_columns(lo, hi, [&](std::int64_t i, auto mask) HWY_ATTR {
+    high = hn::Max(high, hn::IfThenElse(mask, hn::Mul(load(scores + i), scale), lowest));
+  });
+  const float before = *row.top, top = std::max(before, max_of(high));
+  Vec sum = zero();
+  const Vec shift = set(top);
+  for_columns(lo, hi, [&](std::int64_t i, auto mask) HWY_ATTR {
+    const Vec p = hn::IfThenElseZero(mask, exp(hn::Sub(hn::Mul(load(scores + i), scale), shift)));
+    sum = hn::Add(sum, p);
+    store(p, weights + i);
+  });
+  if (top > before) {
+    const float fade = *row.total > 0 ? std::exp(before - top) : 0.0f;
+    *row.total *= fade;
+    for (std::int64_t i = 0; i < row.width; i += kLanes) store(hn::Mul(load(row.out + i), set(fade)), row.out + i);
+    *row.top = top;
+  }
+  *row.total += sum_of(sum);
+}
+
+// The first `dim` values of the weighted mean; returns the log of the sum of exponentials.
+template <class T>
+HWY_INLINE float finish_row(const RunningRow& row, T* to, std::int64_t dim) {
+  const float total = *row.total;
+  narrow_row(row.out, to, dim, total > 0 ? 1 / total : 0.0f);
+  return total > 0 ? *row.top + std::log(total) : -std::numeric_limits<float>::infinity();
 }
 
 HWY_INLINE void clear(float* p, std::int64_t count) {

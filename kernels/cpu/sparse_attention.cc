@@ -39,35 +39,20 @@ struct Block {
   std::int32_t* kept;
 };
 
+RunningRow running_row(const AttentionPlan& plan, const Block& block, std::int64_t r) {
+  const std::int64_t slot = r / plan.heads * plan.padded_heads + r % plan.heads;
+  return {block.top + slot, block.total + slot, block.out + r * plan.padded, plan.padded};
+}
+
 // Row r's scores for columns [lo, hi) become weights against the running maximum; the other columns of [0, width)
 // become 0.
 void soften_row(const AttentionPlan& plan, const Block& block, std::int64_t r, std::int64_t lo, std::int64_t hi,
                 std::int64_t width) {
   float* scores = block.scores + r * kScoreStride;
   if (lo >= hi) return clear(scores, width);
-  const std::int64_t slot = r / plan.heads * plan.padded_heads + r % plan.heads;
-  Vec high = set(-std::numeric_limits<float>::infinity());
-  for_columns(lo, hi, [&](std::int64_t i, auto mask) HWY_ATTR {
-    high = hn::Max(high, hn::IfThenElse(mask, load(scores + i), set(-std::numeric_limits<float>::infinity())));
-  });
-  const float before = block.top[slot], top = std::max(before, max_of(high));
-  Vec sum = zero();
-  const Vec shift = set(top);
-  for_columns(lo, hi, [&](std::int64_t i, auto mask) HWY_ATTR {
-    const Vec p = hn::IfThenElseZero(mask, exp(hn::Sub(load(scores + i), shift)));
-    sum = hn::Add(sum, p);
-    store(p, scores + i);
-  });
+  soften_columns(scores, lo, hi, 1.0f, scores, running_row(plan, block, r));
   clear(scores, lo / kLanes * kLanes);
   clear(scores + round_up(hi, kLanes), width - round_up(hi, kLanes));
-  if (top > before) {
-    const float fade = block.total[slot] > 0 ? std::exp(before - top) : 0.0f;
-    block.total[slot] *= fade;
-    float* out = block.out + r * plan.padded;
-    for (std::int64_t i = 0; i < plan.padded; i += kLanes) store(hn::Mul(load(out + i), set(fade)), out + i);
-    block.top[slot] = top;
-  }
-  block.total[slot] += sum_of(sum);
 }
 
 void attend_dense(const AttentionPlan& plan, const Block& block, bool of_entries) {
@@ -126,11 +111,8 @@ void attend_picked(const AttentionPlan& plan, const Block& block, std::int64_t t
 template <class T>
 void finish(const SparseAttentionArgs& args, const AttentionPlan& plan, const Block& block) {
   for (std::int64_t r = 0; r < block.count * plan.heads; ++r) {
-    const std::int64_t slot = r / plan.heads * plan.padded_heads + r % plan.heads;
     const std::int64_t row = (block.b * plan.queries + block.first) * plan.heads + r;
-    const float total = block.total[slot];
-    narrow_row(block.out + r * plan.padded, args.out.as<T>() + row * plan.dim, plan.dim, total > 0 ? 1 / total : 0.0f);
-    args.lse.as<float>()[row] = total > 0 ? block.top[slot] + std::log(total) : -std::numeric_limits<float>::infinity();
+    args.lse.as<float>()[row] = finish_row(running_row(plan, block, r), args.out.as<T>() + row * plan.dim, plan.dim);
   }
 }
 

@@ -52,7 +52,7 @@ inline void write_tiny_model(const std::string& folder, std::uint64_t seed = 1, 
   config.mlp_layer_types = {MlpKind::hash_moe, MlpKind::moe, MlpKind::moe};
   config.bos_token_id = vocabulary.mark(Mark::bos);
   config.eos_token_id = vocabulary.mark(Mark::text_end);
-  config.video = {16, 4, 4, groups * 20, true, true, {4, 4}};
+  config.video = {16, 4, 4, groups * 20, true, true, {4, 4}, {}};
   Random model_random(seed, 2);
   save_model(Transformer(config, model_random), folder, StoredAs::bf16);
 }

@@ -12,7 +12,7 @@ using namespace orrery;
 namespace {
 
 // Windows, rates and expert tables small enough that a few tokens cross all their borders.
-Transformer drafting_model(std::uint64_t seed) {
+Transformer drafting_model(std::uint64_t seed, bool axes = false) {
   ModelConfig config;
   config.vocab_size = 24, config.hidden_size = 16, config.moe_intermediate_size = 8;
   config.num_attention_heads = 2, config.head_dim = 8, config.qk_rope_head_dim = 4;
@@ -23,7 +23,8 @@ Transformer drafting_model(std::uint64_t seed) {
   config.compress_rope = {};
   config.layer_types = {AttentionKind::sliding, AttentionKind::csa, AttentionKind::hca};
   config.mlp_layer_types = {MlpKind::hash_moe, MlpKind::moe, MlpKind::moe};
-  config.video = {4, 1, 2, 60, true, true, {2, 2}};
+  config.video = {4, 1, 2, 60, true, true, {2, 2}, {}};
+  if (axes) config.video = {4, 2, 2, 60, true, true, {2, 2}, {1, 1, 0}};
   Random random(seed);
   return Transformer(config, random);
 }
@@ -60,7 +61,7 @@ Drawn draw(const Decoder& decoder, double temperature, std::int64_t drafts) {
 }  // namespace
 
 TEST_CASE("drafts do not change a token", "[draft]") {
-  const Transformer model = drafting_model(GENERATE(1, 2, 3));
+  const Transformer model = drafting_model(GENERATE(1, 2, 3), GENERATE(false, true));
   const Decoder decoder(model, GENERATE(DType::bf16, DType::i8));
   const double temperature = GENERATE(0.0, 0.3, 1.0);
   INFO("temperature " << temperature);
@@ -85,7 +86,7 @@ TEST_CASE("a block that guesses right is always accepted", "[draft]") {
 }
 
 TEST_CASE("the block's logits are those of the full forward pass", "[draft]") {
-  const Transformer model = drafting_model(2);
+  const Transformer model = drafting_model(2, GENERATE(false, true));
   const Decoder decoder(model, DType::f32);
   const std::int64_t length = 41;
   const auto ids = some_ids(length);
@@ -111,7 +112,7 @@ TEST_CASE("the block's logits are those of the full forward pass", "[draft]") {
 }
 
 TEST_CASE("what is taken back of a block leaves no trace", "[draft]") {
-  const Transformer model = drafting_model(3);
+  const Transformer model = drafting_model(3, GENERATE(false, true));
   const Decoder decoder(model);
   const auto ids = some_ids(60), wrong = some_ids(60, 6);
   const std::size_t begin = GENERATE(0, 1, 5, 14, 24, 29);

@@ -14,9 +14,10 @@ using namespace orrery;
 
 namespace {
 
-// "video": the mixed model with everything that the video layout adds, frames of 2×2 codes.
+// "video": the mixed model with everything that the video layout adds, frames of 2×2 codes; "axes": with rotary angles
+// by time, row and column too.
 Transformer tiny_model(const std::string& case_name) {
-  const bool video = case_name == "video";
+  const bool axes = case_name == "axes", video = axes || case_name == "video";
   const std::string name = video ? "mixed" : case_name;
   const std::string path = std::string(ORRERY_TEST_FIXTURES) + "/deepseek_v4/" + name + ".safetensors";
   const TensorFile file = open_tensors(path);
@@ -27,6 +28,7 @@ Transformer tiny_model(const std::string& case_name) {
     config.video.grid_rows = config.video.grid_columns = 2;
     config.video.place_embedding = config.video.recall_embedding = true;
     config.video.levels = {8, 5};
+    if (axes) config.video.rope_axes = {2, 1, 1};
   }
   Transformer model(config, random);
   for (const Parameter& item : model.parameters().all())
@@ -44,8 +46,8 @@ std::vector<std::int32_t> some_ids(std::int64_t count) {
   return ids;
 }
 
-const char* const kCases[] = {"sliding", "csa4",        "hca8", "mixed", "hash",
-                              "csa8",    "window_edge", "yarn", "clamp", "video"};
+const char* const kCases[] = {"sliding",     "csa4", "hca8",  "mixed", "hash", "csa8",
+                              "window_edge", "yarn", "clamp", "video", "axes"};
 
 }  // namespace
 
@@ -150,6 +152,11 @@ TEST_CASE("a copy of the state forks the sequence", "[decoder]") {
   CHECK(decoder.append(again, std::span(ids).subspan(30)) == here);
   CHECK_THROWS_AS(decoder.append(state, std::vector<std::int32_t>{64}), InputError);
   CHECK_THROWS_AS(decoder.append(state, std::vector<std::int32_t>{}), InputError);
+  // max_position_embeddings is 256.
+  const std::vector<std::int32_t> rest(256 - 40, 1);
+  CHECK_NOTHROW(decoder.append(again, rest));
+  CHECK_THROWS_WITH(decoder.append(again, std::vector<std::int32_t>{1}), ContainsSubstring("257"));
+  CHECK_THROWS_WITH(model.forward(Tensor::zeros({1, 257}, DType::i32)), ContainsSubstring("257"));
 }
 
 TEST_CASE("several sequences in one step get what each gets alone, bit for bit", "[decoder]") {
