@@ -11,6 +11,7 @@
 #define HWY_TARGET_INCLUDE "kernels/cpu/decode.cc"
 #include "hwy/foreach_target.h"
 // clang-format: foreach_target.h comes first
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "kernels/api/registry.h"
 #include "kernels/cpu/kernels.h"
@@ -22,14 +23,19 @@ namespace orrery::HWY_NAMESPACE {
 
 namespace {
 
+// Bytes ahead of the rows that are fetched: with few tokens a step is nothing but reading weights, and the distance
+// covers the memory's delay. Rows of a matrix lie one behind the other; behind the last one nothing is read.
+constexpr std::int64_t kAhead = 4096;
+
 // Dots of `rows` weight rows with `tokens` inputs, each as if it were alone.
-template <int rows, int tokens, class W>
+template <int rows, int tokens, bool fetch, class W>
 HWY_INLINE void dots(const W* w, const float* x, std::int64_t k, float* results) {
   Vec even[rows * tokens], odd[rows * tokens];
   for (int i = 0; i < rows * tokens; ++i) even[i] = odd[i] = zero();
   std::int64_t at = 0;
   for (; at + 2 * kLanes <= k; at += 2 * kLanes) {
     for (int r = 0; r < rows; ++r) {
+      if (fetch) hwy::Prefetch(reinterpret_cast<const char*>(w + r * k + at) + kAhead);
       const Vec w0 = load(w + r * k + at), w1 = load(w + r * k + at + kLanes);
       for (int t = 0; t < tokens; ++t) {
         even[r * tokens + t] = hn::MulAdd(w0, load(x + t * k + at), even[r * tokens + t]);
@@ -55,13 +61,14 @@ HWY_INLINE void matmul_tile(const W* w, const float* x, std::int64_t tokens, std
                             std::int64_t stride) {
   float results[4 * rows];
   std::int64_t t = 0;
+  // The first tokens bring the rows into the cache.
   for (; t + 4 <= tokens; t += 4) {
-    dots<rows, 4>(w, x + t * k, k, results);
+    t == 0 ? dots<rows, 4, true>(w, x, k, results) : dots<rows, 4, false>(w, x + t * k, k, results);
     for (int r = 0; r < rows; ++r)
       for (int i = 0; i < 4; ++i) y[(t + i) * stride + r] = results[r * 4 + i];
   }
   for (; t < tokens; ++t) {
-    dots<rows, 1>(w, x + t * k, k, results);
+    t == 0 ? dots<rows, 1, true>(w, x, k, results) : dots<rows, 1, false>(w, x + t * k, k, results);
     std::copy_n(results, rows, y + t * stride);
   }
 }
@@ -90,7 +97,7 @@ HWY_INLINE void attend(const DecodeAttentionArgs& args, std::int64_t h) {
   for (int i = 0; i < heads; ++i) top[i] = args.sinks ? args.sinks[h + i] : -std::numeric_limits<float>::infinity();
   for (std::int64_t r = 0; r < args.count; ++r) {
     float score[heads];
-    dots<1, heads>(args.rows[r], q, args.dim, score);
+    dots<1, heads, false>(args.rows[r], q, args.dim, score);
     for (int i = 0; i < heads; ++i) {
       scores[i * args.count + r] = score[i] * args.scale;
       top[i] = std::max(top[i], scores[i * args.count + r]);

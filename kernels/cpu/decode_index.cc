@@ -93,7 +93,8 @@ void best_of(const DecodeIndexArgs& args, std::int64_t begin, std::int64_t end, 
       Vec first = zero(), second = zero();
       std::int64_t h = 0;
       for (; h + 4 <= args.heads; h += 4) add_heads<4>(args, keys + lane, h, first, second);
-      for (; h < args.heads; ++h) add_heads<1>(args, keys + lane, h, first, second);
+      for (; h + 2 <= args.heads; h += 2) add_heads<2>(args, keys + lane, h, first, second);
+      if (h < args.heads) add_heads<1>(args, keys + lane, h, first, second);
       if (args.scales) {
         // Behind the last key there may be no scale to load: those lanes are not looked at.
         const std::int64_t left = count - lane;

@@ -16,12 +16,13 @@ import tempfile
 import time
 
 import torch
+import transformers
 from transformers import AutoModelForCausalLM
 
 
-def orrery(program, *arguments):
-    return json.loads(subprocess.run([program, "--json", "bench", "decode", *map(str, arguments)], check=True,
-                                     capture_output=True, text=True).stdout)
+def orrery(options, *arguments):
+    command = [options.orrery, "--json", "--threads", options.threads, "bench", "decode", *arguments]
+    return json.loads(subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True).stdout)
 
 
 def decode_seconds(model, context, tokens):
@@ -62,14 +63,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    transformers.logging.disable_progress_bar()
     config = pathlib.Path(__file__).parent / "decode_30m.json"
     with tempfile.TemporaryDirectory() as folder:
         common = ["--contexts", options.context, "--tokens", options.tokens]
-        orrery(options.orrery, "--config", config, "--save", folder, "--tokens", 1)
+        orrery(options, "--config", config, "--save", folder, "--tokens", 1)
         ours, theirs = {"bf16": [], "int8": []}, {"f32": [], "bf16": []}
         for _ in range(options.rounds):
             for weights in ours:
-                ours[weights].append(orrery(options.orrery, "--config", config, "--weights", weights, *common))
+                ours[weights].append(orrery(options, "--config", config, "--weights", weights, *common))
             for name, dtype in (("f32", torch.float32), ("bf16", torch.bfloat16)):
                 model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
                 theirs[name].append(decode_seconds(model, options.context, options.tokens))
@@ -86,7 +88,7 @@ def main():
               f"int8 over bf16: {ours['bf16'] / ours['int8']:.2f}x\n")
         print(f"{'':28} ms a training step of {options.batch} x {options.length}")
         for name, dtype in (("f32", torch.float32), ("bf16", torch.bfloat16)):
-            step = orrery(options.orrery, "--config", config, "--weights", name, "--train-batch", options.batch,
+            step = orrery(options, "--config", config, "--weights", name, "--train-batch", options.batch,
                           "--train-length", options.length)["train_step_s"]
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).train()
             with torch.autocast("cpu", dtype=dtype, enabled=name == "bf16"):
