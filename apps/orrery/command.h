@@ -27,6 +27,7 @@ void add_bench(CLI::App& app, CommonOptions& common);
 void add_batch(CLI::App& app, CommonOptions& common);
 void add_convert(CLI::App& app, CommonOptions& common);
 void add_describe(CLI::App& app, CommonOptions& common);
+void add_inspect(CLI::App& app, CommonOptions& common);
 void add_info(CLI::App& app, CommonOptions& common);
 void add_data(CLI::App& app, CommonOptions& common);
 void add_play(CLI::App& app, CommonOptions& common);

@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
     add_decode(app, common);
     add_convert(app, common);
     add_info(app, common);
+    add_inspect(app, common);
     add_data(app, common);
     add_play(app, common);
     add_simulate(app, common);

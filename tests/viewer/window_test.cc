@@ -112,15 +112,18 @@ TEST_CASE("the shipped model's tour: prompt, heat maps, truth and difference, pu
   const Shot experts = read_shot(folder, "experts");
   CHECK(experts.facts.find("heat")->as_string() == "experts");
   int loaded = 0;
-  for (const auto& [r, g, b] : {std::array{0x56, 0xB4, 0xE9},
-                                {0xE6, 0x9F, 0x00},
-                                {0x2F, 0xC7, 0x9A},
-                                {0xF0, 0xE4, 0x42},
-                                {0xCC, 0x79, 0xA7},
-                                {0xD5, 0x5E, 0x00},
-                                {0x00, 0x72, 0xB2},
-                                {0x9A, 0xA0, 0xA6}})
-    loaded += count_pixels(experts, "load 2", [&](const std::uint8_t* p) { return near(p, r, g, b); }) > 20 ? 1 : 0;
+  for (const std::array<int, 3>& colour : {std::array{0x56, 0xB4, 0xE9},
+                                           {0xE6, 0x9F, 0x00},
+                                           {0x2F, 0xC7, 0x9A},
+                                           {0xF0, 0xE4, 0x42},
+                                           {0xCC, 0x79, 0xA7},
+                                           {0xD5, 0x5E, 0x00},
+                                           {0x00, 0x72, 0xB2},
+                                           {0x9A, 0xA0, 0xA6}})
+    loaded += count_pixels(experts, "load 2",
+                           [&](const std::uint8_t* p) { return near(p, colour[0], colour[1], colour[2]); }) > 20
+                  ? 1
+                  : 0;
   CHECK(loaded >= 3);
   const Shot attention = read_shot(folder, "attention");
   CHECK(count_pixels(attention, "picture", [](const std::uint8_t* p) { return near(p, 255, 255, 255); }) > 200);

@@ -58,12 +58,13 @@ void draw_unsure(const Session& session, const Rect& place, const Rect& room, fl
   if (found.bits.empty() || found.columns <= 0)
     return say(room, "no uncertainty here: the engine drew this frame", scale);
   const Grid grid{place, found.rows, found.columns};
+  const double full = found.most / 2;  // a choice among the root of all codes is as unsure as it gets in practice
   for (std::size_t i = 0; i < found.bits.size(); ++i) {
-    const double share = static_cast<double>(found.bits[i]) / found.most;
+    const double share = std::min(1.0, static_cast<double>(found.bits[i]) / full);
     fill(grid.cell(static_cast<std::int64_t>(i)), parts::packed(heat(share), static_cast<float>(0.25 + 0.5 * share)));
   }
   char high[32];
-  std::snprintf(high, sizeof high, "unsure (%.0f bits)", found.most);
+  std::snprintf(high, sizeof high, "unsure (%.1f bits)", full);
   draw_heat_legend(room, "sure", high, scale);
 }
 

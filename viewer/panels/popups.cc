@@ -34,13 +34,14 @@ void draw_help(Session& session, const Rect& stage, float scale) {
   const float width = std::min(stage.width * 0.97f, 900 * scale), height = std::min(stage.height * 0.97f, 590 * scale);
   if (begin_centred("Keys and mouse", stage, width, height, &session.shown.help)) {
     parts::mark(session, "help window");
-    ImGui::TextDisabled(
-        "Drag on a body: push it.  Click: pick it for plots and arrow keys.  Wheel: zoom, right drag: move.");
+    parts::wrapped(session, Tone::faint,
+                   "Drag on a body: push it.  Click: pick it for plots, arrow keys and attention.  Wheel: zoom, right "
+                   "drag: move.  Drop files or a folder: open them.");
     const auto all = bindings();
     if (ImGui::BeginTable("keys", 4)) {
       for (int half = 0; half < 2; ++half) {
-        ImGui::TableSetupColumn("keys", ImGuiTableColumnFlags_WidthStretch, 0.13f);
-        ImGui::TableSetupColumn("what", ImGuiTableColumnFlags_WidthStretch, 0.37f);
+        ImGui::TableSetupColumn("keys", ImGuiTableColumnFlags_WidthFixed, ImGui::CalcTextSize("Ctrl+Shift+O").x);
+        ImGui::TableSetupColumn("what", ImGuiTableColumnFlags_WidthStretch);
       }
       const std::size_t rows = (all.size() + 1) / 2;
       for (std::size_t row = 0; row < rows; ++row) {
