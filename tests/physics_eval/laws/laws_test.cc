@@ -98,6 +98,8 @@ TEST_CASE("lawful motion scores high", "[laws]") {
     CHECK(score.score > 0.9);
     CHECK_FALSE(score.violated);
     CHECK(score.frames.size() == kFrames);
+    CHECK(score.low > 0.7);
+    CHECK(score.high > 0.99);
   }
   // Two equal balls meet head on and exchange their speeds.
   const auto one = [](int t) { return Point{20 + 1.5 * std::min(t + 0.0, 20.4) - 0.9 * std::max(0.0, t - 20.4), 60}; };
@@ -153,6 +155,9 @@ TEST_CASE("each break is found, named and placed", "[laws]") {
     CHECK(score.violated);
     CHECK(score.score < 0.3);
     CHECK(law(score, c.law).violated);
+    CHECK(score.low <= score.score);
+    CHECK(score.score <= score.high);
+    CHECK(score.high < 0.7);
     CHECK(std::abs(law(score, c.law).frame - c.frame) <= 4);
   }
 }
