@@ -66,6 +66,7 @@ class ContainerSink final : public Sink {
   void close(const std::string& metadata) override {
     set_tags(metadata);
     drain(nullptr);
+    ended_ = true;
     check(av_write_trailer(format_));
     avio_flush(format_->pb);
     check(format_->pb->error);
@@ -243,6 +244,8 @@ class ContainerSink final : public Sink {
   void release() {
     if (format_ == nullptr) return;
     codec_.reset();
+    // FFmpeg's GIF muxer keeps a picture back and lets go of it there only; the file is given up anyway.
+    if (gif_ && header_written_ && !ended_) av_write_trailer(format_);
     if (format_->pb != nullptr) {
       av_freep(&format_->pb->buffer);
       avio_context_free(&format_->pb);
@@ -257,7 +260,7 @@ class ContainerSink final : public Sink {
   int width_, height_;
   AtomicFile file_;
   AVRational rate_{24, 1};
-  bool gif_ = false, header_written_ = false;
+  bool gif_ = false, header_written_ = false, ended_ = false;
   int write_error_ = 0;
   std::int64_t sent_ = 0;
   AVFormatContext* format_ = nullptr;
