@@ -104,6 +104,7 @@ void FileReel::State::open(std::optional<VideoReader>& reader, double& fps) {
   info.width = stored.width, info.height = stored.height;
   info.frames = stored.frames > 0 ? stored.frames : std::llround(stored.seconds * fps);
   info.frames = std::max<std::int64_t>(1, info.frames);
+  counted = fps <= 0;  // a still is one frame
   info.facts = std::move(facts);
   info.opening = false;
   changed.notify_all();
@@ -113,8 +114,9 @@ void FileReel::State::open(std::optional<VideoReader>& reader, double& fps) {
 std::int64_t FileReel::State::next_missing(std::size_t frame_bytes) const {
   const auto room =
       std::max<std::int64_t>(4, static_cast<std::int64_t>(budget / std::max<std::size_t>(1, frame_bytes)));
-  const std::int64_t ahead = info.frames <= room ? info.frames : room * 3 / 4;
-  for (std::int64_t i = target; i < std::min(info.frames, target + ahead); ++i)
+  // One more than the container promises is asked for, until the end was seen.
+  const std::int64_t end = info.frames + (counted ? 0 : 1), ahead = info.frames <= room ? end : room * 3 / 4;
+  for (std::int64_t i = target; i < std::min(end, target + ahead); ++i)
     if (frames.count(i) == 0) return i;
   if (info.frames <= room) {
     for (std::int64_t i = 0; i < target; ++i)
@@ -183,7 +185,7 @@ void FileReel::State::serve(VideoReader& reader, double fps) {
       target = std::min(target, info.frames - 1);
       ORRERY_CHECK(position > 0, path, " has no frame");
     }
-    if (!counted && position >= info.frames && fps > 0) info.frames = position + 1;  // or less than there is
+    info.frames = std::max(info.frames, position);  // or less than there is
     info.remark = reader.damage();
     changed.notify_all();
   }
