@@ -79,7 +79,7 @@ struct Decoder::Packed {
     std::vector<std::int32_t> ids;
     std::vector<Segment> segments;
     Floats main_turns, compress_turns;  // [tokens, pairs, 2]: cos and sin of each token's rotary angles
-    DecodeTrace* trace = nullptr;  ///< wanted of the main layers, where there is one segment
+    DecodeTrace* trace = nullptr;       ///< wanted of the main layers, where there is one segment
     std::int64_t tokens() const { return static_cast<std::int64_t>(ids.size()); }
     /// Where the layer says what it does with each token; null when nobody asks.
     TokenTrace* traced(std::size_t at) const { return trace != nullptr ? (*trace)[at].data() : nullptr; }
