@@ -106,9 +106,12 @@ SequenceSource::Sequence SequenceSource::make(std::uint64_t clip, std::int64_t l
   Random random = Random(options_.seed, 0x73657175).fork(clip);
   const Drawn drawn = draw(options_, layout_, codec_->config().time_factor, {latents, from_start}, clip, random);
   const std::vector<std::int32_t> codes = encode_clip(*codec_, drawn.frames);
-  const bool describes = random.chance(options_.describe_share);
-  const bool silent = !describes && random.chance(options_.caption_dropout);
   const std::vector<std::int32_t> text = tokenizer_.encode(drawn.caption, {false, true});
+  // Groups that the words take, their two marks included, when they come after the video; one latent frame must be
+  // left.
+  const std::int64_t groups = (static_cast<std::int64_t>(text.size()) + 1 + layout_.group()) / layout_.group();
+  const bool describes = random.chance(options_.describe_share) && groups < latents;
+  const bool silent = !describes && random.chance(options_.caption_dropout);
   const VideoVocabulary& vocabulary = layout_.vocabulary();
 
   Sequence sequence;
@@ -140,7 +143,6 @@ SequenceSource::Sequence SequenceSource::make(std::uint64_t clip, std::int64_t l
     std::vector<std::int32_t> words{layout_.text_mark()};
     words.insert(words.end(), text.begin(), text.end());
     words.push_back(layout_.text_end());
-    const std::int64_t groups = (static_cast<std::int64_t>(words.size()) + layout_.group() - 1) / layout_.group();
     const auto keep = static_cast<std::size_t>((1 + latents - groups) * layout_.group());
     sequence.ids.resize(keep);
     sequence.targets.resize(keep);

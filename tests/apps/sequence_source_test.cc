@@ -1,6 +1,8 @@
 // Training sequences: layout, openings and corruption.
 #include "apps/pipeline/sequence_source.h"
 
+#include <algorithm>
+
 #include "core/base/random.h"
 #include "tests/support/catch.h"
 
@@ -69,4 +71,17 @@ TEST_CASE("corruption changes inputs, never targets; near slips are one step of 
     CHECK((step == 1 || step == 4));
   }
   CHECK(slips > 5);
+}
+
+TEST_CASE("words that leave no room for a latent frame do not describe", "[sequence_source]") {
+  SequenceSourceOptions options = tiny();
+  options.describe_share = 1;
+  options.opening_share = 1;  // two latent frames of 20 tokens, and captions take two groups
+  const Batch batch = source_of(options).batch(0);
+  const auto* targets = batch.tensors[1].data<std::int32_t>();
+  const std::int64_t size = batch.tensors[1].dim(1);
+  constexpr std::int32_t kText = 280;  // ids behind are marks, actions and codes
+  for (std::int64_t s = 0; s < batch.tensors[1].dim(0); ++s)
+    CHECK(std::count_if(targets + s * size, targets + (s + 1) * size, [](std::int32_t id) { return id >= kText; }) >=
+          20);
 }
