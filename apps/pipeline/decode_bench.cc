@@ -125,7 +125,7 @@ double bench_training_step(const Transformer& model, std::int64_t batch, std::in
   for (std::int64_t step = 0; step <= steps; ++step) {  // the first one warms up
     const auto begin = Clock::now();
     const ForwardResult result = model.forward(inputs, options);
-    backward(ops::linear_cross_entropy(result.hidden, model.head(), targets, weights).total);
+    backward(model.loss(result.hidden, targets, weights).total);
     const double taken = since(begin);
     if (step == 1 || (step > 1 && taken < least)) least = taken;
     for (const Parameter& item : model.parameters().all()) item.value.clear_grad();

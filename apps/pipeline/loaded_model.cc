@@ -55,15 +55,14 @@ LoadedModel::LoadedModel(const std::string& folder)
       sha256_(weights_hash(folder)),
       codec_(load_codec(folder)),
       tokenizer_(Tokenizer::read(folder)),
-      layout_(VideoVocabulary::from(tokenizer_)),
+      layout_(VideoVocabulary::from(tokenizer_, static_cast<std::int32_t>(codec_.config().codes()))),
       words_(KnownWords::read(fs::path(folder) / "words.txt")),
       decoder_(load_model(folder)),
       fps_(read_fps(folder)) {
   const VideoVocabulary& vocabulary = layout_.vocabulary();
-  ORRERY_CHECK(vocabulary.sizes().codes == codec_.config().codes(), folder, ": the tokenizer has ",
-               vocabulary.sizes().codes, " codes and the codec ", codec_.config().codes(), ", expected the same");
-  ORRERY_CHECK(vocabulary.size() <= config().vocab_size, folder, ": the tokenizer has ", vocabulary.size(),
-               " ids, expected at most the model's ", config().vocab_size);
+  ORRERY_CHECK(vocabulary.size() == config().ids() && vocabulary.first_code() == config().first_code(), folder,
+               ": tokenizer and codec have ", vocabulary.size(), " ids with codes from ", vocabulary.first_code(),
+               " on, the model ", config().ids(), " with codes from ", config().first_code(), ", expected the same");
   ORRERY_CHECK(context_groups() >= 3, folder, ": trained_context is ", config().video.trained_context,
                " tokens, expected at least 3 groups of ", layout_.group());
 }

@@ -12,18 +12,6 @@ namespace {
 // Latent frames that stay when the context is full.
 std::int64_t kept_latents(std::int64_t room) { return std::max<std::int64_t>(1, room / 2); }
 
-// Of the softmax over these logits.
-float entropy_bits(std::span<const float> logits) {
-  const float most = *std::max_element(logits.begin(), logits.end());
-  double sum = 0, weighted = 0;
-  for (const float logit : logits) {
-    const double shifted = static_cast<double>(logit - most), weight = std::exp(shifted);
-    sum += weight;
-    weighted += weight * shifted;
-  }
-  return static_cast<float>((std::log(sum) - weighted / sum) / std::log(2.0));
-}
-
 }  // namespace
 
 SamplingOptions opening_sampling(const SamplingOptions& sampling) {
@@ -97,36 +85,25 @@ void Rollout::end_opening() {
   streams_.pop_back();
 }
 
-// Of the next token: away from those without a prompt.
-std::vector<float> Rollout::guided_logits() {
-  const std::span<const float> given = streams_[0].tokens.logits(), without = streams_[1].tokens.logits();
-  const auto scale = static_cast<float>(cfg_scale_ == 1 ? kOpeningGuidance : cfg_scale_);
-  std::vector<float> result(given.size());
-  for (std::size_t i = 0; i < result.size(); ++i) result[i] = without[i] + scale * (given[i] - without[i]);
-  return result;
-}
-
 // The k-th code of the open group.
 void Rollout::draw_code(std::int64_t k) {
   const SequenceLayout& layout = model_->layout();
-  const VideoVocabulary& vocabulary = layout.vocabulary();
+  const CodeDraw& codes = model_->decoder().codes();
   const Sampler& sampler = latents_ == 0 ? opening_ : sampler_;
   // The position in the whole clip, which starting anew does not change.
   const auto position = static_cast<std::uint64_t>(latents_ * layout.group() + VideoVocabulary::kHeader + k);
-  const std::int32_t first = vocabulary.first_code(), last = vocabulary.size();
-  std::vector<float> guided;
-  std::span<const float> logits;
+  float* const entropy = measure_entropy_ ? &entropy_[static_cast<std::size_t>(layout.cell(k))] : nullptr;
   if (streams_.size() == 1) {
     TokenStream& tokens = streams_[0].tokens;
-    groups_.push_back(tokens.next(sampler, first, last, position, layout.cells() - 1 - k));
-    logits = tokens.drawn_from();
+    groups_.push_back(tokens.next_code(sampler, position, layout.cells() - 1 - k));
+    if (entropy != nullptr) *entropy = codes.entropy({tokens.drawn_from()}, groups_.back());
   } else {
-    logits = guided = guided_logits();
-    push(std::vector{sampler.sample(guided, first, last, position)});
+    const auto guidance = static_cast<float>(cfg_scale_ == 1 ? kOpeningGuidance : cfg_scale_);
+    const CodeRows rows{streams_[0].tokens.logits(), streams_[1].tokens.logits(), guidance};
+    const std::int32_t code = codes.draw(rows, sampler, position);
+    if (entropy != nullptr) *entropy = codes.entropy(rows, code);
+    push(std::span(&code, 1));
   }
-  if (measure_entropy_)
-    entropy_[static_cast<std::size_t>(layout.cell(k))] = entropy_bits(
-        logits.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(vocabulary.sizes().codes)));
 }
 
 std::vector<std::vector<std::int32_t>> Rollout::next_each(std::span<Rollout* const> rollouts,

@@ -78,7 +78,6 @@ class Rollout {
   void push(std::span<const std::int32_t> ids);
   void make_room();
   void end_opening();
-  std::vector<float> guided_logits();
   void draw_code(std::int64_t k);
 
   const LoadedModel* model_;

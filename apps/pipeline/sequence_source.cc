@@ -134,7 +134,7 @@ SequenceSource::Sequence SequenceSource::make(std::uint64_t clip, std::int64_t l
       if (!random.chance(corrupted)) continue;
       const bool near = options_.corruption_near > 0 && random.chance(options_.corruption_near);
       sequence.ids.back() = vocabulary.code(
-          near ? near_code(now[cell], codec_->config().levels, random)
+          near ? near_code(now[cell], codec_->config().all_levels(), random)
                : static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(vocabulary.sizes().codes))));
     }
   }

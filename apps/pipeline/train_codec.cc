@@ -47,10 +47,13 @@ void train_codec(const TrainOptions& options) {
   CodecSourceOptions source = read_source(fields, config);
   TrainConfig train = read_train_config(fields);
   const bool bf16 = fields.object("train").choice_or("compute", {"f32", "bf16"}, "bf16") == "bf16";
-  const bool decoder_only = fields.object("train").boolean_or("decoder_only", false);
+  const bool decoder_only = fields.object("train").boolean_or("decoder_only", false),
+             extra_only = fields.object("train").boolean_or("extra_only", false);
   fields.refuse_unknown();
-  ORRERY_CHECK(!decoder_only || !options.init.empty(), options.config,
-               ": train.decoder_only needs a trained encoder: name its folder with --init");
+  ORRERY_CHECK((!decoder_only && !extra_only) || !options.init.empty(), options.config,
+               ": train.decoder_only and extra_only need a trained encoder: name its folder with --init");
+  ORRERY_CHECK(!extra_only || !config.extra_levels.empty(), options.config,
+               ": train.extra_only without codec.extra_levels");
   train.max_seconds = options.max_seconds;
 
   Random random(source.seed, 0x636F646563);
@@ -61,7 +64,10 @@ void train_codec(const TrainOptions& options) {
   }
   codec.compute = bf16 ? DType::bf16 : DType::f32;
   move_to_device(codec.parameters(), options.device);
-  CodecTraining training(codec, decoder_only);
+  using Frozen = CodecTraining::Frozen;
+  CodecTraining training(codec, decoder_only ? Frozen::encoder
+                                : extra_only ? Frozen::encoder_but_extra
+                                             : Frozen::nothing);
   Trainer trainer(training, std::make_shared<CodecSource>(source), train, options.out);
   CodecSourceOptions held_out = source;
   held_out.seed = source.seed + 1'000'000;

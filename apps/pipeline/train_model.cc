@@ -86,6 +86,7 @@ void train_model(const TrainOptions& options) {
   const bool place_embedding = fields.boolean_or("place_embedding", true),
              recall_embedding = fields.boolean_or("recall_embedding", true),
              digits = fields.boolean_or("code_digits", true);
+  const std::int64_t extra_width = fields.integer_or("extra_width", 128, {1, 1 << 16});
   std::vector<std::int64_t> rope_axes;
   if (fields.has("rope_axes")) rope_axes = fields.integers("rope_axes", {0, 1 << 16});
   Json model_json = fields.raw("model");
@@ -94,10 +95,13 @@ void train_model(const TrainOptions& options) {
 
   const auto codec = std::make_shared<LatentCodec>(load_codec(codec_folder));
   const Tokenizer tokenizer = prepare_folder(options, source, codec_folder, *codec, text_tokens);
-  const SequenceLayout layout(VideoVocabulary::from(tokenizer));
-  const auto& sizes = layout.vocabulary().sizes();
-  model_json.set("vocab_size", layout.vocabulary().size());
-  model_json.set("bos_token_id", layout.vocabulary().mark(Mark::bos));
+  const SequenceLayout layout(VideoVocabulary::from(tokenizer, static_cast<std::int32_t>(codec->config().codes())));
+  const VideoVocabulary& vocabulary = layout.vocabulary();
+  const auto& sizes = vocabulary.sizes();
+  std::int64_t table_codes = 1;
+  for (const std::int64_t level : codec->config().levels) table_codes *= level;
+  model_json.set("vocab_size", vocabulary.first_code() + table_codes);
+  model_json.set("bos_token_id", vocabulary.mark(Mark::bos));
   model_json.set("eos_token_id", layout.text_end());
   const std::int64_t context = (1 + source.latents) * layout.group();
   model_json.set("video", Json::object({{"codes", std::int64_t{sizes.codes}},
@@ -106,6 +110,8 @@ void train_model(const TrainOptions& options) {
                                         {"trained_context", context},
                                         {"place_embedding", place_embedding},
                                         {"recall_embedding", recall_embedding},
+                                        {"extra_levels", codec->config().extra_levels},
+                                        {"extra_width", extra_width},
                                         {"rope_axes", rope_axes},
                                         {"levels", digits ? codec->config().levels : std::vector<std::int64_t>()}}));
   const ModelConfig config = parse_model_config(model_json.dump(), options.config + ": model");

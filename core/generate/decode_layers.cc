@@ -349,8 +349,8 @@ void Decoder::Packed::experts(const decode::PackedLayer& layer, const Floats& h,
     }
     std::vector<std::int32_t> chosen(static_cast<std::size_t>(count));
     if (layer.mlp == MlpKind::hash_moe) {
-      chosen.assign(layer.tid2eid.begin() + ids[static_cast<std::size_t>(t)] * k,
-                    layer.tid2eid.begin() + (ids[static_cast<std::size_t>(t)] + 1) * k);
+      const std::int64_t row = config.table_row(ids[static_cast<std::size_t>(t)]);
+      chosen.assign(layer.tid2eid.begin() + row * k, layer.tid2eid.begin() + (row + 1) * k);
     } else {
       std::iota(chosen.begin(), chosen.end(), 0);
       std::stable_sort(chosen.begin(), chosen.end(), [&](std::int32_t a, std::int32_t b) {

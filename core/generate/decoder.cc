@@ -39,6 +39,22 @@ void drop_chain(MtpCache& mtp, std::int64_t dim) {
 
 }  // namespace
 
+void Decoder::Packed::add_row(const Tensor& table, std::int64_t at, Floats& row) {
+  const auto d = static_cast<std::int64_t>(row.size());
+  const Floats other = table.alias({d}, {1}, at * d).to_vector();
+  for (std::size_t i = 0; i < row.size(); ++i) row[i] += other[i];
+}
+
+void Decoder::Packed::add_embedding(const decode::PackedTable& from, std::int32_t id, Floats& row) const {
+  add_row(from.table, config.table_row(id), row);
+  std::int64_t column = 0;
+  for (std::size_t digit = 0; const std::int64_t level : extra_digits(id, config)) {
+    const float* own = from.extra.data() + (column + level) * static_cast<std::int64_t>(row.size());
+    for (std::size_t i = 0; i < row.size(); ++i) row[i] += own[i];
+    column += config.video.extra_levels[digit++];
+  }
+}
+
 // The tokens' rows of the embedding, repeated for each of mHC's streams.
 Floats Decoder::Packed::embedded(const Chunk& chunk) const {
   const std::int64_t n = config.hc_mult, d = config.hidden_size;
@@ -47,13 +63,10 @@ Floats Decoder::Packed::embedded(const Chunk& chunk) const {
   for (const Segment& segment : chunk.segments)
     for (std::int64_t t = segment.begin; t < segment.end; ++t) {
       const std::int32_t id = chunk.ids[static_cast<std::size_t>(t)];
-      Floats row = embed.alias({d}, {1}, id * d).to_vector();
-      const auto add = [&](const Tensor& table, std::int64_t at) {
-        const Floats other = table.alias({d}, {1}, at * d).to_vector();
-        for (std::int64_t i = 0; i < d; ++i) row[static_cast<std::size_t>(i)] += other[static_cast<std::size_t>(i)];
-      };
-      if (places.defined()) add(places, segment.position(t) % group);
-      if (recall.defined()) add(recall, segment.caches->recall(id, group));
+      Floats row(static_cast<std::size_t>(d));
+      add_embedding(embed, id, row);
+      if (places.defined()) add_row(places, segment.position(t) % group, row);
+      if (recall.table.defined()) add_embedding(recall, segment.caches->recall(id, group), row);
       for (std::int64_t k = 0; k < n; ++k) std::copy(row.begin(), row.end(), state.begin() + (t * n + k) * d);
     }
   return state;
@@ -78,7 +91,8 @@ void Decoder::Packed::run_mtp(DecodeState::Caches& caches, Floats& state, std::i
   const std::int64_t n = config.hc_mult, d = config.hidden_size;
   Floats e(static_cast<std::size_t>(tokens * d));
   for (std::int64_t t = 0; t < tokens; ++t) {
-    const Floats row = embed.alias({d}, {1}, next[static_cast<std::size_t>(t)] * d).to_vector();
+    Floats row(static_cast<std::size_t>(d));
+    add_embedding(embed, next[static_cast<std::size_t>(t)], row);
     std::copy(row.begin(), row.end(), e.begin() + t * d);
   }
   rms_norm_rows(e.data(), tokens, d, mtp->e_norm.data(), config.rms_norm_eps);
@@ -115,6 +129,8 @@ DecodeTimes DecodeState::times() const {
 Decoder::Decoder(const Transformer& model, DType weights) : packed_(std::make_unique<Packed>(model, weights)) {}
 Decoder::~Decoder() = default;
 Decoder::Decoder(Decoder&&) noexcept = default;
+std::int64_t Decoder::row_size() const { return packed_->codes.row_size(); }
+const CodeDraw& Decoder::codes() const { return packed_->codes; }
 const ModelConfig& Decoder::config() const { return packed_->config; }
 Decoder::WeightBytes Decoder::weight_bytes() const { return packed_->weight_bytes(); }
 
@@ -131,8 +147,7 @@ Decoder::Packed::Chunk Decoder::Packed::chunk_of(std::span<const DecodeStep> ste
   for (const DecodeStep& step : steps) {
     ORRERY_CHECK(!step.ids.empty(), "[decoder] no tokens to append");
     for (const std::int32_t id : step.ids)
-      ORRERY_CHECK(id >= 0 && id < config.vocab_size, "[decoder] token id ", id, ", expected 0 to ",
-                   config.vocab_size - 1);
+      ORRERY_CHECK(id >= 0 && id < config.ids(), "[decoder] token id ", id, ", expected 0 to ", config.ids() - 1);
     const std::int64_t length = step.state->length() + static_cast<std::int64_t>(step.ids.size());
     ORRERY_CHECK(length <= config.max_position_embeddings, "[decoder] a context of ", length,
                  " tokens, expected at most max_position_embeddings = ", config.max_position_embeddings);
@@ -223,7 +238,7 @@ void Decoder::keep(DecodeState& state, std::int64_t count) const {
     packed_->take_back(layer.compressor, cache.compressor, kept, rate, layer.kind == AttentionKind::csa);
     packed_->take_back(layer.index_compressor, cache.indexer, kept, rate, true);
   }
-  if (dropped > 0 && packed_->recall.defined()) {
+  if (dropped > 0 && packed_->recall.table.defined()) {
     caches.recent_ids = caches.recent_before;
     for (const std::int32_t id : kept) caches.recall(id, c.video.group());
   }

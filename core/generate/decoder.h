@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "core/generate/code_draw.h"
 #include "core/generate/trace.h"
 #include "core/model/transformer.h"
 
@@ -84,18 +85,24 @@ class Decoder {
   /// `drafting`: keep what draft() needs (the model must have a multi-token-prediction block).
   DecodeState start(bool drafting = false) const;
 
-  /// Appends ids (at least one), returns the logits [vocab] after the last one. Throws InputError for ids out of range.
+  /// What append() and the others say of the next token is a row of row_size() values: the logits [vocab] of the
+  /// table's ids and, with a code head, what codes() draws from.
+  std::int64_t row_size() const;
+  /// How codes are drawn from rows.
+  const CodeDraw& codes() const;
+
+  /// Appends ids (at least one), returns the row after the last one. Throws InputError for ids out of range.
   std::vector<float> append(DecodeState& state, std::span<const std::int32_t> ids) const;
-  /// Appends to several sequences in one pass over the weights; each state at most once. The logits after each one's
-  /// last id, [steps · vocab], bit-identical to append()'s.
+  /// Appends to several sequences in one pass over the weights; each state at most once. The rows after each one's
+  /// last id, [steps · row_size()], bit-identical to append()'s.
   std::vector<float> append_each(std::span<const DecodeStep> steps) const;
-  /// The logits after each of the ids, [ids · vocab]: for scoring.
+  /// The rows after each of the ids, [ids · row_size()]: for scoring.
   std::vector<float> append_all(DecodeState& state, std::span<const std::int32_t> ids) const;
 
   /// Appends ids, and says what each layer did with each of them.
   DecodeTrace trace(DecodeState& state, std::span<const std::int32_t> ids) const;
 
-  /// The multi-token-prediction block's logits for the token after `id`, which is the next to be appended (DeepSeek-V3,
+  /// The multi-token-prediction block's row for the token after `id`, which is the next to be appended (DeepSeek-V3,
   /// arXiv 2412.19437, §2.2). With `ahead` = 1, 2, …: for the token after that draft `id`, in order, the block running
   /// on its own states. A guess: append_block says what the model thinks. `state` was started for drafting and has at
   /// least one token.

@@ -2,7 +2,6 @@
 #include "core/generate/packed.h"
 
 #include "core/autograd/autograd.h"
-#include "core/model/code_digits.h"
 #include "core/model/rope_table.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/shape.h"
@@ -27,6 +26,12 @@ Matrix Decoder::Packed::pack(const Tensor& w) const {
 
 Tensor Decoder::Packed::pack_table(const Tensor& w) const {
   return ops::cast(w.detach(), dtype == DType::i8 ? DType::bf16 : dtype);
+}
+
+decode::PackedTable Decoder::Packed::pack_table(const DigitTable& from) const {
+  decode::PackedTable packed{pack_table(with_digits(from.rows, from.digits, config)), {}};
+  if (from.extra.defined()) packed.extra = ops::transpose(from.extra.detach(), 0, 1).to_vector();
+  return packed;
 }
 
 decode::PackedCompressor Decoder::Packed::pack_compressor(const CompressorWeights& from, bool index) const {
@@ -74,7 +79,7 @@ decode::PackedLayer Decoder::Packed::pack_layer(const LayerWeights& from) const 
 }
 
 Decoder::Packed::Packed(const Transformer& model, DType weights)
-    : config(model.config()), axes(config), dtype(weights) {
+    : config(model.config()), axes(config), dtype(weights), codes(config, model.weights()) {
   const NoGrad guard;
   ORRERY_CHECK(!config.latent(), "[decoder] layers of ", name_of(config.layer_types[0]),
                " have no step-by-step form, expected DeepSeek-V4's");
@@ -82,10 +87,11 @@ Decoder::Packed::Packed(const Transformer& model, DType weights)
     ORRERY_CHECK(kind == MlpKind::hash_moe || kind == MlpKind::moe, "[decoder] layers of ", name_of(kind),
                  " have no step-by-step form, expected hash_moe or moe");
   const TransformerWeights& w = model.weights();
-  embed = pack_table(with_digits(w.embed, w.embed_digits, config));
+  embed = pack_table({w.embed, w.embed_digits, w.embed_extra});
   if (w.places.defined()) places = pack_table(w.places);
-  if (w.recall.defined()) recall = pack_table(with_digits(w.recall, w.recall_digits, config));
-  head = pack(model.head());
+  if (w.recall.defined()) recall = pack_table({w.recall, w.recall_digits, w.recall_extra});
+  head = pack(config.video.extra_levels.empty() ? model.head()
+                                                : ops::concat({model.head(), w.extra_head.hidden.detach()}, 0));
   hc_head = pack_hyper(w.hc_head);
   norm = w.norm.to_vector();
   main_frequencies = rope_frequencies(config.main_rope, config.qk_rope_head_dim);

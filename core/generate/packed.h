@@ -9,6 +9,7 @@
 #include "core/generate/caches.h"
 #include "core/generate/decode_math.h"
 #include "core/generate/decoder.h"
+#include "core/model/code_digits.h"
 
 namespace orrery {
 
@@ -38,6 +39,11 @@ struct PackedLayer {
   std::vector<std::int32_t> tid2eid;
   std::vector<Matrix> gate_up, down;  // an expert each; the shared one last
 };
+/// What ids look up: bf16 or f32.
+struct PackedTable {
+  Tensor table;
+  Floats extra;  // [Σ extra_levels, hidden]
+};
 /// The multi-token-prediction block.
 struct PackedMtp {
   Matrix e_proj, h_proj;
@@ -55,8 +61,10 @@ struct Decoder::Packed {
   ModelConfig config;
   RopeAxes axes;
   DType dtype;
-  Tensor embed, places, recall;  // looked up: bf16 or f32
-  Matrix head;
+  CodeDraw codes;
+  decode::PackedTable embed, recall;
+  Tensor places;
+  Matrix head;  // [row_size, hidden]
   std::vector<decode::PackedLayer> layers;
   decode::PackedHyper hc_head;
   Floats norm, main_frequencies, compress_frequencies;
@@ -65,6 +73,7 @@ struct Decoder::Packed {
   Packed(const Transformer& model, DType weights);
   Matrix pack(const Tensor& w) const;
   Tensor pack_table(const Tensor& w) const;
+  decode::PackedTable pack_table(const DigitTable& from) const;
   decode::PackedCompressor pack_compressor(const CompressorWeights& from, bool index) const;
   decode::PackedLayer pack_layer(const LayerWeights& from) const;
 
@@ -130,6 +139,8 @@ struct Decoder::Packed {
                    Floats* post, Floats* comb) const;
   void hyper_post(Floats& state, const Floats& f, const Floats& post, const Floats& comb, std::int64_t tokens) const;
   Floats embedded(const Chunk& chunk) const;
+  static void add_row(const Tensor& table, std::int64_t at, Floats& row);
+  void add_embedding(const decode::PackedTable& from, std::int32_t id, Floats& row) const;
   /// [T, d]: the streams' weighted sum, normed.
   Floats final_hidden(const decode::PackedHyper& head_hc, const Floats& head_norm, const Floats& state,
                       std::int64_t tokens) const;

@@ -38,12 +38,11 @@ void TokenStream::feed(std::span<const std::int32_t> guesses) {
 }
 
 // The block's guesses, drawn as the sampler will draw the tokens: with the same random numbers, from similar logits.
-std::vector<std::int32_t> TokenStream::guess(const Sampler& sampler, std::int32_t first, std::int32_t last,
-                                             std::uint64_t position, std::int64_t count) {
+std::vector<std::int32_t> TokenStream::guess(const Draw& draw, std::uint64_t position, std::int64_t count) {
   std::vector<std::int32_t> guesses;
   std::int32_t id = unfed_.back();
   for (std::int64_t ahead = 0; ahead < count; ++ahead) {
-    id = sampler.sample(decoder_->draft(state_, id, ahead), first, last, position + static_cast<std::uint64_t>(ahead));
+    id = draw(decoder_->draft(state_, id, ahead), position + static_cast<std::uint64_t>(ahead));
     guesses.push_back(id);
   }
   return guesses;
@@ -61,20 +60,20 @@ void TokenStream::feed_each(std::span<TokenStream* const> streams) {
   if (fed.empty()) return;
   const std::vector<float> rows = fed[0]->decoder_->append_each(steps);
   auto row = rows.begin();
-  const std::ptrdiff_t vocab = fed[0]->decoder_->config().vocab_size;
+  const std::ptrdiff_t size = fed[0]->decoder_->row_size();
   for (TokenStream* stream : fed) {
     stream->fed_ += static_cast<std::int64_t>(stream->unfed_.size());
     stream->unfed_.clear();
-    stream->rows_.assign(row, row + vocab);
+    stream->rows_.assign(row, row + size);
     stream->row_ = 0;
-    row += vocab;
+    row += size;
   }
 }
 
 std::span<const float> TokenStream::row(std::size_t index) const {
   ORRERY_ASSERT(!rows_.empty(), "[token stream] the sequence is empty");
-  const auto vocab = static_cast<std::size_t>(decoder_->config().vocab_size);
-  return std::span(rows_).subspan(index * vocab, vocab);
+  const auto size = static_cast<std::size_t>(decoder_->row_size());
+  return std::span(rows_).subspan(index * size, size);
 }
 
 std::span<const float> TokenStream::drawn_from() const { return row(drawn_row_); }
@@ -86,10 +85,21 @@ std::span<const float> TokenStream::logits() {
 
 std::int32_t TokenStream::next(const Sampler& sampler, std::int32_t first, std::int32_t last, std::uint64_t position,
                                std::int64_t more) {
+  return next([&](std::span<const float> row, std::uint64_t at) { return sampler.sample(row, first, last, at); },
+              position, more);
+}
+
+std::int32_t TokenStream::next_code(const Sampler& sampler, std::uint64_t position, std::int64_t more) {
+  const CodeDraw& codes = decoder_->codes();
+  return next([&](std::span<const float> row, std::uint64_t at) { return codes.draw({row}, sampler, at); }, position,
+              more);
+}
+
+std::int32_t TokenStream::next(const Draw& draw, std::uint64_t position, std::int64_t more) {
   // The guess needs the state before the last token: where several are new, they go through the model first.
   const std::int64_t count = std::min(most_, more + 1);
-  if (count > 0 && unfed_.size() == 1 && state_.length() > 0) feed(guess(sampler, first, last, position, count));
-  const std::int32_t token = sampler.sample(logits(), first, last, position);
+  if (count > 0 && unfed_.size() == 1 && state_.length() > 0) feed(guess(draw, position, count));
+  const std::int32_t token = draw(logits(), position);
   drawn_row_ = row_;
   if (!guesses_.empty() && guesses_.front() == token) {
     guesses_.erase(guesses_.begin());

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -31,12 +32,14 @@ class TokenStream {
   /// will be drawn after it from the same range at the positions behind (drafts do not go further).
   std::int32_t next(const Sampler& sampler, std::int32_t first, std::int32_t last, std::uint64_t position,
                     std::int64_t more);
-  /// The logits [vocab] that the last next() drew from, until something else is asked.
+  /// The same for a code, as Decoder::codes() draws it.
+  std::int32_t next_code(const Sampler& sampler, std::uint64_t position, std::int64_t more);
+  /// The row that the last next() or next_code() drew from, until something else is asked.
   std::span<const float> drawn_from() const;
   /// Lets the tokens that several streams of one decoder have not fed through the model together, in one pass over the
   /// weights: each one's logits are bit for bit those without the others.
   static void feed_each(std::span<TokenStream* const> streams);
-  /// The logits [vocab] of the next token.
+  /// The decoder's row for the next token.
   std::span<const float> logits();
 
   /// Given and drawn tokens that went through the model; rejected drafts do not count.
@@ -45,8 +48,9 @@ class TokenStream {
 
  private:
   void feed(std::span<const std::int32_t> guesses);
-  std::vector<std::int32_t> guess(const Sampler& sampler, std::int32_t first, std::int32_t last, std::uint64_t position,
-                                  std::int64_t count);
+  using Draw = std::function<std::int32_t(std::span<const float> row, std::uint64_t position)>;
+  std::int32_t next(const Draw& draw, std::uint64_t position, std::int64_t more);
+  std::vector<std::int32_t> guess(const Draw& draw, std::uint64_t position, std::int64_t count);
   void take_back();
   std::span<const float> row(std::size_t index) const;
 
@@ -55,7 +59,7 @@ class TokenStream {
   DecodeState state_;
   std::vector<std::int32_t> unfed_;    ///< certain tokens that the state has not seen
   std::vector<std::int32_t> guesses_;  ///< in the state, not yet confirmed
-  std::vector<float> rows_;            ///< logits after the last certain token, and after each guess
+  std::vector<float> rows_;            ///< the decoder's, after the last certain token and after each guess
   std::size_t row_ = 0, drawn_row_ = 0;
   std::int64_t kept_ = 0;  ///< certain tokens of the last block
   std::int64_t fed_ = 0;

@@ -1,6 +1,7 @@
 #include "core/model/config.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "core/base/error.h"
 #include "core/io/fields.h"
@@ -136,13 +137,15 @@ void read_layers(const Fields& fields, ModelConfig& config) {
 }
 
 void read_video(const Fields& fields, VideoConfig& video) {
-  video.codes = fields.integer("codes", {1, 1 << 24});
+  video.codes = fields.integer("codes", {1, 1 << 30});
   video.grid_rows = fields.integer("grid_rows", {1, 4096});
   video.grid_columns = fields.integer("grid_columns", {1, 4096});
   video.trained_context = fields.integer("trained_context", {1, 1 << 30});
   video.place_embedding = fields.boolean_or("place_embedding", false);
   video.recall_embedding = fields.boolean_or("recall_embedding", false);
   if (fields.has("levels")) video.levels = fields.integers("levels", {2, 1 << 16});
+  if (fields.has("extra_levels")) video.extra_levels = fields.integers("extra_levels", {2, 1 << 16});
+  video.extra_width = fields.integer_or("extra_width", video.extra_width, {1, 1 << 16});
   if (fields.has("rope_axes")) video.rope_axes = fields.integers("rope_axes", {0, 1 << 16});
 }
 
@@ -227,6 +230,12 @@ std::int64_t ModelConfig::compress_rate(AttentionKind kind) const {
   return 0;
 }
 
+std::int64_t VideoConfig::extra_codes() const {
+  std::int64_t product = 1;
+  for (const std::int64_t level : extra_levels) product = std::min(product * level, std::int64_t{1} << 31);
+  return product;
+}
+
 bool ModelConfig::latent() const {
   return std::any_of(layer_types.begin(), layer_types.end(),
                      [](AttentionKind kind) { return kind == AttentionKind::mla || kind == AttentionKind::dsa; });
@@ -272,8 +281,12 @@ void ModelConfig::validate() const {
                ", expected at least 1");
   ORRERY_CHECK(num_nextn_predict_layers <= 1, "[config] num_nextn_predict_layers is ", num_nextn_predict_layers,
                ", expected 0 or 1");
-  ORRERY_CHECK(video.codes < vocab_size, "[config] video.codes = ", video.codes,
-               " do not fit vocab_size = ", vocab_size);
+  ORRERY_CHECK(video.codes % video.extra_codes() == 0, "[config] video.codes = ", video.codes,
+               " are not divisible by the product of video.extra_levels = ", video.extra_codes());
+  ORRERY_CHECK(table_codes() < vocab_size, "[config] video.codes = ", video.codes, " need ", table_codes(),
+               " rows of the tables and do not fit vocab_size = ", vocab_size);
+  ORRERY_CHECK(ids() <= std::numeric_limits<std::int32_t>::max(), "[config] vocab_size = ", vocab_size,
+               " and video.codes = ", video.codes, " make more ids than 31 bits hold");
   std::int64_t digit_codes = 1;
   for (const std::int64_t level : video.levels) digit_codes = std::min(digit_codes * level, vocab_size + 1);
   const std::vector<std::int64_t>& axes = video.rope_axes;
@@ -282,8 +295,8 @@ void ModelConfig::validate() const {
       "[config] video.rope_axes are not three counts of pairs that make qk_rope_head_dim / 2 = ", qk_rope_head_dim / 2);
   ORRERY_CHECK(axes.empty() || !latent(), "[config] video.rope_axes with ", name_of(layer_types[0]),
                ", expected none: only DeepSeek-V4's layers have them");
-  ORRERY_CHECK(video.levels.empty() || digit_codes == video.codes,
-               "[config] video.levels do not make video.codes = ", video.codes);
+  ORRERY_CHECK(video.levels.empty() || digit_codes == table_codes(),
+               "[config] video.levels and video.extra_levels do not make video.codes = ", video.codes);
 }
 
 ModelConfig parse_model_config(const std::string& json_text, const std::string& source) {
@@ -385,6 +398,10 @@ std::string to_json(const ModelConfig& config) {
                                {"place_embedding", config.video.place_embedding},
                                {"recall_embedding", config.video.recall_embedding},
                                {"levels", config.video.levels}});
+    if (!config.video.extra_levels.empty()) {
+      video.set("extra_levels", config.video.extra_levels);
+      video.set("extra_width", config.video.extra_width);
+    }
     if (!config.video.rope_axes.empty()) video.set("rope_axes", config.video.rope_axes);
     json.set("video", video);
   }

@@ -48,20 +48,32 @@ struct VideoConfig {
   /// Adds a learned vector for the token one latent frame before the *next* token: what stood at the place to be
   /// predicted. What stands still is then known without attention.
   bool recall_embedding = false;
-  /// Levels of the codec's dimensions, fastest first: their product is `codes`. Not empty: code_digits.h.
+  /// Levels of the codec's dimensions, fastest first: their product, with extra_levels, is `codes`. Not empty:
+  /// code_digits.h.
   std::vector<std::int64_t> levels;
   /// Pairs of the rotary dims that turn with time, row and column of a video token (core/model/rope_axes.h), in all
   /// qk_rope_head_dim / 2; empty: all with its position.
   std::vector<std::int64_t> rope_axes;
+  /// Levels of a code's further digits, which have no rows in the tables (code_digits.h, extra_head.h).
+  std::vector<std::int64_t> extra_levels{};
+  std::int64_t extra_width = 128;  ///< units a digit of their head
 
   /// Tokens of a latent frame: four of header, then the codes.
   std::int64_t group() const { return 4 + grid_rows * grid_columns; }
   /// Σ levels.
   std::int64_t digit_values() const { return std::accumulate(levels.begin(), levels.end(), std::int64_t{0}); }
+  /// Σ extra_levels.
+  std::int64_t extra_values() const {
+    return std::accumulate(extra_levels.begin(), extra_levels.end(), std::int64_t{0});
+  }
+  /// Codes that share their first digits: the product of extra_levels.
+  std::int64_t extra_codes() const;
+  /// Units of the extra digits' head.
+  std::int64_t extra_units() const { return static_cast<std::int64_t>(extra_levels.size()) * extra_width; }
 };
 
 struct ModelConfig {
-  std::int64_t vocab_size = 129280;
+  std::int64_t vocab_size = 129280;  ///< rows of the tables
   std::int64_t hidden_size = 4096;
   std::int64_t moe_intermediate_size = 2048;
   std::int64_t num_attention_heads = 64;
@@ -109,6 +121,16 @@ struct ModelConfig {
   /// V3 or V3.2: their config.json has other fields.
   bool latent() const;
   std::int64_t num_hidden_layers() const { return static_cast<std::int64_t>(layer_types.size()); }
+  /// Rows of the tables that are codes, the last ones: codes that differ in extra digits share one.
+  std::int64_t table_codes() const { return video.codes / video.extra_codes(); }
+  /// The first code's id and row; ids are 0 to ids() − 1.
+  std::int64_t first_code() const { return vocab_size - table_codes(); }
+  std::int64_t ids() const { return first_code() + video.codes; }
+  /// The table's row of an id.
+  std::int32_t table_row(std::int32_t id) const {
+    const auto first = static_cast<std::int32_t>(first_code());
+    return id < first ? id : first + (id - first) % static_cast<std::int32_t>(table_codes());
+  }
   /// Tokens an entry stands for in a layer of this kind; 0 for window-only layers.
   std::int64_t compress_rate(AttentionKind kind) const;
   const RopeConfig& rope(AttentionKind kind) const {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/autograd/autograd.h"
+#include "core/model/code_digits.h"
 #include "core/model/layers.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/indexing.h"
@@ -79,7 +80,7 @@ MoeResult mixture_of_experts(const Tensor& h, MlpKind kind, const MoeWeights& we
   const auto limit = static_cast<float>(c.swiglu_limit);
   if (kind == MlpKind::dense) return {shared_expert(h, weights, limit), Tensor(), {}};
   const Tensor logits = ops::linear(ops::cast(h, DType::f32), weights.gate);
-  const Tensor given = kind == MlpKind::hash_moe ? hash_choice(context.ids, weights.tid2eid) : Tensor();
+  const Tensor given = kind == MlpKind::hash_moe ? hash_choice(table_rows(context.ids, c), weights.tid2eid) : Tensor();
   const ops::Routing routing = ops::route(logits, weights.bias, given, c.num_experts_per_tok, route_options(kind, c));
   const ops::MoePlan plan = ops::moe_plan(routing.ids, c.n_routed_experts);
 

@@ -21,9 +21,9 @@ RopeAxes::RopeAxes(const ModelConfig& config)
                                    static_cast<std::int32_t>(config.video.grid_columns),
                                    static_cast<std::int32_t>(config.video.codes)};
   const auto block = static_cast<std::int64_t>(VideoVocabulary(0, sizes).size());
-  ORRERY_CHECK(block <= config.vocab_size, "[rope axes] vocab_size is ", config.vocab_size, ", expected at least the ",
-               block, " ids of the video's vocabulary");
-  const SequenceLayout layout(VideoVocabulary(static_cast<std::int32_t>(config.vocab_size - block), sizes));
+  ORRERY_CHECK(block <= config.ids(), "[rope axes] vocab_size is ", config.ids(), ", expected at least the ", block,
+               " ids of the video's vocabulary");
+  const SequenceLayout layout(VideoVocabulary(static_cast<std::int32_t>(config.ids() - block), sizes));
   frame_mark_ = layout.vocabulary().mark(Mark::frame);
   first_in_frame_ = layout.vocabulary().mark(Mark::nowhere);  // then actions, rows, columns, codes
   for (std::int64_t k = 0; k < layout.cells(); ++k) cells_.push_back(layout.cell(k));

@@ -4,6 +4,7 @@
 
 #include "core/autograd/autograd.h"
 #include "core/model/code_digits.h"
+#include "core/model/extra_head.h"
 #include "core/model/layers.h"
 #include "core/model/rope_axes.h"
 #include "core/ops/attention.h"
@@ -168,20 +169,22 @@ Transformer::Transformer(ModelConfig config, TransformerWeights weights)
     : config_(std::move(config)), weights_(std::move(weights)) {}
 
 ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& options) const {
-  check_ids(ids, config_.vocab_size);
+  check_ids(ids, config_.ids());
   ORRERY_CHECK(ids.dim(1) <= config_.max_position_embeddings, "[transformer] a context of ", ids.dim(1),
                " tokens, expected at most max_position_embeddings = ", config_.max_position_embeddings);
   const Device device = weights_.embed.device();
   const LayerContext context(config_, options, ids, device);
   ForwardResult result;
-  const Tensor table = with_digits(weights_.embed, weights_.embed_digits, config_);
-  Tensor embedded = ops::embedding(table, context.ids, options.compute);
+  const auto embed = [&](const Tensor& of) {
+    return embed_ids({weights_.embed, weights_.embed_digits, weights_.embed_extra}, of, config_, options.compute);
+  };
+  Tensor embedded = embed(context.ids);
   if (weights_.places.defined())
     embedded =
         ops::add(embedded, ops::embedding(weights_.places, places_of(ids, config_.video.group()), options.compute));
   if (weights_.recall.defined())
-    embedded = ops::add(embedded, ops::embedding(with_digits(weights_.recall, weights_.recall_digits, config_),
-                                                 recalled_ids(ids, config_.video.group()), options.compute));
+    embedded = ops::add(embedded, embed_ids({weights_.recall, weights_.recall_digits, weights_.recall_extra},
+                                            recalled_ids(ids, config_.video.group()), config_, options.compute));
   Tensor state = expand_streams(embedded, config_.hc_mult);
   int indexer_layers = 0;
   for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
@@ -214,8 +217,7 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
     const auto eps = static_cast<float>(config_.rms_norm_eps);
     const Tensor next = shifted_ids(ids);
     const LayerContext mtp_context(context, next);
-    const Tensor next_embedded =
-        ops::rms_norm(ops::embedding(table, mtp_context.ids, options.compute), mtp.e_norm, eps);
+    const Tensor next_embedded = ops::rms_norm(embed(mtp_context.ids), mtp.e_norm, eps);
     const Tensor e = expand_streams(ops::linear(next_embedded, mtp.e_proj), config_.hc_mult);
     const Tensor h = ops::linear(ops::rms_norm(state, mtp.h_norm, eps), mtp.h_proj);
     LayerResult out = layer_forward(ops::add(e, h), mtp.layer, mtp_context);
@@ -227,6 +229,13 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
 }
 
 Tensor Transformer::head() const { return with_digits(weights_.lm_head, weights_.head_digits, config_); }
+
+ops::HeadLoss Transformer::loss(const Tensor& hidden, const Tensor& targets, const Tensor& weights) const {
+  const ops::HeadLoss first = ops::linear_cross_entropy(hidden, head(), table_rows(targets, config_), weights);
+  if (config_.video.extra_levels.empty()) return first;
+  const ops::HeadLoss extra = extra_loss(hidden, targets, weights, weights_.extra_head, config_);
+  return {ops::add(first.total, extra.total), ops::add(first.losses.to(Device::cpu), extra.losses)};
+}
 
 Tensor Transformer::logits(const Tensor& hidden) const { return ops::cast(ops::linear(hidden, head()), DType::f32); }
 

@@ -6,6 +6,7 @@
 
 #include "core/model/config.h"
 #include "core/model/weights.h"
+#include "core/ops/loss.h"
 
 namespace orrery {
 
@@ -55,7 +56,11 @@ class Transformer {
   /// [vocab, hidden]: the rows that logits are products with (lm_head, with the codes' digits if it has them).
   Tensor head() const;
 
-  /// [B·S, vocab] f32. For tests and short sequences: training uses ops::linear_cross_entropy on `hidden`.
+  /// Cross entropy of the next tokens' ids `targets` [B·S] i32 (negative: ignored) weighted by `weights` [B·S] f32,
+  /// from `hidden` of forward().
+  ops::HeadLoss loss(const Tensor& hidden, const Tensor& targets, const Tensor& weights) const;
+
+  /// [B·S, vocab] f32, without the codes' extra digits. For tests and short sequences: training uses loss().
   Tensor logits(const Tensor& hidden) const;
 
   /// Bias balancing (V4, §2.1): each scored layer's bias moves by `rate` against the sign of its expert's load error.

@@ -191,6 +191,21 @@ TransformerWeights build_all(const ModelConfig& config, Fill fill, Random* rando
     if (config.video.recall_embedding) weights.recall_digits = build.constant("model.recall_digits.weight", shape, 0);
     weights.head_digits = build.constant("lm_head_digits.weight", shape, 0);
   }
+  if (!config.video.extra_levels.empty()) {
+    // Zero, so that a model without extra digits goes on from where it was when it gets them.
+    const std::int64_t units = config.video.extra_units(), values = config.video.extra_values();
+    const Shape shape{config.hidden_size, values};
+    weights.embed_extra = build.constant("model.embed_extra.weight", shape, 0);
+    if (config.video.recall_embedding) weights.recall_extra = build.constant("model.recall_extra.weight", shape, 0);
+    ExtraHeadWeights& head = weights.extra_head;
+    head.hidden = build.matrix("extra_head.hidden.weight", {units, config.hidden_size});
+    head.hidden_bias = build.constant("extra_head.hidden.bias", {units}, 0);
+    if (!config.video.levels.empty())
+      head.first = build.embedding("extra_head.first.weight", {units, config.video.digit_values()});
+    head.earlier = build.embedding("extra_head.earlier.weight", {units, values});
+    head.out = build.embedding("extra_head.out.weight", {values, units});
+    head.out_bias = build.constant("extra_head.out.bias", {values}, 0);
+  }
   if (config.num_nextn_predict_layers > 0) {
     MtpWeights& mtp = weights.mtp.emplace();
     const Shape square{config.hidden_size, config.hidden_size};

@@ -6,6 +6,7 @@
 
 #include "core/base/random.h"
 #include "core/model/config.h"
+#include "core/model/extra_head.h"
 #include "core/nn/parameters.h"
 
 namespace orrery {
@@ -83,6 +84,8 @@ struct TransformerWeights {
   Tensor recall;   ///< [vocab, hidden] with video.recall_embedding, else undefined
   Tensor lm_head;  ///< [vocab, hidden]
   Tensor embed_digits, recall_digits, head_digits;  ///< [hidden, Σ levels] with video.levels, else undefined
+  Tensor embed_extra, recall_extra;                 ///< [hidden, Σ extra_levels] with these, else undefined
+  ExtraHeadWeights extra_head;                      ///< likewise
   std::vector<LayerWeights> layers;
   HyperConnectionWeights hc_head;
   Tensor norm;

@@ -28,6 +28,11 @@ std::string number_name(const char* what, std::int32_t index) {
 std::int32_t count_numbered(const Tokenizer& tokenizer, const char* what) {
   std::int32_t count = 0;
   while (tokenizer.find(number_name(what, count))) ++count;
+  return count;
+}
+
+std::int32_t expect_numbered(const Tokenizer& tokenizer, const char* what) {
+  const std::int32_t count = count_numbered(tokenizer, what);
   ORRERY_CHECK(count > 0, "[video vocabulary] the tokenizer has no token ", number_name(what, 0),
                ": it is not a video model's");
   return count;
@@ -57,7 +62,7 @@ VideoVocabulary::VideoVocabulary(std::int32_t first, const VideoVocabularySizes&
 VideoVocabulary VideoVocabulary::append(Tokenizer& tokenizer, const VideoVocabularySizes& sizes) {
   const VideoVocabulary vocabulary(tokenizer.size(), sizes);
   std::vector<AddedToken> tokens;
-  for (std::int32_t id = vocabulary.first(); id < vocabulary.size(); ++id) {
+  for (std::int32_t id = vocabulary.first(); id < vocabulary.listed(); ++id) {
     AddedToken token;
     token.content = vocabulary.name(id);
     token.special = true;
@@ -67,13 +72,17 @@ VideoVocabulary VideoVocabulary::append(Tokenizer& tokenizer, const VideoVocabul
   return vocabulary;
 }
 
-VideoVocabulary VideoVocabulary::from(const Tokenizer& tokenizer) {
+VideoVocabulary VideoVocabulary::from(const Tokenizer& tokenizer, std::int32_t codes) {
   const auto first = tokenizer.find(kMarks[0]);
   ORRERY_CHECK(first.has_value(), "[video vocabulary] the tokenizer has no token ", kMarks[0],
                ": it is not a video model's");
-  const VideoVocabulary vocabulary(
-      *first, {count_numbered(tokenizer, "row"), count_numbered(tokenizer, "col"), count_numbered(tokenizer, "code")});
-  for (std::int32_t id = *first; id < vocabulary.size(); ++id) {
+  const VideoVocabulary vocabulary(*first,
+                                   {expect_numbered(tokenizer, "row"), expect_numbered(tokenizer, "col"), codes});
+  const std::int32_t listed = count_numbered(tokenizer, "code"),
+                     expected = vocabulary.listed() - vocabulary.first_code();
+  ORRERY_CHECK(listed == expected, "[video vocabulary] the tokenizer has ", listed, " codes, expected ", expected,
+               " for a codebook of ", codes);
+  for (std::int32_t id = *first; id < vocabulary.listed(); ++id) {
     const std::string name = vocabulary.name(id);
     const auto found = tokenizer.find(name);
     ORRERY_CHECK(found.has_value(), "[video vocabulary] the tokenizer has no token ", name);

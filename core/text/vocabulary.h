@@ -2,7 +2,8 @@
 // contiguous block behind the text ids. A sequence is
 //   <bos> text ids <video> <pad>* { <frame> <action> <row> <col> c₁ … c_N } …            (a video from words)
 //   <bos> <video> <pad>* { <frame> <action> <row> <col> c₁ … c_N } … <text> text ids <text-end>   (words from a video)
-// and the block is: marks, actions, <row_0> …, <col_0> …, <code_0> …. All are special added tokens of tokenizer.json.
+// and the block is: marks, actions, <row_0> …, <col_0> …, <code_0> …. All are special added tokens of tokenizer.json;
+// codes only where the code book is small enough to list (up to kListedCodes).
 #pragma once
 
 #include <array>
@@ -38,22 +39,27 @@ struct Action {
 struct VideoVocabularySizes {
   std::int32_t rows = 8, columns = 8;  ///< Cells of the latent picture, 8 × 8 for 64² at 8 pixels a cell.
   std::int32_t codes = 8000;           ///< Entries of the codebook.
+  /// The largest codebook that tokenizer.json lists.
+  static constexpr std::int32_t kListedCodes = 1 << 16;
 };
 
 class VideoVocabulary {
  public:
   /// Appends the block to a text tokenizer. Throws InputError for counts below 1, or tokens that are there already.
   static VideoVocabulary append(Tokenizer& tokenizer, const VideoVocabularySizes& sizes);
-  /// Finds the block in a tokenizer. Throws InputError naming the first token that is missing or out of its place.
-  static VideoVocabulary from(const Tokenizer& tokenizer);
+  /// Finds the block in a tokenizer; `codes`: entries of the codebook. Throws InputError naming the first token that is
+  /// missing or out of its place, and for a tokenizer that lists another number of codes.
+  static VideoVocabulary from(const Tokenizer& tokenizer, std::int32_t codes);
   /// The block behind `first` text ids, without a tokenizer.
   VideoVocabulary(std::int32_t first, const VideoVocabularySizes& sizes);
 
   const VideoVocabularySizes& sizes() const { return sizes_; }
   /// Text ids are 0 to first() − 1.
   std::int32_t first() const { return first_; }
-  /// One above the last id of the block: the rows of the embedding.
+  /// One above the last id of the block.
   std::int32_t size() const { return first_code() + sizes_.codes; }
+  /// Ids that the tokenizer lists: all, or those before the codes.
+  std::int32_t listed() const { return sizes_.codes <= VideoVocabularySizes::kListedCodes ? size() : first_code(); }
 
   // Ids; each throws InputError for what is out of range.
   std::int32_t mark(Mark mark) const { return first_ + static_cast<std::int32_t>(mark); }

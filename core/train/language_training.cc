@@ -32,7 +32,7 @@ Metrics mean_losses(const Tensor& losses, const Targets& next, std::int64_t leng
   const char* const names[] = {"loss_token", "loss_first", "loss_still", "loss_moving"};
   double sums[kinds] = {}, counts[kinds] = {};
   const auto* id = next.ids.data<std::int32_t>();
-  const std::int64_t group = config.video.group(), first_code = config.vocab_size - config.video.codes;
+  const std::int64_t group = config.video.group(), first_code = config.first_code();
   const auto count = [&](Kind kind, double loss) { sums[kind] += loss, counts[kind] += 1; };
   for (std::int64_t i = 0; i < losses.numel(); ++i) {
     if (id[i] < 0) continue;
@@ -78,8 +78,7 @@ StepLoss LanguageTraining::loss(const Batch& batch, std::int64_t step, bool trai
   ForwardResult forward = model_.forward(ids, options);
 
   const Targets next = shifted(targets, weights, 1);
-  const Tensor vocabulary = model_.head();
-  const ops::HeadLoss head = ops::linear_cross_entropy(forward.hidden, vocabulary, next.ids, next.weights);
+  const ops::HeadLoss head = model_.loss(forward.hidden, next.ids, next.weights);
   StepLoss result;
   result.loss = head.total;
   result.metrics = mean_losses(head.losses.to(Device::cpu), next, ids.dim(1), model_.config());
@@ -94,7 +93,7 @@ StepLoss LanguageTraining::loss(const Batch& batch, std::int64_t step, bool trai
   }
   if (forward.mtp_hidden.defined()) {
     const Targets second = shifted(targets, weights, 2);
-    const ops::HeadLoss mtp = ops::linear_cross_entropy(forward.mtp_hidden, vocabulary, second.ids, second.weights);
+    const ops::HeadLoss mtp = model_.loss(forward.mtp_hidden, second.ids, second.weights);
     result.metrics.emplace_back("loss_mtp", mtp.total.item());
     result.loss = ops::add(result.loss, ops::scale(mtp.total, static_cast<float>(config_.mtp_weight)));
   }

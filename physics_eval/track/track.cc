@@ -7,6 +7,7 @@
 #include "core/base/parallel.h"
 #include "physics_eval/track/link.h"
 #include "physics_eval/track/native_size.h"
+#include "physics_eval/track/residue.h"
 #include "physics_eval/track/segment.h"
 #include "video/frames/resize.h"
 
@@ -220,7 +221,9 @@ Tracks track(std::span<const Frame> frames, double fps, const TrackOptions& opti
   out.reason = why_not(out);
   if (!out.reason.empty()) return out;
   const int wanted = frames.size() > 8 ? 3 : 1;
-  for (Track& track : tracking::link(frames, background, segments)) {
+  std::vector<Track> linked = tracking::link(frames, background, segments);
+  tracking::drop_residue(linked, background.picture);
+  for (Track& track : linked) {
     if (visible_frames(track) < wanted) continue;
     summarise(track);
     out.tracks.push_back(std::move(track));

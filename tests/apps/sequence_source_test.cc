@@ -18,7 +18,7 @@ SequenceSource source_of(const SequenceSourceOptions& options) {
   config.levels = {4, 4};
   Random random(1, 1);
   const Tokenizer tokenizer = train_caption_tokenizer(options, 280, 20, {4, 4, 16});
-  const SequenceLayout layout(VideoVocabulary::from(tokenizer));
+  const SequenceLayout layout(VideoVocabulary::from(tokenizer, 16));
   return SequenceSource(options, std::make_shared<LatentCodec>(config, random), tokenizer, layout);
 }
 

@@ -34,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"})
       encode_and_decode(tokenizer, sample);
     orrery::VideoVocabulary::append(tokenizer, {2, 2, 4});
-    orrery::VideoVocabulary::from(tokenizer);
+    orrery::VideoVocabulary::from(tokenizer, 4);
   } catch (const orrery::InputError&) {
   }
   return 0;

@@ -3,6 +3,7 @@
 #include "video/latent/codec.h"
 
 #include <cmath>
+#include <optional>
 
 #include "core/autograd/autograd.h"
 #include "core/base/random.h"
@@ -92,11 +93,20 @@ LatentCodec::LatentCodec(CodecConfig config, Random& random) : config_(std::move
   fine_ = make_blocks(parameters_, "decoder.fine.", c.fine_blocks, c.fine_width, 3, random);
   norm("decoder.fine_norm", fine_norm_, c.fine_width);
   linear("decoder.to_pixels", to_pixels_, to_pixels_bias_, fine_pixels, c.fine_width);
-  if (c.detail_width == 0) return;
-  linear("decoder.detail", detail_, detail_bias_, c.detail_width, c.fine_width);
-  linear("decoder.detail_to_pixels", detail_to_pixels_, detail_to_pixels_bias_, fine_pixels, c.detail_width);
-  // Nothing at first, so that a codec without this path can go on training with it.
-  detail_to_pixels_.copy_from(Tensor::zeros(detail_to_pixels_.shape()));
+  // What may be added to a trained codec starts as nothing, so that it goes on from where it was.
+  if (c.detail_width > 0) {
+    linear("decoder.detail", detail_, detail_bias_, c.detail_width, c.fine_width);
+    linear("decoder.detail_to_pixels", detail_to_pixels_, detail_to_pixels_bias_, fine_pixels, c.detail_width);
+    detail_to_pixels_.copy_from(Tensor::zeros(detail_to_pixels_.shape()));
+  }
+  if (const auto extra = static_cast<std::int64_t>(c.extra_levels.size()); extra > 0) {
+    linear("encoder.extra_patch", extra_patch_, extra_patch_bias_, c.extra_width, pixels);
+    extra_ = make_blocks(parameters_, "encoder.extra.", c.extra_blocks, c.extra_width, 1, random);
+    norm("encoder.extra_norm", extra_norm_, c.extra_width);
+    linear("encoder.to_extra", to_extra_, to_extra_bias_, extra, c.extra_width);
+    from_extra_ = Tensor::zeros({c.width, extra * (1 + c.history)});
+    parameters_.add("decoder.from_extra", from_extra_, ParameterKind::matrix);
+  }
 }
 
 Tensor LatentCodec::trunk(Tensor x, const std::vector<CodecBlock>& blocks) const {
@@ -109,20 +119,46 @@ Tensor LatentCodec::trunk(Tensor x, const std::vector<CodecBlock>& blocks) const
   return x;
 }
 
-Tensor LatentCodec::encode(const Tensor& chunks) const {
+Tensor LatentCodec::encode(const Tensor& chunks, bool extra_only) const {
   ORRERY_CHECK(chunks.rank() == 5 && chunks.dim(1) == config_.time_factor &&
                    chunks.dim(2) % config_.space_factor == 0 && chunks.dim(3) % config_.space_factor == 0 &&
                    chunks.dim(4) == 3,
                "[codec] chunks are ", to_string(chunks.shape()), ", expected [N, ", config_.time_factor,
                ", H, W, 3] with H and W divisible by ", config_.space_factor);
-  const Tensor x = ops::linear(patches(ops::cast(chunks, compute), config_.space_factor), patch_, patch_bias_);
-  const Tensor features = ops::rms_norm(trunk(x, encoder_), encoder_norm_);
-  return ops::linear(ops::cast(features, DType::f32), to_latent_, to_latent_bias_);
+  const Tensor pixels = patches(ops::cast(chunks, compute), config_.space_factor);
+  const auto latents = [&](const Tensor& x, const std::vector<CodecBlock>& blocks, const Tensor& norm,
+                           const Tensor& to_latent, const Tensor& bias) {
+    const Tensor features = ops::rms_norm(trunk(x, blocks), norm);
+    return ops::linear(ops::cast(features, DType::f32), to_latent, bias);
+  };
+  Tensor first;
+  {
+    std::optional<NoGrad> guard;
+    if (extra_only) guard.emplace();
+    first = latents(ops::linear(pixels, patch_, patch_bias_), encoder_, encoder_norm_, to_latent_, to_latent_bias_);
+  }
+  if (extra_.empty()) return first;
+  const Tensor extra =
+      latents(ops::linear(pixels, extra_patch_, extra_patch_bias_), extra_, extra_norm_, to_extra_, to_extra_bias_);
+  return ops::concat({extra_only ? first.detach() : first, extra}, 3);
+}
+
+// The decoder's first layer, which sees the latents and `history` earlier ones.
+Tensor LatentCodec::first_layer(const Tensor& quantized, const Tensor& history) const {
+  const auto dims = static_cast<std::int64_t>(config_.levels.size()),
+             extra = static_cast<std::int64_t>(config_.extra_levels.size());
+  const auto seen = [&](std::int64_t from, std::int64_t count) {
+    std::vector<Tensor> parts{ops::narrow(quantized, 3, from, count)};
+    for (std::int64_t i = 0; i < config_.history; ++i)
+      parts.push_back(ops::narrow(history, 3, i * (dims + extra) + from, count));
+    return ops::cast(ops::concat(parts, 3), compute);
+  };
+  const Tensor x = ops::linear(seen(0, dims), from_latent_, from_latent_bias_);
+  return extra == 0 ? x : ops::add(x, ops::linear(seen(dims, extra), from_extra_));
 }
 
 Tensor LatentCodec::decode(const Tensor& quantized, const Tensor& history) const {
-  const Tensor latents = config_.history > 0 ? ops::concat({quantized, history}, 3) : quantized;
-  const Tensor x = ops::linear(ops::cast(latents, compute), from_latent_, from_latent_bias_);
+  const Tensor x = first_layer(quantized, history);
   const Tensor coarse = ops::rms_norm(trunk(x, decoder_), decoder_norm_);
   const Tensor finer = trunk(widen_grid(ops::linear(coarse, refine_, refine_bias_)), fine_);
   const Tensor fine = ops::rms_norm(finer, fine_norm_);

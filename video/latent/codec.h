@@ -32,8 +32,16 @@ struct CodecConfig {
   /// values, more than fine_width, and a linear layer alone rings around sharp edges. 0: none.
   std::int64_t detail_width = 0;
   std::int64_t history = 2;                            ///< earlier latent frames that the decoder sees
-  std::vector<std::int64_t> levels = {8, 8, 5, 5, 5};  ///< FSQ levels; their product is the code book's size
+  std::vector<std::int64_t> levels = {8, 8, 5, 5, 5};  ///< FSQ levels
+  /// Levels of further dimensions, which an encoder of their own makes and the decoder adds to the others. A codec
+  /// without them goes on from where it was when it gets them, and its codes' other digits stay (docs/decisions/0011).
+  std::vector<std::int64_t> extra_levels;
+  std::int64_t extra_width = 384;  ///< channels of the extra dimensions' encoder
+  std::int64_t extra_blocks = 2;
 
+  /// levels, then extra_levels.
+  std::vector<std::int64_t> all_levels() const;
+  /// The code book's size: the product of all levels.
   std::int64_t codes() const;
   /// Throws InputError naming the field.
   void validate() const;
@@ -59,8 +67,9 @@ class LatentCodec {
   const CodecConfig& config() const { return config_; }
   const ParameterList& parameters() const { return parameters_; }
 
-  /// Chunks [N, time_factor, H, W, 3] in [−1, 1] → latents before rounding [N, rows, columns, levels].
-  Tensor encode(const Tensor& chunks) const;
+  /// Chunks [N, time_factor, H, W, 3] in [−1, 1] → latents before rounding [N, rows, columns, levels], the extra
+  /// dimensions last. `extra_only`: the gradient reaches the extra dimensions alone.
+  Tensor encode(const Tensor& chunks, bool extra_only = false) const;
   /// FSQ: bounds each dimension and rounds it; the gradient passes straight through the rounding.
   Tensor quantize(const Tensor& latents) const;
   /// Quantised latents [N, rows, columns, levels] and those of `history` earlier latent frames (oldest first, along the
@@ -77,6 +86,7 @@ class LatentCodec {
 
  private:
   Tensor trunk(Tensor x, const std::vector<CodecBlock>& blocks) const;
+  Tensor first_layer(const Tensor& quantized, const Tensor& history) const;
 
   CodecConfig config_;
   ParameterList parameters_;
@@ -84,7 +94,8 @@ class LatentCodec {
   Tensor from_latent_, from_latent_bias_, refine_, refine_bias_, to_pixels_, to_pixels_bias_;
   Tensor detail_, detail_bias_, detail_to_pixels_, detail_to_pixels_bias_;
   Tensor encoder_norm_, decoder_norm_, fine_norm_;
-  std::vector<CodecBlock> encoder_, decoder_, fine_;
+  Tensor extra_patch_, extra_patch_bias_, extra_norm_, to_extra_, to_extra_bias_, from_extra_;
+  std::vector<CodecBlock> encoder_, decoder_, fine_, extra_;
 };
 
 /// Frames in, codes out, a latent frame at a time. Keeps at most one chunk of frames.

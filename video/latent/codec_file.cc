@@ -1,5 +1,6 @@
 // A codec on disk: codec.json and codec.safetensors in a model's folder.
 #include <filesystem>
+#include <string_view>
 
 #include "core/base/random.h"
 #include "core/io/fields.h"
@@ -26,6 +27,8 @@ constexpr IntegerField kFields[] = {
     {"fine_blocks", &CodecConfig::fine_blocks},
     {"detail_width", &CodecConfig::detail_width},
     {"history", &CodecConfig::history},
+    {"extra_width", &CodecConfig::extra_width},
+    {"extra_blocks", &CodecConfig::extra_blocks},
 };
 
 }  // namespace
@@ -40,11 +43,16 @@ void CodecConfig::validate() const {
   ORRERY_CHECK(encoder_blocks >= 0 && decoder_blocks >= 0 && fine_blocks >= 0 && detail_width >= 0 && history >= 0 &&
                    history <= 16,
                "[codec] encoder_blocks, decoder_blocks, fine_blocks, detail_width or history is out of range");
-  ORRERY_CHECK(!levels.empty() && levels.size() <= 16, "[codec] levels has ", levels.size(),
-               " entries, expected 1 to 16");
-  for (const std::int64_t level : levels)
+  ORRERY_CHECK(!levels.empty() && levels.size() + extra_levels.size() <= 16, "[codec] levels and extra_levels have ",
+               levels.size(), " and ", extra_levels.size(), " entries, expected 1 to 16 together");
+  ORRERY_CHECK(extra_width >= 1 && extra_blocks >= 1, "[codec] extra_width is ", extra_width, " and extra_blocks ",
+               extra_blocks, ", expected at least 1");
+  std::int64_t made = 1;
+  for (const std::int64_t level : all_levels()) {
     ORRERY_CHECK(level >= 2 && level <= 4096, "[codec] a level is ", level, ", expected 2 to 4096");
-  ORRERY_CHECK(codes() <= (1 << 24), "[codec] levels make ", codes(), " codes, expected at most 2^24");
+    made *= level;
+    ORRERY_CHECK(made <= (1 << 30), "[codec] levels make ", made, " codes or more, expected at most 2^30");
+  }
 }
 
 CodecConfig parse_codec_config(const std::string& json_text, const std::string& source) {
@@ -53,6 +61,7 @@ CodecConfig parse_codec_config(const std::string& json_text, const std::string& 
   CodecConfig config;
   for (const IntegerField& field : kFields) config.*field.member = fields.integer_or(field.name, config.*field.member);
   if (fields.has("levels")) config.levels = fields.integers("levels");
+  if (fields.has("extra_levels")) config.extra_levels = fields.integers("extra_levels");
   fields.refuse_unknown();
   config.validate();
   return config;
@@ -60,8 +69,11 @@ CodecConfig parse_codec_config(const std::string& json_text, const std::string& 
 
 std::string to_json(const CodecConfig& config) {
   Json json = Json::object();
-  for (const IntegerField& field : kFields) json.set(field.name, config.*field.member);
+  for (const IntegerField& field : kFields)
+    if (!config.extra_levels.empty() || !std::string_view(field.name).starts_with("extra_"))
+      json.set(field.name, config.*field.member);
   json.set("levels", Json(config.levels));
+  if (!config.extra_levels.empty()) json.set("extra_levels", Json(config.extra_levels));
   return json.dump(2) + "\n";
 }
 

@@ -53,7 +53,7 @@ void CodecWindow::append(std::span<const Frame> frames, std::vector<float>& chun
 }
 
 Tensor CodecTraining::quantized(const Tensor& chunks) const {
-  if (!decoder_only_) return codec_.quantize(codec_.encode(chunks));
+  if (frozen_ != Frozen::encoder) return codec_.quantize(codec_.encode(chunks, frozen_ == Frozen::encoder_but_extra));
   const NoGrad guard;
   return codec_.quantize(codec_.encode(chunks)).detach();
 }

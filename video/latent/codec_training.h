@@ -18,8 +18,9 @@ struct CodecWindow {
 /// batch.tensors: chunks [B, L, time_factor, H, W, 3] in [−1, 1] and weights of the same shape.
 class CodecTraining : public Trainable {
  public:
-  /// `decoder_only`: the encoder stays as it is, so that a transformer trained on its codes goes on fitting.
-  explicit CodecTraining(LatentCodec& codec, bool decoder_only = false) : codec_(codec), decoder_only_(decoder_only) {}
+  /// `frozen`: what stays as it is, so that a transformer trained on these digits of the codes goes on fitting.
+  enum class Frozen { nothing, encoder, encoder_but_extra };
+  explicit CodecTraining(LatentCodec& codec, Frozen frozen = Frozen::nothing) : codec_(codec), frozen_(frozen) {}
   const ParameterList& parameters() const override { return codec_.parameters(); }
   StepLoss loss(const Batch& batch, std::int64_t step, bool training) override;
   void save(const std::string& folder) const override { save_codec(codec_, folder); }
@@ -28,7 +29,7 @@ class CodecTraining : public Trainable {
   Tensor quantized(const Tensor& chunks) const;
 
   LatentCodec& codec_;
-  bool decoder_only_;
+  Frozen frozen_;
 };
 
 }  // namespace orrery

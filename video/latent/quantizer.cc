@@ -28,19 +28,26 @@ struct Bound {
 
 }  // namespace
 
+std::vector<std::int64_t> CodecConfig::all_levels() const {
+  std::vector<std::int64_t> all = levels;
+  all.insert(all.end(), extra_levels.begin(), extra_levels.end());
+  return all;
+}
+
 std::int64_t CodecConfig::codes() const {
   std::int64_t count = 1;
-  for (const std::int64_t level : levels) count *= level;
+  for (const std::int64_t level : all_levels()) count *= level;
   return count;
 }
 
 Tensor LatentCodec::quantize(const Tensor& latents) const {
-  const auto dims = static_cast<std::int64_t>(config_.levels.size());
+  const std::vector<std::int64_t> levels = config_.all_levels();
+  const auto dims = static_cast<std::int64_t>(levels.size());
   const Tensor quantized = Tensor::empty_like(latents), slope = Tensor::empty_like(latents);
   ORRERY_ASSERT(dims <= kMostFsqDims, "[codec] ", dims, " dimensions, expected at most ", kMostFsqDims);
   FsqArgs args{latents.view(), quantized.view(), slope.view(), static_cast<int>(dims), {}, {}, {}, {}};
-  for (std::size_t i = 0; i < config_.levels.size(); ++i) {
-    const Bound bound(config_.levels[i]);
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    const Bound bound(levels[i]);
     args.half[i] = bound.half;
     args.offset[i] = bound.offset;
     args.shift[i] = bound.shift;
@@ -53,13 +60,14 @@ Tensor LatentCodec::quantize(const Tensor& latents) const {
 }
 
 std::vector<std::int32_t> LatentCodec::codes_of(const Tensor& quantized) const {
-  const auto dims = static_cast<std::int64_t>(config_.levels.size());
+  const std::vector<std::int64_t> levels = config_.all_levels();
+  const auto dims = static_cast<std::int64_t>(levels.size());
   const float* values = quantized.data<float>();
   std::vector<std::int32_t> codes(static_cast<std::size_t>(quantized.numel() / dims));
   for (std::size_t cell = 0; cell < codes.size(); ++cell) {
     std::int64_t code = 0, radix = 1;
     for (std::int64_t i = 0; i < dims; ++i) {
-      const std::int64_t level = config_.levels[static_cast<std::size_t>(i)];
+      const std::int64_t level = levels[static_cast<std::size_t>(i)];
       const auto digit =
           std::lround(values[static_cast<std::int64_t>(cell) * dims + i] * static_cast<float>(level / 2)) + level / 2;
       code += std::clamp<std::int64_t>(digit, 0, level - 1) * radix;
@@ -72,7 +80,8 @@ std::vector<std::int32_t> LatentCodec::codes_of(const Tensor& quantized) const {
 
 Tensor LatentCodec::latents_of(std::span<const std::int32_t> codes, std::int64_t count, std::int64_t rows,
                                std::int64_t columns) const {
-  const auto dims = static_cast<std::int64_t>(config_.levels.size());
+  const std::vector<std::int64_t> levels = config_.all_levels();
+  const auto dims = static_cast<std::int64_t>(levels.size());
   ORRERY_CHECK(static_cast<std::int64_t>(codes.size()) == count * rows * columns, "[codec] ", codes.size(),
                " codes, expected ", count, " x ", rows, " x ", columns);
   const Tensor latents = Tensor::empty({count, rows, columns, dims});
@@ -82,7 +91,7 @@ Tensor LatentCodec::latents_of(std::span<const std::int32_t> codes, std::int64_t
     std::int64_t code = codes[cell];
     ORRERY_CHECK(code >= 0 && code < total, "[codec] code ", code, ", expected 0 to ", total - 1);
     for (std::int64_t i = 0; i < dims; ++i) {
-      const std::int64_t level = config_.levels[static_cast<std::size_t>(i)];
+      const std::int64_t level = levels[static_cast<std::size_t>(i)];
       values[static_cast<std::int64_t>(cell) * dims + i] =
           static_cast<float>(code % level - level / 2) / static_cast<float>(level / 2);
       code /= level;

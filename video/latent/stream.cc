@@ -76,7 +76,7 @@ std::vector<Frame> StreamingDecoder::push(std::span<const std::int32_t> codes) {
   const NoGrad guard;
   const CodecConfig& config = codec_.config();
   const Tensor latents = codec_.latents_of(codes, 1, rows_, columns_);
-  const auto dims = static_cast<std::int64_t>(config.levels.size());
+  const auto dims = static_cast<std::int64_t>(config.all_levels().size());
   Tensor history;
   if (config.history > 0) {
     history = Tensor::zeros({1, rows_, columns_, config.history * dims});

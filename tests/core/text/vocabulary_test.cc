@@ -29,7 +29,7 @@ TEST_CASE("the block of video tokens is contiguous and survives the file", "[voc
   const test::TemporaryFolder folder;
   tokenizer.write(folder / "tokenizer.json");
   const Tokenizer read = Tokenizer::read(folder.path());
-  const VideoVocabulary found = VideoVocabulary::from(read);
+  const VideoVocabulary found = VideoVocabulary::from(read, 100);
   CHECK(found.first() == made.first());
   CHECK(found.sizes().rows == 8);
   CHECK(found.sizes().columns == 4);
@@ -53,6 +53,18 @@ TEST_CASE("the block of video tokens is contiguous and survives the file", "[voc
   CHECK(read.encode("<bos>a<video><code_5>").back() == made.code(5));
   for (const std::int32_t id : read.encode("<bos><code_5>", {.special_as_text = true})) CHECK(made.is_text(id));
   CHECK(read.decode(read.encode("<bos>a red ball<video><code_5>")) == "a red ball");
+}
+
+TEST_CASE("a code book too large to list has ids behind the tokenizer's", "[vocabulary]") {
+  Tokenizer tokenizer = text_tokenizer();
+  constexpr std::int32_t kCodes = 1 << 24;
+  const VideoVocabulary made = VideoVocabulary::append(tokenizer, {8, 4, kCodes});
+  CHECK(tokenizer.size() == made.first_code());
+  CHECK(made.size() == made.first_code() + kCodes);
+  const VideoVocabulary found = VideoVocabulary::from(tokenizer, kCodes);
+  CHECK(found.first() == made.first());
+  CHECK(found.code_of(found.code(kCodes - 1)) == kCodes - 1);
+  CHECK_THROWS_WITH(VideoVocabulary::from(tokenizer, 100), ContainsSubstring("has 0 codes, expected 100"));
 }
 
 TEST_CASE("actions are written into a frame's header and read back", "[vocabulary]") {
@@ -87,7 +99,7 @@ TEST_CASE("actions are written into a frame's header and read back", "[vocabular
 
 TEST_CASE("a block that does not fit is refused", "[vocabulary]") {
   Tokenizer tokenizer = text_tokenizer();
-  CHECK_THROWS_WITH(VideoVocabulary::from(tokenizer), ContainsSubstring("has no token <pad>"));
+  CHECK_THROWS_WITH(VideoVocabulary::from(tokenizer, 10), ContainsSubstring("has no token <pad>"));
   CHECK_THROWS_AS(VideoVocabulary::append(tokenizer, {0, 4, 100}), InputError);
   CHECK_THROWS_AS(VideoVocabulary::append(tokenizer, {4, 4, -1}), InputError);
   CHECK_THROWS_AS(VideoVocabulary(-1, {}), InputError);
@@ -106,7 +118,7 @@ TEST_CASE("a block that does not fit is refused", "[vocabulary]") {
     tokens.push_back({.content = vocabulary.name(id)});
   std::swap(tokens[1], tokens[2]);
   other.add_tokens(tokens);
-  CHECK_THROWS_WITH(VideoVocabulary::from(other), ContainsSubstring("the token <bos> has the id"));
+  CHECK_THROWS_WITH(VideoVocabulary::from(other, 10), ContainsSubstring("the token <bos> has the id"));
 }
 
 TEST_CASE("words are found without case and punctuation", "[words]") {

@@ -153,6 +153,34 @@ TEST_CASE("a jump keeps its body, a disappearance ends it, an exit is cut", "[tr
   CHECK(left.tracks[0].frames[static_cast<std::size_t>(left.tracks[0].last())].cut);
 }
 
+TEST_CASE("faint things that flicker beside a body are none, faint or short-lived bodies are", "[track]") {
+  const auto never = std::pair{-50.0, -50.0};
+  // Grey on white is a quarter of black on white.
+  const Ball body{{20, 20, 20},
+                  7,
+                  [](double t) {
+                    return std::pair{14 + 0.4 * t, 20.0};
+                  }},
+      faint{{180, 180, 180},
+            5,
+            [](double t) {
+              return std::pair{20 + 0.3 * t, 50.0};
+            }},
+      flickers{{180, 180, 180},
+               4,
+               [&](double t) {
+                 return std::fmod(t, 9) < 1 ? std::pair{24 + 0.4 * t, 26.0} : never;
+               }},
+      brief{{200, 30, 30}, 5, [&](double t) {
+              return t >= 20 && t < 28 ? std::pair{50.0, 10.0 + t} : never;
+            }};
+  CHECK(track(film({body, flickers}, 72, 64, Ground::plain), 24).tracks.size() == 1);
+  CHECK(track(film({body, faint}, 72, 64, Ground::plain), 24).tracks.size() == 2);
+  CHECK(track(film({body, brief}, 72, 64, Ground::plain), 24).tracks.size() == 2);
+  // Too short to tell what flickers.
+  CHECK(track(film({body, flickers}, 20, 64, Ground::plain), 24).tracks.size() >= 1);
+}
+
 TEST_CASE("noise costs little and black is told from a grey rod", "[track]") {
   const Ball ball{kGreen, 7, [](double t) { return std::pair{12 + 0.9 * t, 60 - 0.7 * t}; }};
   auto frames = film({ball}, 48, 96, Ground::gradient);

@@ -144,7 +144,7 @@ TEST_CASE("a decoder learns by itself: the encoder and its codes stay", "[codec]
   LatentCodec codec = small_codec();
   const auto frames = moving_square(9);
   const auto codes = encode_clip(codec, frames);
-  CodecTraining training(codec, true);
+  CodecTraining training(codec, CodecTraining::Frozen::encoder);
   CodecWindow window;
   std::vector<float> chunks, weights;
   window.append(frames, chunks, weights);
@@ -177,4 +177,58 @@ TEST_CASE("a codec goes on with a detail path that adds nothing at first", "[cod
   CHECK(detailed.decode(latents, history).to_vector() == before);
   Tensor(detailed.parameters().find("decoder.detail_to_pixels")->value).data<float>()[0] = 1;
   CHECK(detailed.decode(latents, history).to_vector() != before);
+}
+
+TEST_CASE("extra digits come behind a trained codec's, which stay", "[codec]") {
+  const LatentCodec plain = small_codec();
+  CodecConfig config = small_config();
+  config.extra_levels = {4, 3};
+  config.extra_width = 12;
+  Random random(9);
+  LatentCodec longer(config, random);
+  for (const Parameter& item : plain.parameters().all())
+    Tensor(longer.parameters().find(item.name)->value).copy_from(item.value);
+  const auto frames = moving_square(9);
+  const auto codes = encode_clip(plain, frames), before = encode_clip(longer, frames);
+  const auto first = static_cast<std::int32_t>(plain.config().codes());
+  CHECK(longer.config().codes() == first * 12);
+  const auto same_first_digits = [&](const std::vector<std::int32_t>& of) {
+    for (std::size_t i = 0; i < codes.size(); ++i)
+      if (of[i] % first != codes[i]) return false;
+    return of.size() == codes.size();
+  };
+  CHECK(same_first_digits(before));
+  const auto decoded = [](const LatentCodec& codec, const std::vector<std::int32_t>& of) {
+    StreamingDecoder decoder(codec, 4, 4);
+    std::vector<Frame> pictures;
+    for (std::size_t latent = 0; latent < of.size() / 16; ++latent)
+      for (Frame& frame : decoder.push(std::span(of).subspan(latent * 16, 16))) pictures.push_back(std::move(frame));
+    return pictures;
+  };
+  const auto equal = [](const std::vector<Frame>& a, const std::vector<Frame>& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Frame& x, const Frame& y) {
+      return std::equal(x.bytes().begin(), x.bytes().end(), y.bytes().begin(), y.bytes().end());
+    });
+  };
+  CHECK(equal(decoded(plain, codes), decoded(longer, before)));  // the decoder starts without a look at them
+
+  CodecTraining training(longer, CodecTraining::Frozen::encoder_but_extra);
+  CodecWindow window;
+  std::vector<float> chunks, weights;
+  window.append(frames, chunks, weights);
+  const Batch batch{{Tensor::from(chunks, {1, 3, 4, 32, 32, 3}), Tensor::from(weights, {1, 3, 4, 32, 32, 3})}};
+  for (int step = 0; step < 2; ++step) {  // the first one reaches the decoder's weights of extra digits alone
+    longer.parameters().clear_grads();
+    backward(training.loss(batch, 0, true).loss);
+    for (const Parameter& item : longer.parameters().all()) {
+      const Tensor grad = item.value.grad();
+      const bool encoder = item.name.rfind("encoder.", 0) == 0, extra = item.name.find("extra") != std::string::npos;
+      CHECK(grad.defined() == (!encoder || extra));
+      for (std::int64_t i = 0; grad.defined() && i < item.value.numel(); ++i)
+        item.value.data<float>()[i] -= 0.5f * grad.data<float>()[i];
+    }
+  }
+  const auto after = encode_clip(longer, frames);
+  CHECK(same_first_digits(after));
+  CHECK(after != before);
 }
