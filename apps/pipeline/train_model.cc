@@ -47,6 +47,7 @@ LanguageTrainingConfig read_language(const Fields& train) {
   config.balance_weight = train.number_or("balance_weight", config.balance_weight, {0, 10});
   config.bias_rate = train.number_or("bias_rate", config.bias_rate, {0, 1});
   config.checkpoint = train.boolean_or("checkpoint", false);
+  config.own_draws = train.number_or("own_draws", config.own_draws, {0, 1});
   return config;
 }
 

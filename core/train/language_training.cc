@@ -1,9 +1,15 @@
 #include "core/train/language_training.h"
 
 #include <algorithm>
+#include <cmath>
+#include <span>
 
+#include "core/autograd/autograd.h"
+#include "core/base/parallel.h"
+#include "core/base/random.h"
 #include "core/model/checkpoint.h"
 #include "core/ops/elementwise.h"
+#include "core/ops/indexing.h"
 #include "core/ops/loss.h"
 
 namespace orrery {
@@ -64,10 +70,59 @@ double utilisation(const std::vector<ExpertLoad>& loads) {
   return layers > 0 ? sum / layers : 1;
 }
 
+// The index at which the running sum of softmax(logits) passes `uniform`.
+std::int64_t draw_from(std::span<const float> logits, double uniform) {
+  const float most = *std::max_element(logits.begin(), logits.end());
+  std::vector<float> weights(logits.size());
+  double sum = 0;
+  for (std::size_t i = 0; i < logits.size(); ++i) sum += double{weights[i] = std::exp(logits[i] - most)};
+  double left = uniform * sum;
+  for (std::size_t i = 0; i + 1 < weights.size(); ++i)
+    if ((left -= double{weights[i]}) < 0) return static_cast<std::int64_t>(i);
+  return static_cast<std::int64_t>(weights.size()) - 1;
+}
+
 }  // namespace
 
+// ids [B, S] with some codes as the model draws them at temperature 1; which and what depends on the step alone.
+Tensor LanguageTraining::with_own_draws(const Tensor& ids, const Tensor& targets, std::int64_t step) const {
+  const ModelConfig& config = model_.config();
+  const std::int64_t length = ids.dim(1), first = config.first_code(), codes = config.table_codes();
+  Random random(static_cast<std::uint64_t>(step), 0x6F776E);
+  std::vector<std::int32_t> places;  // rows of hidden that predict what is replaced
+  std::vector<double> uniforms;
+  for (std::int64_t b = 0; b < ids.dim(0); ++b) {
+    const double share = random.uniform(0, config_.own_draws);
+    for (std::int64_t t = b * length + 1; t < (b + 1) * length; ++t) {
+      if (targets.data<std::int32_t>()[t] < first || !random.chance(share)) continue;
+      places.push_back(static_cast<std::int32_t>(t - 1));
+      uniforms.push_back(random.uniform());
+    }
+  }
+  if (places.empty()) return ids;
+  const NoGrad guard;
+  ForwardOptions options;
+  options.compute = config_.compute;
+  const Tensor hidden = model_.forward(ids, options).hidden,
+               rows = Tensor::from(places, {static_cast<std::int64_t>(places.size())}),
+               logits = model_.logits(ops::index_select(hidden, 0, rows)).to(Device::cpu), drawn = ids.clone();
+  parallel_for(rows.numel(), 8, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::span<const float> of(logits.data<float>() + i * logits.dim(1) + first,
+                                      static_cast<std::size_t>(codes));
+      std::int32_t& id = drawn.data<std::int32_t>()[places[static_cast<std::size_t>(i)] + 1];
+      id += static_cast<std::int32_t>(first + draw_from(of, uniforms[static_cast<std::size_t>(i)])) -
+            config.table_row(id);  // extra digits stay
+    }
+  });
+  return drawn;
+}
+
 StepLoss LanguageTraining::loss(const Batch& batch, std::int64_t step, bool training) {
-  const Tensor &ids = batch.tensors.at(0), &targets = batch.tensors.at(1), &weights = batch.tensors.at(2);
+  const Tensor& targets = batch.tensors.at(1);
+  const bool own = training && config_.own_draws > 0 && model_.config().video.codes > 0;
+  const Tensor ids = own ? with_own_draws(batch.tensors.at(0), targets, step) : batch.tensors.at(0);
+  const Tensor& weights = batch.tensors.at(2);
   ForwardOptions options;
   options.compute = config_.compute;
   options.checkpoint = config_.checkpoint && training;

@@ -14,6 +14,10 @@ struct LanguageTrainingConfig {
   double balance_weight = 1e-4;        ///< of the experts' sequence-wise balance loss
   double bias_rate = 1e-3;             ///< of the router's balancing bias
   bool checkpoint = false;             ///< recompute layers in backward
+  /// Scheduled sampling in parallel (Mihaylova and Martins 2019, arXiv 1906.07651): up to this share of a sequence's
+  /// codes stand in the input as the model itself would draw them after the true ones; targets stay true. It learns to
+  /// go on from its own slips.
+  double own_draws = 0;
 };
 
 /// batch.tensors: ids [B, S] i32 (inputs), targets [B, S] i32 (ids before corruption; −1: not predicted), weights [B,
@@ -31,6 +35,8 @@ class LanguageTraining : public Trainable {
   void save(const std::string& folder) const override;
 
  private:
+  Tensor with_own_draws(const Tensor& ids, const Tensor& targets, std::int64_t step) const;
+
   Transformer& model_;
   LanguageTrainingConfig config_;
   std::vector<ExpertLoad> loads_;  ///< summed since the last step

@@ -94,3 +94,36 @@ TEST_CASE("a resumed run gives the losses and weights of an uninterrupted one", 
     CHECK(a.parameters().all()[i].value.to_vector() == b.parameters().all()[i].value.to_vector());
   }
 }
+
+TEST_CASE("own draws stand in the input where codes are, and depend on the step alone", "[train]") {
+  ModelConfig config = tiny_config();
+  config.video = {16, 1, 2, 60, true, true, {4, 4}, {}};  // ids 16 to 31
+  Random random(5);
+  Transformer model(config, random);
+  const Batch batch = RandomTokens().batch(1);
+  const auto loss = [&](double own_draws, std::int64_t step, bool training = true) {
+    LanguageTrainingConfig language;
+    language.compute = DType::f32;
+    language.balance_weight = 0, language.indexer_weight = 0;
+    language.own_draws = own_draws;
+    LanguageTraining run(model, language);
+    return run.loss(batch, step, training).loss.item();
+  };
+  const float plain = loss(0, 7);
+  CHECK(loss(1, 7) != plain);
+  CHECK(loss(1, 7) == loss(1, 7));
+  CHECK(loss(1, 7) != loss(1, 8));
+  CHECK(loss(1, 7, false) == loss(0, 7, false));  // held-out sets are judged as they are
+  // Words are never replaced, and what is not predicted is not.
+  const Batch words{
+      {batch.tensors[0].clone(), Tensor::full(batch.tensors[0].shape(), 3, DType::i32), batch.tensors[2]}};
+  const Batch nothing{{words.tensors[0], Tensor::full(batch.tensors[0].shape(), -1, DType::i32), words.tensors[2]}};
+  for (const Batch& other : {words, nothing}) {
+    LanguageTrainingConfig language;
+    language.compute = DType::f32;
+    LanguageTraining without(model, language);
+    language.own_draws = 1;
+    LanguageTraining with(model, language);
+    CHECK(with.loss(other, 7, true).loss.item() == without.loss(other, 7, true).loss.item());
+  }
+}
