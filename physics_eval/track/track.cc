@@ -222,7 +222,7 @@ Tracks track(std::span<const Frame> frames, double fps, const TrackOptions& opti
   if (!out.reason.empty()) return out;
   const int wanted = frames.size() > 8 ? 3 : 1;
   std::vector<Track> linked = tracking::link(frames, background, segments);
-  tracking::drop_residue(linked, background.picture);
+  tracking::drop_residue(linked, background.picture, out.lines);
   for (Track& track : linked) {
     if (visible_frames(track) < wanted) continue;
     summarise(track);
