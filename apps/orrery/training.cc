@@ -5,6 +5,7 @@
 
 #include "apps/orrery/command.h"
 #include "apps/orrery/interrupt.h"
+#include "apps/orrery/mpi_group.h"
 #include "apps/pipeline/train_codec.h"
 #include "apps/pipeline/train_model.h"
 
@@ -31,6 +32,7 @@ CLI::App* add_kind(CLI::App& train, const std::string& name, const std::string& 
     options->device = common.device;
     if (options->out.empty()) options->out = options->config + ".run";
     options->stop = stop_on_interrupt();
+    options->ranks = open_mpi_group();
     run(*options);
     if (*plot) plot_training(options->out);
   });

@@ -68,7 +68,7 @@ void train_codec(const TrainOptions& options) {
   CodecTraining training(codec, decoder_only ? Frozen::encoder
                                 : extra_only ? Frozen::encoder_but_extra
                                              : Frozen::nothing);
-  Trainer trainer(training, std::make_shared<CodecSource>(source), train, options.out);
+  Trainer trainer(training, std::make_shared<CodecSource>(source), train, options.out, options.ranks);
   CodecSourceOptions held_out = source;
   held_out.seed = source.seed + 1'000'000;
   trainer.add_validation("held-out", std::make_shared<CodecSource>(held_out));

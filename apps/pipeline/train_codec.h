@@ -2,9 +2,11 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <string>
 
 #include "core/nn/parameters.h"
+#include "core/train/rank_group.h"
 
 namespace orrery::pipeline {
 
@@ -15,6 +17,7 @@ struct TrainOptions {
   std::string device = "auto";  ///< auto, cpu or cuda
   double max_seconds = 0;       ///< 0: as many steps as the configuration says
   const std::atomic<bool>* stop = nullptr;
+  std::shared_ptr<RankGroup> ranks;  ///< processes that train together; null: this one alone
 };
 
 /// Moves the parameters to the device that `name` asks for ("auto": a CUDA device where there is one) and says so.

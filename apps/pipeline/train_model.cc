@@ -1,6 +1,7 @@
 #include "apps/pipeline/train_model.h"
 
 #include <filesystem>
+#include <span>
 
 #include "apps/pipeline/sequence_source.h"
 #include "core/base/log.h"
@@ -52,8 +53,8 @@ LanguageTrainingConfig read_language(const Fields& train) {
 }
 
 // Tokenizer and words come with the folder once they are made: a resumed run keeps them.
-Tokenizer prepare_folder(const TrainOptions& options, const SequenceSourceOptions& source,
-                         const std::string& codec_folder, const LatentCodec& codec, std::int64_t text_tokens) {
+void prepare_folder(const TrainOptions& options, const SequenceSourceOptions& source, const std::string& codec_folder,
+                    const LatentCodec& codec, std::int64_t text_tokens) {
   const std::filesystem::path out(options.out);
   std::filesystem::create_directories(out);
   for (const char* name : {"codec.json", "codec.safetensors"})
@@ -66,12 +67,11 @@ Tokenizer prepare_folder(const TrainOptions& options, const SequenceSourceOption
   for (std::uint64_t i = 0; i < kCaptions; ++i)
     words.add(worlds::World(worlds::sample_spec(source.seed, i, sample)).caption());
   words.write(out / "words.txt");
-  if (std::filesystem::exists(out / "tokenizer.json")) return Tokenizer::read(out);
+  if (std::filesystem::exists(out / "tokenizer.json")) return;
   const auto cells = static_cast<std::int32_t>(source.size / codec.config().space_factor);
   const Tokenizer tokenizer = train_caption_tokenizer(
       source, text_tokens, kCaptions, {cells, cells, static_cast<std::int32_t>(codec.config().codes())});
   tokenizer.write(out / "tokenizer.json");
-  return tokenizer;
 }
 
 }  // namespace
@@ -95,7 +95,12 @@ void train_model(const TrainOptions& options) {
   train.max_seconds = options.max_seconds;
 
   const auto codec = std::make_shared<LatentCodec>(load_codec(codec_folder));
-  const Tokenizer tokenizer = prepare_folder(options, source, codec_folder, *codec, text_tokens);
+  if (!options.ranks || options.ranks->rank() == 0) prepare_folder(options, source, codec_folder, *codec, text_tokens);
+  if (options.ranks) {  // the others wait until the folder is ready
+    float ready = 1;
+    options.ranks->sum(std::span(&ready, 1));
+  }
+  const Tokenizer tokenizer = Tokenizer::read(options.out);
   const SequenceLayout layout(VideoVocabulary::from(tokenizer, static_cast<std::int32_t>(codec->config().codes())));
   const VideoVocabulary& vocabulary = layout.vocabulary();
   const auto& sizes = vocabulary.sizes();
@@ -125,7 +130,8 @@ void train_model(const TrainOptions& options) {
   }
   move_to_device(model.parameters(), options.device);
   LanguageTraining training(model, language);
-  Trainer trainer(training, std::make_shared<SequenceSource>(source, codec, tokenizer, layout), train, options.out);
+  Trainer trainer(training, std::make_shared<SequenceSource>(source, codec, tokenizer, layout), train, options.out,
+                  options.ranks);
   SequenceSourceOptions held_out = source;
   held_out.seed = source.seed + 1'000'000;
   held_out.corruption = 0;

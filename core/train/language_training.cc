@@ -163,6 +163,14 @@ StepLoss LanguageTraining::loss(const Batch& batch, std::int64_t step, bool trai
   return result;
 }
 
+void LanguageTraining::sum_over(RankGroup& ranks) {
+  for (ExpertLoad& load : loads_) {
+    std::vector<double> tokens(load.tokens.begin(), load.tokens.end());
+    ranks.sum(tokens);
+    for (std::size_t e = 0; e < tokens.size(); ++e) load.tokens[e] = static_cast<std::int64_t>(tokens[e]);
+  }
+}
+
 void LanguageTraining::after_step(std::int64_t) {
   model_.update_router_bias(loads_, static_cast<float>(config_.bias_rate));
   loads_.clear();

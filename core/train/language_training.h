@@ -31,6 +31,7 @@ class LanguageTraining : public Trainable {
   /// latent frame, where the code one latent frame before is the same, and where it is another; "utilisation" (mean
   /// load over largest, scored layers).
   StepLoss loss(const Batch& batch, std::int64_t step, bool training) override;
+  void sum_over(RankGroup& ranks) override;
   void after_step(std::int64_t step) override;
   void save(const std::string& folder) const override;
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/nn/parameters.h"
+#include "core/train/rank_group.h"
 
 namespace orrery {
 
@@ -37,6 +38,9 @@ class Trainable {
   /// Forward pass at a step (0-based, counted over all resumes: what depends on the step must take it from here).
   /// `training` is false in validation.
   virtual StepLoss loss(const Batch& batch, std::int64_t step, bool training) = 0;
+  /// Several ranks train: what this rank's batches gave since the last step, besides gradients, becomes the sum over
+  /// all.
+  virtual void sum_over(RankGroup& ranks) { static_cast<void>(ranks); }
   /// After the optimiser moved the parameters (router biases live here).
   virtual void after_step(std::int64_t step) { static_cast<void>(step); }
   /// Writes what a user loads (config and weights) into an existing folder.

@@ -122,12 +122,30 @@ double schedule_factor(const TrainConfig& config, std::int64_t step) {
   return config.min_lr_ratio + (1 - config.min_lr_ratio) * std::max(0.0, left / decay_steps);
 }
 
-Trainer::Trainer(Trainable& model, std::shared_ptr<const BatchSource> data, TrainConfig config, std::string folder)
+// One rank's batches of those of all.
+class ShareOfRank : public BatchSource {
+ public:
+  ShareOfRank(std::shared_ptr<const BatchSource> source, const RankGroup& ranks)
+      : source_(std::move(source)),
+        first_(static_cast<std::uint64_t>(ranks.rank())),
+        stride_(static_cast<std::uint64_t>(ranks.size())) {}
+  Batch batch(std::uint64_t index) const override { return source_->batch(index * stride_ + first_); }
+
+ private:
+  std::shared_ptr<const BatchSource> source_;
+  std::uint64_t first_, stride_;
+};
+
+Trainer::Trainer(Trainable& model, std::shared_ptr<const BatchSource> data, TrainConfig config, std::string folder,
+                 std::shared_ptr<RankGroup> ranks)
     : model_(model),
-      data_(std::move(data)),
+      data_(ranks ? std::make_shared<ShareOfRank>(std::move(data), *ranks) : std::move(data)),
       config_(std::move(config)),
       folder_(std::move(folder)),
+      ranks_(std::move(ranks)),
       optimizer_(model.parameters(), config_.optimizer) {
+  ORRERY_CHECK(!ranks_ || config_.accumulate % ranks_->size() == 0, "train.accumulate is ", config_.accumulate,
+               ", expected a multiple of the ", ranks_ ? ranks_->size() : 1, " ranks that share a step");
   std::filesystem::create_directories(std::filesystem::path(folder_) / "state");
   if (config_.ema > 0)
     for (const Parameter& item : model_.parameters().all()) averages_.push_back(item.value.clone());
@@ -144,7 +162,7 @@ StepLoss Trainer::train_step() {
   StepLoss total;
   double loss_sum = 0;
   model_.parameters().clear_grads();
-  for (std::int64_t part = 0; part < config_.accumulate; ++part) {
+  for (std::int64_t part = 0; part < own_batches(); ++part) {
     StepLoss step = model_.loss(prefetcher_->next(), step_, /*training=*/true);
     const float share = 1.0f / static_cast<float>(config_.accumulate);
     backward(step.loss, Tensor::full(step.loss.shape(), share, step.loss.dtype(), step.loss.device()));
@@ -157,6 +175,7 @@ StepLoss Trainer::train_step() {
         total.metrics[i].second += step.metrics[i].second / static_cast<double>(config_.accumulate);
     }
   }
+  if (ranks_) sum_over_ranks(loss_sum, total.metrics);
   ORRERY_ASSERT(std::isfinite(loss_sum), "[train] the loss is ", loss_sum, " at step ", step_,
                 "; the last checkpoint in ", folder_, " is intact: lower the learning rate");
   const double factor = schedule_factor(config_, step_);
@@ -175,9 +194,41 @@ StepLoss Trainer::train_step() {
   return total;
 }
 
+// Gradients, loss and metrics of this rank's batches become those of all. A gradient that only some ranks have (no
+// token of theirs reached the parameter) counts as zero on the others.
+void Trainer::sum_over_ranks(double& loss, Metrics& metrics) {
+  const auto& items = model_.parameters().all();
+  std::vector<float> present;
+  for (const Parameter& item : items) present.push_back(item.value.grad().defined() ? 1.0f : 0.0f);
+  ranks_->sum(std::span(present));
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (present[i] == 0) continue;
+    const Tensor grad = items[i].value.grad();
+    const Tensor here = grad.defined() ? grad.to(Device::cpu) : Tensor::zeros(items[i].value.shape());
+    ORRERY_ASSERT(here.dtype() == DType::f32, "[train] the gradient of ", items[i].name, " is ", name_of(here.dtype()),
+                  ", expected f32");
+    ranks_->sum(std::span(here.data<float>(), static_cast<std::size_t>(here.numel())));
+    items[i].value.set_grad(here.to(items[i].value.device()));
+  }
+  std::vector<double> values{loss};
+  for (const auto& metric : metrics) values.push_back(metric.second);
+  ranks_->sum(std::span(values));
+  loss = values[0];
+  for (std::size_t k = 0; k < metrics.size(); ++k) metrics[k].second = values[k + 1];
+  model_.sum_over(*ranks_);
+}
+
+bool Trainer::any_rank(bool mine) {
+  if (!ranks_) return mine;
+  float any = mine ? 1.0f : 0.0f;
+  ranks_->sum(std::span(&any, 1));
+  return any > 0;
+}
+
 double Trainer::run(const std::atomic<bool>* stop) {
   prefetcher_ =
-      std::make_unique<Prefetcher>(data_, static_cast<std::uint64_t>(step_ * config_.accumulate), config_.data_threads);
+      std::make_unique<Prefetcher>(data_, static_cast<std::uint64_t>(step_ * own_batches()), config_.data_threads);
+  if (!leads()) Progress::set_enabled(false);
   Progress progress("training", "steps", config_.steps);
   const double begin = now_seconds(), seconds_before = seconds_;
   double last_checkpoint = begin, loss = 0;
@@ -187,11 +238,11 @@ double Trainer::run(const std::atomic<bool>* stop) {
     const double now = now_seconds();
     seconds_ = seconds_before + now - begin;
     progress.update(step_, "loss " + short_number(loss));
-    if (step_ % config_.log_every == 0 || step_ == config_.steps) log_line("train", loss, result.metrics);
-    if (config_.validate_every > 0 && step_ % config_.validate_every == 0) validate();
+    if (leads() && (step_ % config_.log_every == 0 || step_ == config_.steps)) log_line("train", loss, result.metrics);
+    if (leads() && config_.validate_every > 0 && step_ % config_.validate_every == 0) validate();
     const bool out_of_time = config_.max_seconds > 0 && now - begin >= config_.max_seconds;
-    const bool stopped = out_of_time || (stop && stop->load());
-    if (stopped || step_ == config_.steps || now - last_checkpoint >= config_.checkpoint_seconds) {
+    const bool stopped = any_rank(out_of_time || (stop && stop->load()));
+    if (leads() && (stopped || step_ == config_.steps || now - last_checkpoint >= config_.checkpoint_seconds)) {
       write_checkpoint();
       last_checkpoint = now_seconds();
     }

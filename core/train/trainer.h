@@ -15,7 +15,7 @@ namespace orrery {
 
 struct TrainConfig {
   std::int64_t steps = 1000;
-  std::int64_t accumulate = 1;  ///< batches a step
+  std::int64_t accumulate = 1;  ///< batches a step, of all ranks together
   OptimizerConfig optimizer;
   std::int64_t warmup_steps = 100;
   double decay_fraction = 0.2;  ///< warm-up, stable, then this last share falls linearly to min_lr_ratio
@@ -43,7 +43,11 @@ class Trainer {
  public:
   /// Resumes when `folder` holds a state (its config's step count may have grown). Throws InputError when it does not
   /// fit.
-  Trainer(Trainable& model, std::shared_ptr<const BatchSource> data, TrainConfig config, std::string folder);
+  /// With `ranks` every process makes a trainer of its own for the same folder: each takes its share of a step's
+  /// batches, which must divide by their number, and rank 0 writes. Losses and weights are those of one process (bit
+  /// for bit with two ranks).
+  Trainer(Trainable& model, std::shared_ptr<const BatchSource> data, TrainConfig config, std::string folder,
+          std::shared_ptr<RankGroup> ranks = nullptr);
   ~Trainer();
 
   /// Named held-out sets; their mean loss and metrics are logged as "name/loss".
@@ -55,7 +59,11 @@ class Trainer {
   std::int64_t step() const { return step_; }
 
  private:
+  bool leads() const { return !ranks_ || ranks_->rank() == 0; }
+  std::int64_t own_batches() const { return config_.accumulate / (ranks_ ? ranks_->size() : 1); }
   StepLoss train_step();
+  void sum_over_ranks(double& loss, Metrics& metrics);
+  bool any_rank(bool mine);
   void validate();
   void write_checkpoint();
   void load_state();
@@ -66,6 +74,7 @@ class Trainer {
   std::shared_ptr<const BatchSource> data_;
   TrainConfig config_;
   std::string folder_;
+  std::shared_ptr<RankGroup> ranks_;
   Optimizer optimizer_;
   std::vector<std::pair<std::string, std::shared_ptr<const BatchSource>>> validation_;
   std::vector<Tensor> averages_;
