@@ -74,7 +74,7 @@ StepLoss LanguageTraining::loss(const Batch& batch, std::int64_t step, bool trai
   options.mtp = training && config_.mtp_weight > 0;
   options.balance = training && config_.balance_weight > 0;
   if (training)
-    options.indexer = step < config_.indexer_warmup ? IndexerTraining::dense_warmup : IndexerTraining::sparse;
+    options.indexer = step < config_.indexer_warmup ? IndexerTraining::dense_warmup : config_.indexer;
   ForwardResult forward = model_.forward(ids, options);
 
   const Targets next = shifted(targets, weights, 1);

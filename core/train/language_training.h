@@ -8,12 +8,13 @@ namespace orrery {
 
 struct LanguageTrainingConfig {
   DType compute = DType::bf16;
-  double indexer_weight = 1.0;         ///< of the indexer's KL loss
-  std::int64_t indexer_warmup = 1000;  ///< steps of dense attention before the indexer selects
-  double mtp_weight = 0.3;             ///< of the multi-token-prediction loss
-  double balance_weight = 1e-4;        ///< of the experts' sequence-wise balance loss
-  double bias_rate = 1e-3;             ///< of the router's balancing bias
-  bool checkpoint = false;             ///< recompute layers in backward
+  IndexerTraining indexer = IndexerTraining::sparse;  ///< after the warm-up: sparse or straight_through
+  double indexer_weight = 1.0;                        ///< of the indexer's KL loss
+  std::int64_t indexer_warmup = 1000;                 ///< steps of dense attention before the indexer selects
+  double mtp_weight = 0.3;                            ///< of the multi-token-prediction loss
+  double balance_weight = 1e-4;                       ///< of the experts' sequence-wise balance loss
+  double bias_rate = 1e-3;                            ///< of the router's balancing bias
+  bool checkpoint = false;                            ///< recompute layers in backward
 };
 
 /// batch.tensors: ids [B, S] i32 (inputs), targets [B, S] i32 (ids before corruption; −1: not predicted), weights [B,
