@@ -13,8 +13,10 @@ struct LanguageTrainingConfig {
   std::int64_t indexer_warmup = 1000;                 ///< steps of dense attention before the indexer selects
   double mtp_weight = 0.3;                            ///< of the multi-token-prediction loss
   double balance_weight = 1e-4;                       ///< of the experts' sequence-wise balance loss
-  double bias_rate = 1e-3;                            ///< of the router's balancing bias
-  bool checkpoint = false;                            ///< recompute layers in backward
+  /// Of the router's balancing bias, times the learning rate's factor: what the bias has to keep up with, the router's
+  /// own learning, goes by that too, and at the end it comes to rest. V4's 1e-3 belongs to a smaller learning rate.
+  double bias_rate = 6e-3;
+  bool checkpoint = false;  ///< recompute layers in backward
 };
 
 /// batch.tensors: ids [B, S] i32 (inputs), targets [B, S] i32 (ids before corruption; −1: not predicted), weights [B,
@@ -28,7 +30,7 @@ class LanguageTraining : public Trainable {
   /// latent frame, where the code one latent frame before is the same, and where it is another; "utilisation" (mean
   /// load over largest, scored layers).
   StepLoss loss(const Batch& batch, std::int64_t step, bool training) override;
-  void after_step(std::int64_t step) override;
+  void after_step(std::int64_t step, double schedule) override;
   void save(const std::string& folder) const override;
 
  private:

@@ -37,8 +37,8 @@ class Trainable {
   /// Forward pass at a step (0-based, counted over all resumes: what depends on the step must take it from here).
   /// `training` is false in validation.
   virtual StepLoss loss(const Batch& batch, std::int64_t step, bool training) = 0;
-  /// After the optimiser moved the parameters (router biases live here).
-  virtual void after_step(std::int64_t step) { static_cast<void>(step); }
+  /// After the optimiser moved the parameters (router biases live here). `schedule`: the learning rate's factor.
+  virtual void after_step(std::int64_t step, double schedule) { static_cast<void>(step), static_cast<void>(schedule); }
   /// Writes what a user loads (config and weights) into an existing folder.
   virtual void save(const std::string& folder) const = 0;
 };
