@@ -11,6 +11,7 @@
 #include "apps/orrery/interrupt.h"
 #include "apps/pipeline/codec_bench.h"
 #include "apps/pipeline/decode_bench.h"
+#include "apps/pipeline/expert_bench.h"
 #include "apps/pipeline/prompt_bench.h"
 #include "core/base/error.h"
 #include "core/base/progress.h"
@@ -151,6 +152,42 @@ void add_decoding(CLI::App& bench, CommonOptions& common) {
   });
 }
 
+struct ExpertOptions {
+  pipeline::ExpertBenchOptions bench;
+  std::string config;
+};
+
+void bench_experts(const ExpertOptions& options, const CommonOptions& common) {
+  const ModelConfig config = read_model_config(options.config);
+  Progress bar("bench", "steps", options.bench.steps);
+  const auto result = pipeline::bench_experts(config, options.bench, [&bar](std::int64_t done) { bar.update(done); });
+  std::printf("%s", common.json ? (pipeline::expert_bench_json(result).dump() + "\n").c_str()
+                                : pipeline::expert_bench_table(result).c_str());
+}
+
+void add_experts(CLI::App& bench, CommonOptions& common) {
+  CLI::App* command = bench.add_subcommand("experts", "How evenly experts are used after a short training on text");
+  auto options = std::make_shared<ExpertOptions>();
+  command->add_option("--config", options->config, "A configuration, trained from random weights")->required();
+  command->add_option("--text", options->bench.text, "Files, and folders of files, to train on and to measure")
+      ->required();
+  command->add_option("--steps", options->bench.steps, "Training steps")->capture_default_str();
+  command->add_option("--batch", options->bench.batch, "Sequences a step")->capture_default_str();
+  command->add_option("--length", options->bench.length, "Tokens of each")->capture_default_str();
+  command->add_option("--tokens", options->bench.tokens, "Tokens measured at least, of files left out of training")
+      ->capture_default_str();
+  command->add_option("--lr", options->bench.lr, "Learning rate")->capture_default_str();
+  command->add_option("--bias-rate", options->bench.training.bias_rate, "Of the router's balancing bias")
+      ->capture_default_str();
+  command->add_option("--balance-weight", options->bench.training.balance_weight, "Of the sequence-wise balance loss")
+      ->capture_default_str();
+  command->footer("Example: orrery bench experts --config tests/bench/experts.json --text core docs");
+  command->callback([options, &common] {
+    options->bench.seed = static_cast<std::uint64_t>(common.seed);
+    bench_experts(*options, common);
+  });
+}
+
 }  // namespace
 
 void add_bench(CLI::App& app, CommonOptions& common) {
@@ -159,6 +196,7 @@ void add_bench(CLI::App& app, CommonOptions& common) {
   add_prompts(*command, common);
   add_codec(*command, common);
   add_decoding(*command, common);
+  add_experts(*command, common);
 }
 
 }  // namespace orrery::cli

@@ -32,7 +32,7 @@ std::vector<std::int32_t> draw_ids(Random& random, std::int64_t vocab, std::int6
 
 DecodeTimes per_token(const DecodeTimes& times, std::int64_t tokens) {
   const auto n = static_cast<double>(tokens);
-  return {times.sliding / n, times.csa / n, times.hca / n, times.indexer / n};
+  return {times.sliding / n, times.csa / n, times.hca / n, times.indexer / n, times.latent / n};
 }
 
 std::uint64_t sum_of(const std::vector<std::uint64_t>& words, std::size_t begin, std::size_t end) {
@@ -143,10 +143,12 @@ Json decode_bench_json(const std::vector<DecodeBenchRow>& rows, const Decoder::W
                                  {"csa_s", row.times.csa},
                                  {"hca_s", row.times.hca},
                                  {"indexer_s", row.times.indexer},
+                                 {"latent_s", row.times.latent},
                                  {"window_bytes", row.memory.window},
                                  {"csa_bytes", row.memory.csa},
                                  {"hca_bytes", row.memory.hca},
                                  {"indexer_bytes", row.memory.indexer},
+                                 {"latent_bytes", row.memory.latent},
                                  {"cache_bytes", row.memory.sum()}}));
   return Json::object({{"weight_bytes", bytes.all()},
                        {"weight_bytes_token", bytes.token()},

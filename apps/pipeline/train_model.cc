@@ -42,6 +42,9 @@ SequenceSourceOptions read_source(const Fields& fields) {
 LanguageTrainingConfig read_language(const Fields& train) {
   LanguageTrainingConfig config;
   config.compute = train.choice_or("compute", {"f32", "bf16"}, "bf16") == "bf16" ? DType::bf16 : DType::f32;
+  config.indexer = train.choice_or("indexer", {"kl", "straight_through"}, "kl") == "kl"
+                       ? IndexerTraining::sparse
+                       : IndexerTraining::straight_through;
   config.indexer_weight = train.number_or("indexer_weight", config.indexer_weight, {0, 1000});
   config.indexer_warmup = train.integer_or("indexer_warmup", config.indexer_warmup, {0, 1'000'000'000});
   config.mtp_weight = train.number_or("mtp_weight", config.mtp_weight, {0, 10});

@@ -53,6 +53,7 @@ CacheBytes DecodeState::Caches::memory() const {
   CacheBytes bytes;
   for (const LayerCache& layer : layers) {
     bytes.window += held(layer.window);
+    bytes.latent += held(layer.latents);
     const bool indexed = layer.indexer.keys.bytes() > 0;
     (indexed ? bytes.csa : bytes.hca) += held(layer.compressor);
     bytes.indexer += held(layer.indexer);

@@ -60,9 +60,15 @@ struct CompressorCache {
 };
 
 struct LayerCache {
-  std::vector<float> window;  ///< [rows, head_dim]: the newest keys, oldest first
+  std::vector<float> window;   ///< [rows, head_dim]: the newest keys, oldest first
+  std::vector<float> latents;  ///< V3: [tokens, kv_lora + rope]; V3.2's index keys are the indexer's
   CompressorCache compressor, indexer;
 
+  /// Drops the newest tokens' rows, and their index keys.
+  void take_back_latents(std::size_t tokens, std::size_t width) {
+    latents.resize(latents.size() - tokens * width);
+    indexer.keys.resize(std::min(indexer.keys.count(), static_cast<std::int64_t>(latents.size() / width)));
+  }
   /// Drops keys that no later token can see. Cuts only now and then, so that it costs little.
   void keep_window(std::int64_t size, std::int64_t dim) {
     const auto rows = static_cast<std::int64_t>(window.size()) / dim;
@@ -125,7 +131,11 @@ struct DecodeState::Caches {
 
   void add_times(AttentionKind kind, double choosing, double attending) {
     times->indexer += choosing;
-    (kind == AttentionKind::csa ? times->csa : kind == AttentionKind::hca ? times->hca : times->sliding) += attending;
+    const bool latent = kind == AttentionKind::mla || kind == AttentionKind::dsa;
+    (latent                       ? times->latent
+     : kind == AttentionKind::csa ? times->csa
+     : kind == AttentionKind::hca ? times->hca
+                                  : times->sliding) += attending;
   }
   CacheBytes memory() const;
 };

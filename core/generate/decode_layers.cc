@@ -1,7 +1,6 @@
 // The layers of core/model, token by token. A chunk, of one sequence or of several, goes through a layer together
 // (weights are read once), but no value of a token depends on which others are in its chunk.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 
@@ -11,25 +10,6 @@
 #include "kernels/api/decode.h"
 
 namespace orrery {
-
-namespace {
-
-// Seconds since it was made, where they are wanted.
-class Clock {
- public:
-  explicit Clock(bool runs) : runs_(runs) {
-    if (runs) begin_ = std::chrono::steady_clock::now();
-  }
-  double seconds() const {
-    return runs_ ? std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count() : 0;
-  }
-
- private:
-  bool runs_;
-  std::chrono::steady_clock::time_point begin_;
-};
-
-}  // namespace
 
 LayerCache& Decoder::Packed::Place::cache(const Segment& segment) const {
   return at == kMtp ? segment.caches->mtp->layer : segment.caches->layers[at];
@@ -183,7 +163,8 @@ void decode::add_shares(const DecodeAttentionArgs& args, std::vector<TokenTrace:
   std::vector<double> scores(shares.size());
   for (std::int64_t head = 0; head < args.heads; ++head) {
     const float* q = args.q + head * args.dim;
-    double top = double{args.sinks[head]}, total = 0;
+    const double sink = args.sinks != nullptr ? double{args.sinks[head]} : -INFINITY;
+    double top = sink, total = 0;
     for (std::size_t r = 0; r < shares.size(); ++r) {
       scores[r] = 0;
       for (std::int64_t i = 0; i < args.dim; ++i) scores[r] += double{q[i]} * args.rows[r][i];
@@ -191,7 +172,7 @@ void decode::add_shares(const DecodeAttentionArgs& args, std::vector<TokenTrace:
       top = std::max(top, scores[r]);
     }
     for (double& score : scores) total += score = std::exp(score - top);
-    total += std::exp(args.sinks[head] - top);
+    total += std::exp(sink - top);
     for (std::size_t r = 0; r < shares.size(); ++r)
       shares[r].weight += static_cast<float>(scores[r] / total / static_cast<double>(args.heads));
   }
@@ -270,6 +251,7 @@ Floats Decoder::Packed::project(const decode::PackedLayer& layer, const Floats& 
 
 void Decoder::Packed::attention(const Place& place, const Floats& h, const Chunk& chunk, Floats& out) const {
   const decode::PackedLayer& layer = place.layer;
+  if (layer.latent) return latent_attention(place, h, chunk, out);
   const std::int64_t heads = config.num_attention_heads, dim = config.head_dim, tokens = chunk.tokens();
   const std::int64_t index_heads = config.index_n_heads, index_dim = config.index_head_dim;
   const bool sliding = layer.kind == AttentionKind::sliding, csa = layer.kind == AttentionKind::csa;
@@ -301,9 +283,7 @@ void Decoder::Packed::attention(const Place& place, const Floats& h, const Chunk
       rotate(queries.index_q.data() + (t * index_heads + i) * index_dim, index_dim, turns, pairs(), false);
   }
   const std::int64_t rate = config.compress_rate(layer.kind);
-  std::vector<const Segment*> owner(static_cast<std::size_t>(tokens));
   for (const Segment& segment : chunk.segments) {
-    std::fill(owner.begin() + segment.begin, owner.begin() + segment.end, &segment);
     LayerCache& cache = place.cache(segment);
     const std::span ids = chunk.ids_of(segment);
     cache.keep_window(config.sliding_window, dim);
@@ -317,94 +297,50 @@ void Decoder::Packed::attention(const Place& place, const Floats& h, const Chunk
     if (csa) add(layer.index_compressor, cache.indexer, key_kv, key_gate);
   }
   Floats mixed(static_cast<std::size_t>(tokens * heads * dim));
+  mix_all(place, chunk, queries, mixed, &Packed::mix);
+  out = project(layer, mixed, tokens);
+}
+
+void Decoder::Packed::mix_all(const Place& place, const Chunk& chunk, Queries& queries, Floats& mixed,
+                              MixToken mix_token) const {
+  const std::int64_t tokens = chunk.tokens();
+  std::vector<const Segment*> owner(static_cast<std::size_t>(tokens));
+  for (const Segment& segment : chunk.segments)
+    std::fill(owner.begin() + segment.begin, owner.begin() + segment.end, &segment);
   const bool timed = chunk.segments[0].caches->times.has_value();
   queries.trace = chunk.traced(place.at);
   queries.seconds.resize(timed ? static_cast<std::size_t>(2 * tokens) : 0);
   // With one token only, its indexer takes all cores itself.
   parallel_for(tokens, 8, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t t = begin; t < end; ++t) mix(place, *owner[static_cast<std::size_t>(t)], t, queries, mixed);
+    for (std::int64_t t = begin; t < end; ++t)
+      (this->*mix_token)(place, *owner[static_cast<std::size_t>(t)], t, queries, mixed);
   });
   for (std::size_t t = 0; timed && t < owner.size(); ++t)
-    owner[t]->caches->add_times(layer.kind, queries.seconds[2 * t], queries.seconds[2 * t + 1]);
-  out = project(layer, mixed, tokens);
+    owner[t]->caches->add_times(place.layer.kind, queries.seconds[2 * t], queries.seconds[2 * t + 1]);
 }
 
-void Decoder::Packed::experts(const decode::PackedLayer& layer, const Floats& h, std::span<const std::int32_t> ids,
-                              Floats& out, TokenTrace* trace) const {
-  const auto tokens = static_cast<std::int64_t>(ids.size());
-  const std::int64_t count = config.n_routed_experts, k = config.num_experts_per_tok, d = config.hidden_size,
-                     inner = config.moe_intermediate_size;
-  const auto limit = static_cast<float>(config.swiglu_limit);
-  const Floats logits = product(h, layer.gate, tokens);
-  struct Slot {
-    std::int64_t token, rank;
-    float weight;
+// Norm, attention, add; norm, experts, add.
+void Decoder::Packed::plain_layer(const Place& place, Floats& state, const Chunk& chunk) const {
+  const std::int64_t tokens = chunk.tokens(), d = config.hidden_size;
+  const decode::PackedLayer& layer = place.layer;
+  Floats out;
+  const auto add = [&] {
+    for (std::size_t i = 0; i < state.size(); ++i) state[i] += out[i];
   };
-  std::vector<std::vector<Slot>> slots(static_cast<std::size_t>(count + 1));
-  for (std::int64_t t = 0; t < tokens; ++t) {
-    Floats scores(static_cast<std::size_t>(count));
-    for (std::int64_t e = 0; e < count; ++e) {
-      const float x = logits[static_cast<std::size_t>(t * count + e)];
-      scores[static_cast<std::size_t>(e)] = std::sqrt(x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)));
-    }
-    std::vector<std::int32_t> chosen(static_cast<std::size_t>(count));
-    if (layer.mlp == MlpKind::hash_moe) {
-      const std::int64_t row = config.table_row(ids[static_cast<std::size_t>(t)]);
-      chosen.assign(layer.tid2eid.begin() + row * k, layer.tid2eid.begin() + (row + 1) * k);
-    } else {
-      std::iota(chosen.begin(), chosen.end(), 0);
-      std::stable_sort(chosen.begin(), chosen.end(), [&](std::int32_t a, std::int32_t b) {
-        return scores[static_cast<std::size_t>(a)] + layer.router_bias[static_cast<std::size_t>(a)] >
-               scores[static_cast<std::size_t>(b)] + layer.router_bias[static_cast<std::size_t>(b)];
-      });
-      chosen.resize(static_cast<std::size_t>(k));
-    }
-    float sum = 1e-20f;
-    for (const std::int32_t e : chosen) sum += scores[static_cast<std::size_t>(e)];
-    for (std::int64_t j = 0; j < k; ++j) {
-      const std::int32_t e = chosen[static_cast<std::size_t>(j)];
-      if (trace != nullptr) {
-        trace[t].experts.push_back(e);
-        trace[t].expert_weights.push_back(scores[static_cast<std::size_t>(e)] / sum);
-      }
-      slots[static_cast<std::size_t>(e)].push_back(
-          {t, j, scores[static_cast<std::size_t>(e)] / sum * static_cast<float>(config.routed_scaling_factor)});
-    }
-    slots[static_cast<std::size_t>(count)].push_back({t, k, 1.0f});
-  }
-  // Each token's parts are added in the order of its choice, the shared expert last.
-  Floats parts(static_cast<std::size_t>(tokens * (k + 1) * d));
-  for (std::size_t e = 0; e < slots.size(); ++e) {
-    if (slots[e].empty()) continue;
-    const auto rows = static_cast<std::int64_t>(slots[e].size());
-    Floats x(static_cast<std::size_t>(rows * d)), activated(static_cast<std::size_t>(rows * inner));
-    for (std::int64_t r = 0; r < rows; ++r)
-      std::copy_n(h.data() + slots[e][static_cast<std::size_t>(r)].token * d, d, x.data() + r * d);
-    const Floats gate_up = product(x, layer.gate_up[e], rows);
-    for (std::int64_t r = 0; r < rows; ++r)
-      for (std::int64_t i = 0; i < inner; ++i) {
-        const float gate = std::min(gate_up[static_cast<std::size_t>(r * 2 * inner + i)], limit);
-        const float up = std::clamp(gate_up[static_cast<std::size_t>(r * 2 * inner + inner + i)], -limit, limit);
-        activated[static_cast<std::size_t>(r * inner + i)] = gate * sigmoid(gate) * up;
-      }
-    const Floats y = product(activated, layer.down[e], rows);
-    for (std::int64_t r = 0; r < rows; ++r) {
-      const Slot& slot = slots[e][static_cast<std::size_t>(r)];
-      for (std::int64_t i = 0; i < d; ++i)
-        parts[static_cast<std::size_t>((slot.token * (k + 1) + slot.rank) * d + i)] =
-            slot.weight * y[static_cast<std::size_t>(r * d + i)];
-    }
-  }
-  out.assign(static_cast<std::size_t>(tokens * d), 0.0f);
-  for (std::int64_t t = 0; t < tokens; ++t)
-    for (std::int64_t j = 0; j <= k; ++j)
-      for (std::int64_t i = 0; i < d; ++i)
-        out[static_cast<std::size_t>(t * d + i)] += parts[static_cast<std::size_t>((t * (k + 1) + j) * d + i)];
+  Floats h = state;
+  rms_norm_rows(h.data(), tokens, d, layer.input_norm.data(), config.rms_norm_eps);
+  attention(place, h, chunk, out);
+  add();
+  h = state;
+  rms_norm_rows(h.data(), tokens, d, layer.post_norm.data(), config.rms_norm_eps);
+  experts(layer, h, chunk.ids, out, chunk.traced(place.at));
+  add();
 }
 
 void Decoder::Packed::layer(const Place& place, Floats& state, const Chunk& chunk) const {
   const std::int64_t tokens = chunk.tokens(), d = config.hidden_size;
   const decode::PackedLayer& layer = place.layer;
+  if (config.hc_mult == 0) return plain_layer(place, state, chunk);
   Floats pre, post, comb, out;
   Floats h = hyper_pre(layer.attention_hc, state, tokens, pre, &post, &comb);
   rms_norm_rows(h.data(), tokens, d, layer.input_norm.data(), config.rms_norm_eps);
@@ -419,7 +355,7 @@ void Decoder::Packed::layer(const Place& place, Floats& state, const Chunk& chun
 Floats Decoder::Packed::final_hidden(const decode::PackedHyper& head_hc, const Floats& head_norm, const Floats& state,
                                      std::int64_t tokens) const {
   Floats pre;
-  Floats hidden = hyper_pre(head_hc, state, tokens, pre, nullptr, nullptr);
+  Floats hidden = config.hc_mult == 0 ? state : hyper_pre(head_hc, state, tokens, pre, nullptr, nullptr);
   rms_norm_rows(hidden.data(), tokens, config.hidden_size, head_norm.data(), config.rms_norm_eps);
   return hidden;
 }

@@ -1,6 +1,7 @@
 // Small steps of the decoder. Only core/generate includes it.
 #pragma once
 
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -13,6 +14,21 @@
 namespace orrery {
 
 using Floats = std::vector<float>;
+
+// Seconds since it was made, where they are wanted.
+class Clock {
+ public:
+  explicit Clock(bool runs) : runs_(runs) {
+    if (runs) begin_ = std::chrono::steady_clock::now();
+  }
+  double seconds() const {
+    return runs_ ? std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count() : 0;
+  }
+
+ private:
+  bool runs_;
+  std::chrono::steady_clock::time_point begin_;
+};
 
 // [n, k] f32, bf16, or i8 with a scale a row.
 struct Matrix {

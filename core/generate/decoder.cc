@@ -57,7 +57,7 @@ void Decoder::Packed::add_embedding(const decode::PackedTable& from, std::int32_
 
 // The tokens' rows of the embedding, repeated for each of mHC's streams.
 Floats Decoder::Packed::embedded(const Chunk& chunk) const {
-  const std::int64_t n = config.hc_mult, d = config.hidden_size;
+  const std::int64_t n = streams(), d = config.hidden_size;
   const std::int64_t group = config.video.group();
   Floats state(static_cast<std::size_t>(chunk.tokens() * n * d));
   for (const Segment& segment : chunk.segments)
@@ -73,7 +73,7 @@ Floats Decoder::Packed::embedded(const Chunk& chunk) const {
 }
 
 Floats Decoder::Packed::run(const Chunk& chunk) const {
-  const std::int64_t width = config.hc_mult * config.hidden_size;
+  const std::int64_t width = streams() * config.hidden_size;
   Floats state = embedded(chunk);
   for (std::size_t i = 0; i < layers.size(); ++i) layer({layers[i], i}, state, chunk);
   for (const Segment& segment : chunk.segments) {
@@ -233,6 +233,10 @@ void Decoder::keep(DecodeState& state, std::int64_t count) const {
   for (std::size_t i = 0; i < caches.layers.size() && dropped > 0; ++i) {
     const decode::PackedLayer& layer = packed_->layers[i];
     LayerCache& cache = caches.layers[i];
+    if (layer.latent) {
+      cache.take_back_latents(dropped, static_cast<std::size_t>(c.kv_lora_rank + c.qk_rope_head_dim));
+      continue;
+    }
     cache.window.resize(cache.window.size() - dropped * static_cast<std::size_t>(c.head_dim));
     const std::int64_t rate = c.compress_rate(layer.kind);
     packed_->take_back(layer.compressor, cache.compressor, kept, rate, layer.kind == AttentionKind::csa);

@@ -19,18 +19,21 @@ struct DecodeTimes {
   double sliding = 0;  ///< over the window
   double csa = 0;      ///< over the window and the chosen entries
   double hca = 0;      ///< over the window and all entries
-  double indexer = 0;  ///< choosing entries
+  double indexer = 0;  ///< choosing entries, or V3.2's tokens
+  double latent = 0;   ///< V3's, over all tokens, and V3.2's over the chosen ones
 };
 
 /// Bytes that the caches hold, by what they are for.
 struct CacheBytes {
   std::int64_t window = 0, csa = 0, hca = 0, indexer = 0;  ///< keys; entries, with those still open; index keys
+  std::int64_t latent = 0;                                 ///< V3's and V3.2's row a token
   std::int64_t other = 0;
-  std::int64_t sum() const { return window + csa + hca + indexer + other; }
+  std::int64_t sum() const { return window + csa + hca + indexer + latent + other; }
 };
 
-/// Caches of one sequence: a window of keys, compressed entries and indexer keys a layer. Copying forks the sequence;
-/// keeping a copy is how one rewinds. Grows by one entry a `rate` tokens: bounded where the caller bounds the context.
+/// Caches of one sequence: a window of keys, compressed entries and indexer keys a layer; with V3's attention, one row
+/// a token. Copying forks the sequence; keeping a copy is how one rewinds. Grows by one entry a `rate` tokens: bounded
+/// where the caller bounds the context.
 class DecodeState {
  public:
   DecodeState();

@@ -25,6 +25,13 @@ struct PackedHyper {
   Matrix fn;
   Floats base, scale;
 };
+/// V3's latent attention, its up-projection a head each, and V3.2's index keys.
+struct PackedLatent {
+  Matrix kv_a, o;                        // [kv_lora + rope, hidden], [hidden, heads · v]
+  std::vector<Matrix> key_up, value_up;  // [kv_lora, nope], [v, kv_lora]
+  Floats kv_a_norm, index_norm, index_norm_bias;
+  Matrix index_k;
+};
 struct PackedLayer {
   AttentionKind kind;
   MlpKind mlp;
@@ -34,10 +41,11 @@ struct PackedLayer {
   std::vector<Matrix> o_a;  // a group each
   PackedCompressor compressor, index_compressor;
   Matrix index_q, index_weights;
+  std::optional<PackedLatent> latent;  // then only q_a, q_b and the indexer's two of the above
   Matrix gate;
   Floats router_bias;
   std::vector<std::int32_t> tid2eid;
-  std::vector<Matrix> gate_up, down;  // an expert each; the shared one last
+  std::vector<Matrix> gate_up, down;  // an expert each; the shared one last, in dense layers alone
 };
 /// What ids look up: bf16 or f32.
 struct PackedTable {
@@ -76,6 +84,8 @@ struct Decoder::Packed {
   decode::PackedTable pack_table(const DigitTable& from) const;
   decode::PackedCompressor pack_compressor(const CompressorWeights& from, bool index) const;
   decode::PackedLayer pack_layer(const LayerWeights& from) const;
+  void pack_attention(const AttentionWeights& from, decode::PackedLayer& layer) const;
+  void pack_latent(const AttentionWeights& from, decode::PackedLayer& layer) const;
 
   /// One sequence's tokens within a chunk: [begin, end) are its next ones, the first of them at position `first`.
   struct Segment {
@@ -111,8 +121,11 @@ struct Decoder::Packed {
   /// `ids`: the tokens at the chunk's positions.
   void add_turns(Chunk& chunk, std::span<const std::int32_t> ids) const;
   std::int64_t pairs() const { return config.qk_rope_head_dim / 2; }
+  /// Rows of hidden_size in a token's state.
+  std::int64_t streams() const { return std::max<std::int64_t>(1, config.hc_mult); }
   /// One block over a chunk: state [T, n, d], in place.
   void layer(const Place& place, Floats& state, const Chunk& chunk) const;
+  void plain_layer(const Place& place, Floats& state, const Chunk& chunk) const;
   void attention(const Place& place, const Floats& h, const Chunk& chunk, Floats& out) const;
   /// What attention of one layer needs of a chunk.
   struct Queries {
@@ -122,6 +135,16 @@ struct Decoder::Packed {
     TokenTrace* trace = nullptr;  // [T] where asked for
   };
   void mix(const Place& place, const Segment& segment, std::int64_t token, Queries& queries, Floats& mixed) const;
+  /// One token against the rows that it sees, as the family does it.
+  using MixToken = void (Packed::*)(const Place& place, const Segment& segment, std::int64_t token, Queries& queries,
+                                    Floats& mixed) const;
+  void mix_all(const Place& place, const Chunk& chunk, Queries& queries, Floats& mixed, MixToken mix_token) const;
+  // core/generate/decode_latent.cc
+  void latent_attention(const Place& place, const Floats& h, const Chunk& chunk, Floats& out) const;
+  Floats latent_queries(const decode::PackedLatent& latent, const Floats& q, std::int64_t tokens) const;
+  void keep_latents(const Place& place, const Floats& h, const Chunk& chunk) const;
+  void mix_latent(const Place& place, const Segment& segment, std::int64_t token, Queries& queries,
+                  Floats& mixed) const;
   Floats project(const decode::PackedLayer& layer, const Floats& mixed, std::int64_t tokens) const;
   /// Adds a sequence's rows of kv and gate [ids, channels] to the open window; closed windows become entries.
   struct Rows {

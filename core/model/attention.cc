@@ -11,6 +11,7 @@
 #include "core/ops/norm.h"
 #include "core/ops/reduce.h"
 #include "core/ops/shape.h"
+#include "core/ops/straight_through.h"
 
 namespace orrery {
 
@@ -62,6 +63,14 @@ Tensor indexer_kl(const IndexerParts& parts, const Tensor& q, const Tensor& entr
   return ops::mean(ops::index_kl(scores, mass));
 }
 
+// What attention gave, its gradient reaching the indexer through the choice of entries.
+Tensor through_choice(const ops::AttentionResult& mixed, const IndexerParts& parts, const Tensor& q,
+                      const Tensor& entries, const Tensor& indices, const ops::SparseAttentionOptions& options) {
+  const Tensor scores = ops::index_scores(parts.q, parts.k, parts.w, Tensor(), {options.rate, 0});
+  const Tensor rows = ops::reshape(entries.detach(), {entries.dim(0), entries.dim(1), 1, entries.dim(2)});
+  return ops::straight_through(mixed.out, scores, {q, rows, rows, mixed.lse, indices, options.scale});
+}
+
 AttentionResult compressed_attention(const Tensor& flat, AttentionKind kind, const AttentionWeights& weights,
                                      const LayerContext& context) {
   const ModelConfig& c = context.config;
@@ -99,7 +108,9 @@ AttentionResult compressed_attention(const Tensor& flat, AttentionKind kind, con
     }
   }
 
-  const ops::AttentionResult mixed = ops::sparse_attention(q, kv, entries, indices, weights.sinks, options);
+  ops::AttentionResult mixed = ops::sparse_attention(q, kv, entries, indices, weights.sinks, options);
+  const bool through = indexer.q.defined() && context.options.indexer == IndexerTraining::straight_through;
+  if (through) mixed.out = through_choice(mixed, indexer, q, entries, indices, options);
   const Tensor unrotated = turn(mixed.out, rope, /*inverse=*/true);
   const Tensor grouped = ops::reshape(unrotated, {batch * length, c.o_groups, heads * dim / c.o_groups});
   const Tensor o_a = ops::reshape(weights.o_a_proj, {c.o_groups, c.o_lora_rank, heads * dim / c.o_groups});
@@ -107,7 +118,8 @@ AttentionResult compressed_attention(const Tensor& flat, AttentionKind kind, con
 
   AttentionResult result;
   result.out = ops::linear(low_rank, weights.o_b_proj);
-  if (indexer.q.defined()) result.indexer_loss = indexer_kl(indexer, q, entries, indices, mixed.lse, options);
+  if (indexer.q.defined() && !through)
+    result.indexer_loss = indexer_kl(indexer, q, entries, indices, mixed.lse, options);
   return result;
 }
 

@@ -82,6 +82,16 @@ void load_weights(const TensorFile& file, FileNames names, const ParameterList& 
   for (const NamedTensor& target : targets) file.load_into(target.name, target.value);
 }
 
+// Decoding and routing take a hash layer's experts out of the file as they are.
+void check_hash_tables(const ParameterList& parameters, std::int64_t experts, const std::string& source) {
+  for (const Parameter& item : parameters.all()) {
+    if (item.value.dtype() != DType::i32) continue;
+    for (const std::int32_t expert : item.value.span<std::int32_t>())
+      ORRERY_CHECK(expert >= 0 && expert < experts, source, ": ", item.name, " names expert ", expert,
+                   ", expected 0 to n_routed_experts - 1 = ", experts - 1);
+  }
+}
+
 }  // namespace
 
 void save_model(const Transformer& model, const std::string& folder, StoredAs stored, WeightNames names) {
@@ -115,6 +125,7 @@ Transformer load_model(const std::string& folder) {
   }
   Transformer model(config, TransformerWeights::unfilled(config));
   load_weights(file, std::move(names), model.parameters());
+  check_hash_tables(model.parameters(), config.n_routed_experts, file.source());
   return model;
 }
 

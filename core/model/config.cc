@@ -250,6 +250,14 @@ void ModelConfig::validate() const {
     ORRERY_CHECK(value >= (may_be_zero ? 0 : 1), "[config] ", name, " is ", value, ", expected at least ",
                  may_be_zero ? 0 : 1);
   }
+  for (const NumberField& field : kNumberFields)
+    ORRERY_CHECK(this->*field.member >= 0, "[config] ", field.name, " is ", this->*field.member,
+                 ", expected at least 0");
+  for (const RopeConfig* rope : {&main_rope, &compress_rope}) {
+    ORRERY_CHECK(rope->theta > 0, "[config] rope_theta is ", rope->theta, ", expected more than 0");
+    ORRERY_CHECK(rope->factor >= 1 && rope->original_length >= 1, "[config] rope factor is ", rope->factor,
+                 " and original_max_position_embeddings ", rope->original_length, ", expected at least 1");
+  }
   ORRERY_CHECK(!layer_types.empty(), "[config] num_hidden_layers is 0, expected at least 1");
   ORRERY_CHECK(mlp_layer_types.size() == layer_types.size(), "[config] mlp_layer_types has ", mlp_layer_types.size(),
                " entries, expected num_hidden_layers = ", layer_types.size());

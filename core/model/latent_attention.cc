@@ -16,6 +16,7 @@
 #include "core/ops/reduce.h"
 #include "core/ops/shape.h"
 #include "core/ops/softmax.h"
+#include "core/ops/straight_through.h"
 
 namespace orrery {
 
@@ -68,20 +69,27 @@ Tensor mask_of(const Tensor& indices, std::int64_t b, std::int64_t length, Devic
   return mask.to(device);
 }
 
-// The heads' summed attention [S, S] of one sequence, q and k [1, S, H, D] with mask [S, S]: the indexer's target.
-Tensor attention_mass(const Tensor& q, const Tensor& k, const Tensor& mask, float scale) {
-  const NoGrad guard;
+// The heads' logits [S, H, S] f32 of one sequence, q and k [1, S, H, D] with mask [S, S].
+Tensor masked_logits(const Tensor& q, const Tensor& k, const Tensor& mask, float scale) {
   const std::int64_t length = q.dim(1), heads = q.dim(2), dim = q.dim(3);
   const Tensor queries = ops::reshape(ops::cast(q.detach(), DType::f32), {length, heads, dim});
   const Tensor keys = ops::reshape(ops::cast(k.detach(), DType::f32), {length, heads, dim});
   const Tensor scores = ops::batched_linear(queries, ops::contiguous(ops::permute(keys, {1, 0, 2})));
-  const Tensor seen = ops::add(ops::scale(scores, scale), ops::reshape(mask, {length, 1, length}));
-  return ops::sum(ops::softmax(seen), {1});
+  return ops::add(ops::scale(scores, scale), ops::reshape(mask, {length, 1, length}));
 }
 
-float softmax_scale(const ModelConfig& c) {
-  const double mscale = c.main_rope.factor > 1 ? 0.1 * c.main_rope.mscale * std::log(c.main_rope.factor) + 1 : 1;
-  return static_cast<float>(mscale * mscale / std::sqrt(static_cast<double>(c.qk_nope_head_dim + c.qk_rope_head_dim)));
+// The heads' summed attention [S, S]: the indexer's target.
+Tensor attention_mass(const Tensor& q, const Tensor& k, const Tensor& mask, float scale) {
+  const NoGrad guard;
+  return ops::sum(ops::softmax(masked_logits(q, k, mask, scale)), {1});
+}
+
+// log Σ exp of the heads' logits, [1, S, H].
+Tensor log_sums(const Tensor& q, const Tensor& k, const Tensor& mask, float scale) {
+  const NoGrad guard;
+  const Tensor logits = masked_logits(q, k, mask, scale), top = ops::max(logits, {2}, /*keep=*/true);
+  const Tensor sums = ops::add(top, ops::log(ops::sum(ops::exp(ops::sub(logits, top)), {2}, /*keep=*/true)));
+  return ops::reshape(sums, {1, q.dim(1), q.dim(2)});
 }
 
 struct Heads {
@@ -107,17 +115,30 @@ AttentionResult indexed_attention(const Heads& heads, const IndexerParts& indexe
   for (std::int64_t b = 0; b < batch; ++b) {
     const Tensor mask = mask_of(indices, b, length, heads.q.device());
     const Tensor q = ops::narrow(heads.q, 0, b, 1), k = ops::narrow(heads.k, 0, b, 1);
-    mixed.push_back(ops::dense_attention(q, k, ops::narrow(heads.v, 0, b, 1), options, mask));
+    const Tensor v = ops::narrow(heads.v, 0, b, 1);
+    mixed.push_back(ops::dense_attention(q, k, v, options, mask));
     if (!learns) continue;
-    const Tensor seen = ops::add(ops::reshape(ops::narrow(scores, 0, b, 1), {length, length}), mask);
+    const Tensor mine = ops::narrow(scores, 0, b, 1);
+    if (context.options.indexer == IndexerTraining::straight_through) {
+      const Tensor chosen = ops::narrow(indices, 0, b, 1).to(heads.q.device());
+      mixed.back() = ops::straight_through(mixed.back(), mine,
+                                           {q, k, v, log_sums(q, k, mask, options.scale), chosen, options.scale});
+      continue;
+    }
+    const Tensor seen = ops::add(ops::reshape(mine, {length, length}), mask);
     const Tensor part = ops::mean(ops::index_kl(seen, attention_mass(q, k, mask, options.scale)));
     loss = loss.defined() ? ops::add(loss, part) : part;
   }
   if (batch == 1) return {mixed[0], loss};
-  return {ops::concat(mixed, 0), learns ? ops::scale(loss, 1.0f / static_cast<float>(batch)) : loss};
+  return {ops::concat(mixed, 0), loss.defined() ? ops::scale(loss, 1.0f / static_cast<float>(batch)) : loss};
 }
 
 }  // namespace
+
+float latent_scale(const ModelConfig& c) {
+  const double mscale = c.main_rope.factor > 1 ? 0.1 * c.main_rope.mscale * std::log(c.main_rope.factor) + 1 : 1;
+  return static_cast<float>(mscale * mscale / std::sqrt(static_cast<double>(c.qk_nope_head_dim + c.qk_rope_head_dim)));
+}
 
 AttentionResult latent_attention(const Tensor& flat, AttentionKind kind, const AttentionWeights& weights,
                                  const LayerContext& context) {
@@ -143,7 +164,7 @@ AttentionResult latent_attention(const Tensor& flat, AttentionKind kind, const A
 
   ops::DenseAttentionOptions options;
   options.causal = true;
-  options.scale = softmax_scale(c);
+  options.scale = latent_scale(c);
   const bool all_seen = c.index_topk >= length && context.options.indexer == IndexerTraining::off;
   AttentionResult result;
   if (kind == AttentionKind::mla || all_seen) {

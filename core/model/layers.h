@@ -38,6 +38,9 @@ AttentionResult attention(const Tensor& h, AttentionKind kind, const AttentionWe
 AttentionResult latent_attention(const Tensor& h, AttentionKind kind, const AttentionWeights& weights,
                                  const LayerContext& context);
 
+/// What V3's scores are multiplied by: YaRN's mscale² / √(nope + rope).
+float latent_scale(const ModelConfig& config);
+
 struct MoeResult {
   Tensor out;                      ///< [B·S, hidden]
   Tensor balance_loss;             ///< one element; undefined where it is not asked for or experts are given by a table

@@ -15,6 +15,9 @@ enum class IndexerTraining {
   off,           ///< it selects; it learns nothing
   dense_warmup,  ///< attention sees all visible entries; the indexer learns their mass
   sparse,        ///< attention sees the selected entries; the indexer learns the mass over these
+  /// Attention sees the selected entries; whatever is made of its output teaches the indexer what to select
+  /// (core/ops/straight_through.h). The indexer has no loss of its own.
+  straight_through,
 };
 
 struct ForwardOptions {

@@ -11,6 +11,7 @@
 #include "core/ops/elementwise.h"
 #include "core/ops/indexing.h"
 #include "core/ops/loss.h"
+#include "core/train/expert_load.h"
 
 namespace orrery {
 
@@ -59,12 +60,7 @@ double utilisation(const std::vector<ExpertLoad>& loads) {
   double sum = 0, layers = 0;
   for (const ExpertLoad& load : loads) {
     if (!is_scored(load.kind)) continue;
-    double total = 0, most = 0;
-    for (const std::int64_t tokens : load.tokens) {
-      total += static_cast<double>(tokens);
-      most = std::max(most, static_cast<double>(tokens));
-    }
-    sum += most > 0 ? total / static_cast<double>(load.tokens.size()) / most : 1;
+    sum += expert_utilisation(load.tokens);
     layers += 1;
   }
   return layers > 0 ? sum / layers : 1;
@@ -128,8 +124,7 @@ StepLoss LanguageTraining::loss(const Batch& batch, std::int64_t step, bool trai
   options.checkpoint = config_.checkpoint && training;
   options.mtp = training && config_.mtp_weight > 0;
   options.balance = training && config_.balance_weight > 0;
-  if (training)
-    options.indexer = step < config_.indexer_warmup ? IndexerTraining::dense_warmup : IndexerTraining::sparse;
+  if (training) options.indexer = step < config_.indexer_warmup ? IndexerTraining::dense_warmup : config_.indexer;
   ForwardResult forward = model_.forward(ids, options);
 
   const Targets next = shifted(targets, weights, 1);
@@ -171,8 +166,8 @@ void LanguageTraining::sum_over(RankGroup& ranks) {
   }
 }
 
-void LanguageTraining::after_step(std::int64_t) {
-  model_.update_router_bias(loads_, static_cast<float>(config_.bias_rate));
+void LanguageTraining::after_step(std::int64_t, double schedule) {
+  model_.update_router_bias(loads_, static_cast<float>(config_.bias_rate * schedule));
   loads_.clear();
 }
 

@@ -8,12 +8,15 @@ namespace orrery {
 
 struct LanguageTrainingConfig {
   DType compute = DType::bf16;
-  double indexer_weight = 1.0;         ///< of the indexer's KL loss
-  std::int64_t indexer_warmup = 1000;  ///< steps of dense attention before the indexer selects
-  double mtp_weight = 0.3;             ///< of the multi-token-prediction loss
-  double balance_weight = 1e-4;        ///< of the experts' sequence-wise balance loss
-  double bias_rate = 1e-3;             ///< of the router's balancing bias
-  bool checkpoint = false;             ///< recompute layers in backward
+  IndexerTraining indexer = IndexerTraining::sparse;  ///< after the warm-up: sparse or straight_through
+  double indexer_weight = 1.0;                        ///< of the indexer's KL loss
+  std::int64_t indexer_warmup = 1000;                 ///< steps of dense attention before the indexer selects
+  double mtp_weight = 0.3;                            ///< of the multi-token-prediction loss
+  double balance_weight = 1e-4;                       ///< of the experts' sequence-wise balance loss
+  /// Of the router's balancing bias, times the learning rate's factor: what the bias has to keep up with, the router's
+  /// own learning, goes by that too, and at the end it comes to rest. V4's 1e-3 belongs to a smaller learning rate.
+  double bias_rate = 6e-3;
+  bool checkpoint = false;  ///< recompute layers in backward
   /// Scheduled sampling in parallel (Mihaylova and Martins 2019, arXiv 1906.07651): up to this share of a sequence's
   /// codes stand in the input as the model itself would draw them after the true ones; targets stay true. It learns to
   /// go on from its own slips.
@@ -32,7 +35,7 @@ class LanguageTraining : public Trainable {
   /// load over largest, scored layers).
   StepLoss loss(const Batch& batch, std::int64_t step, bool training) override;
   void sum_over(RankGroup& ranks) override;
-  void after_step(std::int64_t step) override;
+  void after_step(std::int64_t step, double schedule) override;
   void save(const std::string& folder) const override;
 
  private:

@@ -41,8 +41,8 @@ class Trainable {
   /// Several ranks train: what this rank's batches gave since the last step, besides gradients, becomes the sum over
   /// all.
   virtual void sum_over(RankGroup& ranks) { static_cast<void>(ranks); }
-  /// After the optimiser moved the parameters (router biases live here).
-  virtual void after_step(std::int64_t step) { static_cast<void>(step); }
+  /// After the optimiser moved the parameters (router biases live here). `schedule`: the learning rate's factor.
+  virtual void after_step(std::int64_t step, double schedule) { static_cast<void>(step), static_cast<void>(schedule); }
   /// Writes what a user loads (config and weights) into an existing folder.
   virtual void save(const std::string& folder) const = 0;
 };

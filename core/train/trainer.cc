@@ -180,7 +180,7 @@ StepLoss Trainer::train_step() {
                 "; the last checkpoint in ", folder_, " is intact: lower the learning rate");
   const double factor = schedule_factor(config_, step_);
   const double norm = optimizer_.step(factor, config_.clip_norm);
-  model_.after_step(step_);
+  model_.after_step(step_, factor);
   if (!averages_.empty()) {
     // The average follows faster at the start, so that it forgets the initial weights.
     const double decay =

@@ -125,4 +125,15 @@ TEST_CASE("a folder's faults are named in one line", "[checkpoint]") {
   save(items);
   CHECK_THAT(error_of(folder.path()),
              ContainsSubstring(items[5].name + " holds nan at element 1, expected finite numbers"));
+  for (const std::int32_t expert : {-1, 4}) {
+    items = model.parameters().all();
+    for (Parameter& item : items) {
+      if (item.value.dtype() != DType::i32) continue;
+      item.value = item.value.clone();
+      item.value.data<std::int32_t>()[3] = expert;
+    }
+    save(items);
+    CHECK_THAT(error_of(folder.path()),
+               ContainsSubstring("tid2eid names expert " + std::to_string(expert) + ", expected 0 to"));
+  }
 }

@@ -19,7 +19,8 @@ namespace {
 Transformer tiny_model(const std::string& case_name) {
   const bool axes = case_name == "axes", video = axes || case_name == "video";
   const std::string name = video ? "mixed" : case_name;
-  const std::string path = std::string(ORRERY_TEST_FIXTURES) + "/deepseek_v4/" + name + ".safetensors";
+  const std::string folder = name.starts_with("v3") ? "/deepseek_v3/" : "/deepseek_v4/";
+  const std::string path = std::string(ORRERY_TEST_FIXTURES) + folder + name + ".safetensors";
   const TensorFile file = open_tensors(path);
   Random random(1);
   ModelConfig config = parse_model_config(file.metadata("config"), path);
@@ -46,8 +47,8 @@ std::vector<std::int32_t> some_ids(std::int64_t count) {
   return ids;
 }
 
-const char* const kCases[] = {"sliding",     "csa4", "hca8",  "mixed", "hash", "csa8",
-                              "window_edge", "yarn", "clamp", "video", "axes"};
+const char* const kCases[] = {"sliding", "csa4",  "hca8", "mixed", "hash", "csa8",    "window_edge", "yarn",
+                              "clamp",   "video", "axes", "v3",    "v32",  "v3_yarn", "v32_yarn"};
 
 }  // namespace
 
@@ -136,6 +137,24 @@ TEST_CASE("a state counts its bytes and its time by what they are for", "[decode
   CHECK(bytes.indexer >= 64 / 4 * 16 * 2);  // bf16
   const DecodeTimes times = state.times();
   CHECK((times.sliding > 0 && times.csa > 0 && times.hca > 0 && times.indexer > 0));
+  CHECK(bytes.latent == 0);
+}
+
+TEST_CASE("V3's cache is one row a token and layer, and V3.2's index keys beside it", "[decoder]") {
+  const Transformer model = tiny_model("v32");
+  const Decoder decoder(model);
+  DecodeState state = decoder.start();
+  state.measure();
+  decoder.append(state, some_ids(64));
+  const ModelConfig& c = decoder.config();
+  const CacheBytes bytes = state.memory();
+  CHECK(bytes.sum() == state.bytes());
+  CHECK(bytes.latent == 64 * c.num_hidden_layers() * (c.kv_lora_rank + c.qk_rope_head_dim) * 4);
+  CHECK(bytes.indexer >= 64 * c.num_hidden_layers() * c.index_head_dim * 2);  // bf16
+  CHECK(bytes.window == 0);
+  const DecodeTimes times = state.times();
+  CHECK((times.latent > 0 && times.indexer > 0));
+  CHECK(times.sliding == 0);
 }
 
 TEST_CASE("a copy of the state forks the sequence", "[decoder]") {
@@ -157,6 +176,26 @@ TEST_CASE("a copy of the state forks the sequence", "[decoder]") {
   CHECK_NOTHROW(decoder.append(again, rest));
   CHECK_THROWS_WITH(decoder.append(again, std::vector<std::int32_t>{1}), ContainsSubstring("257"));
   CHECK_THROWS_WITH(model.forward(Tensor::zeros({1, 257}, DType::i32)), ContainsSubstring("257"));
+}
+
+TEST_CASE("a block taken back in part leaves what its first tokens alone would", "[decoder]") {
+  const std::string name = GENERATE(from_range(std::begin(kCases), std::end(kCases)));
+  INFO(name);
+  const Decoder decoder(tiny_model(name), GENERATE(DType::bf16, DType::i8));
+  const std::vector<std::int32_t> ids = some_ids(60);
+  DecodeState blocks = decoder.start(), plain = decoder.start();
+  // Lengths and kept parts that end before, at and behind the windows' edges.
+  std::size_t at = 0;
+  for (const auto& [size, kept] :
+       {std::pair<std::size_t, std::size_t>{7, 7}, {9, 1}, {8, 0}, {16, 8}, {5, 4}, {11, 11}}) {
+    decoder.append_block(blocks, std::span(ids).subspan(at, size));
+    decoder.keep(blocks, static_cast<std::int64_t>(kept));
+    if (kept > 0) decoder.append(plain, std::span(ids).subspan(at, kept));
+    at += kept;
+    REQUIRE(blocks.length() == plain.length());
+    DecodeState fork = blocks, other = plain;
+    CHECK(decoder.append(fork, std::span(ids).subspan(at, 9)) == decoder.append(other, std::span(ids).subspan(at, 9)));
+  }
 }
 
 TEST_CASE("several sequences in one step get what each gets alone, bit for bit", "[decoder]") {

@@ -5,7 +5,6 @@
 
 #include "core/autograd/autograd.h"
 #include "core/base/random.h"
-#include "core/generate/decoder.h"
 #include "core/model/transformer.h"
 #include "tests/support/catch.h"
 
@@ -104,10 +103,6 @@ TEST_CASE("V3's contradictions are named", "[model]") {
   CHECK_THROWS_WITH(with(R"(, "n_group": 8, "topk_group": 9)"), ContainsSubstring("topk_group"));
   CHECK_THROWS_WITH(with(R"(, "rope_interleave": false)"), ContainsSubstring("rope_interleave"));
   CHECK_THROWS_WITH(with(R"(, "norm_topk_prob": false)"), ContainsSubstring("norm_topk_prob"));
-}
-
-TEST_CASE("what the decoder cannot take step by step it refuses by name", "[decoder]") {
-  CHECK_THROWS_WITH(Decoder(indexed_model(6)), ContainsSubstring("indexed_attention"));
 }
 
 TEST_CASE("V3's configuration is written as it is read, and V4's has none of its fields", "[model]") {

@@ -9,6 +9,7 @@
 #include "core/base/random.h"
 #include "core/io/json.h"
 #include "core/model/checkpoint.h"
+#include "core/train/expert_load.h"
 #include "core/train/trainer.h"
 #include "tests/support/catch.h"
 #include "tests/support/temporary_folder.h"
@@ -73,6 +74,36 @@ std::map<std::int64_t, std::string> train(const std::string& folder, std::int64_
 }
 
 }  // namespace
+
+TEST_CASE("the balancing bias moves with the learning rate, against the load's error", "[train][balance]") {
+  Random random(3);
+  Transformer model(tiny_config(), random);
+  LanguageTrainingConfig language;
+  language.bias_rate = 0.5;
+  LanguageTraining training(model, language);
+  const Tensor bias = model.weights().layers[1].moe.bias;
+  const ExpertLoad load = model.forward(RandomTokens().batch(0).tensors[0]).loads[1];
+  double mean = 0;
+  for (const std::int64_t tokens : load.tokens) mean += static_cast<double>(tokens) / 4;
+  training.loss(RandomTokens().batch(0), 0, /*training=*/true);
+  training.after_step(0, 0.25);
+  bool moved = false;
+  for (std::size_t e = 0; e < 4; ++e) {
+    const double error = mean - static_cast<double>(load.tokens[e]);
+    CHECK(bias.data<float>()[e] == (error > 0 ? 0.125f : error < 0 ? -0.125f : 0.0f));
+    moved = moved || error != 0;
+  }
+  CHECK(moved);
+}
+
+TEST_CASE("even use is 1, and one expert for all the least", "[train][balance]") {
+  CHECK(expert_utilisation({5, 5, 5, 5}) == 1);
+  CHECK(expert_entropy({5, 5, 5, 5}) == Approx(1));
+  CHECK(expert_utilisation({0, 0, 20, 0}) == 0.25);
+  CHECK(expert_entropy({0, 0, 20, 0}) == 0);
+  CHECK(expert_utilisation({3, 1, 2, 2}) == Approx(2.0 / 3));
+  CHECK(expert_utilisation({0, 0}) == 1);
+}
 
 TEST_CASE("a resumed run gives the losses and weights of an uninterrupted one", "[train]") {
   // Stopped within the indexer's warm-up, at its end, and after it.

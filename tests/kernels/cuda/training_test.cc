@@ -60,7 +60,7 @@ Steps run_steps(Trainable& training, const std::vector<Batch>& batches, bool muo
     backward(loss.loss);
     result.losses.push_back(double{loss.loss.item()});
     result.norms.push_back(optimizer.step(1.0, 1.0));
-    training.after_step(step++);
+    training.after_step(step++, 1);
   }
   for (const Parameter& item : training.parameters().all()) result.parameters.push_back(item.value.to(Device::cpu));
   return result;

@@ -1,0 +1,138 @@
+// The mixture of experts, token by token: which experts a token gets depends on nothing else, and its parts are added
+// in the order of their choice.
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "core/generate/packed.h"
+#include "core/ops/backends.h"
+#include "kernels/api/moe.h"
+
+namespace orrery {
+
+namespace {
+
+// A token's experts in the order of their choice, and their weights (sum 1).
+struct Choice {
+  std::vector<std::int32_t> experts;
+  Floats weights;
+};
+
+// V4: sqrt-softplus scores; by the token's row of the table, or the best of score + bias.
+Choice choose(const decode::PackedLayer& layer, const float* logits, std::int64_t row, std::int64_t count,
+              std::int64_t k) {
+  Floats scores(static_cast<std::size_t>(count));
+  for (std::int64_t e = 0; e < count; ++e) {
+    const float x = logits[e];
+    scores[static_cast<std::size_t>(e)] = std::sqrt(x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)));
+  }
+  Choice choice;
+  std::vector<std::int32_t>& chosen = choice.experts;
+  if (layer.mlp == MlpKind::hash_moe) {
+    chosen.assign(layer.tid2eid.begin() + row * k, layer.tid2eid.begin() + (row + 1) * k);
+  } else {
+    chosen.resize(static_cast<std::size_t>(count));
+    std::iota(chosen.begin(), chosen.end(), 0);
+    std::stable_sort(chosen.begin(), chosen.end(), [&](std::int32_t a, std::int32_t b) {
+      return scores[static_cast<std::size_t>(a)] + layer.router_bias[static_cast<std::size_t>(a)] >
+             scores[static_cast<std::size_t>(b)] + layer.router_bias[static_cast<std::size_t>(b)];
+    });
+    chosen.resize(static_cast<std::size_t>(k));
+  }
+  float sum = 1e-20f;
+  for (const std::int32_t e : chosen) sum += scores[static_cast<std::size_t>(e)];
+  for (const std::int32_t e : chosen) choice.weights.push_back(scores[static_cast<std::size_t>(e)] / sum);
+  return choice;
+}
+
+// [1, count], of values that the kernel may write where they are its results.
+TensorView one_row(const void* values, std::int64_t count, DType dtype) {
+  TensorView view;
+  view.data = const_cast<void*>(values);
+  view.dtype = dtype;
+  view.rank = 2;
+  view.shape[0] = 1, view.shape[1] = view.strides[0] = count, view.strides[1] = 1;
+  return view;
+}
+
+// V3: sigmoid scores, the best of score + bias within the best groups. The router's kernel takes a token at a time.
+Choice choose_in_groups(const decode::PackedLayer& layer, const float* logits, const ModelConfig& config) {
+  const std::int64_t count = config.n_routed_experts, k = config.num_experts_per_tok;
+  Choice choice{std::vector<std::int32_t>(static_cast<std::size_t>(k)), Floats(static_cast<std::size_t>(k))};
+  RouteArgs args;
+  args.logits = one_row(logits, count, DType::f32);
+  args.bias = one_row(layer.router_bias.data(), count, DType::f32);
+  args.ids = one_row(choice.experts.data(), k, DType::i32);
+  args.weights = one_row(choice.weights.data(), k, DType::f32);
+  args.options.score = RouterScore::sigmoid;
+  args.options.groups = config.n_group, args.options.kept_groups = config.topk_group;
+  ops::run(args);
+  return choice;
+}
+
+// silu(min(gate, limit)) · clamp(up, ±limit) of rows [gate | up]; limit 0: no clamp.
+Floats swiglu(const Floats& gate_up, std::int64_t rows, std::int64_t inner, float limit) {
+  Floats activated(static_cast<std::size_t>(rows * inner));
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t i = 0; i < inner; ++i) {
+      float gate = gate_up[static_cast<std::size_t>(r * 2 * inner + i)];
+      float up = gate_up[static_cast<std::size_t>(r * 2 * inner + inner + i)];
+      if (limit > 0) gate = std::min(gate, limit), up = std::clamp(up, -limit, limit);
+      activated[static_cast<std::size_t>(r * inner + i)] = gate * sigmoid(gate) * up;
+    }
+  return activated;
+}
+
+}  // namespace
+
+void Decoder::Packed::experts(const decode::PackedLayer& layer, const Floats& h, std::span<const std::int32_t> ids,
+                              Floats& out, TokenTrace* trace) const {
+  const auto tokens = static_cast<std::int64_t>(ids.size());
+  const bool dense = layer.mlp == MlpKind::dense;
+  const std::int64_t count = dense ? 0 : config.n_routed_experts, k = dense ? 0 : config.num_experts_per_tok,
+                     d = config.hidden_size;
+  const Floats logits = dense ? Floats() : product(h, layer.gate, tokens);
+  struct Slot {
+    std::int64_t token, rank;
+    float weight;
+  };
+  std::vector<std::vector<Slot>> slots(static_cast<std::size_t>(count + 1));
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    const float* row = logits.data() + t * count;
+    const Choice choice = dense ? Choice()
+                          : layer.mlp == MlpKind::grouped
+                              ? choose_in_groups(layer, row, config)
+                              : choose(layer, row, config.table_row(ids[static_cast<std::size_t>(t)]), count, k);
+    for (std::size_t j = 0; j < choice.experts.size(); ++j)
+      slots[static_cast<std::size_t>(choice.experts[j])].push_back(
+          {t, static_cast<std::int64_t>(j), choice.weights[j] * static_cast<float>(config.routed_scaling_factor)});
+    slots[static_cast<std::size_t>(count)].push_back({t, k, 1.0f});
+    if (trace != nullptr) trace[t].experts = choice.experts, trace[t].expert_weights = choice.weights;
+  }
+  // Each token's parts are added in the order of its choice, the shared expert last.
+  Floats parts(static_cast<std::size_t>(tokens * (k + 1) * d));
+  for (std::size_t e = 0; e < slots.size(); ++e) {
+    if (slots[e].empty()) continue;
+    const auto rows = static_cast<std::int64_t>(slots[e].size());
+    Floats x(static_cast<std::size_t>(rows * d));
+    for (std::int64_t r = 0; r < rows; ++r)
+      std::copy_n(h.data() + slots[e][static_cast<std::size_t>(r)].token * d, d, x.data() + r * d);
+    const Floats gate_up = product(x, layer.gate_up[e], rows);
+    const Floats y =
+        product(swiglu(gate_up, rows, layer.down[e].values.dim(1), static_cast<float>(config.swiglu_limit)),
+                layer.down[e], rows);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const Slot& slot = slots[e][static_cast<std::size_t>(r)];
+      for (std::int64_t i = 0; i < d; ++i)
+        parts[static_cast<std::size_t>((slot.token * (k + 1) + slot.rank) * d + i)] =
+            slot.weight * y[static_cast<std::size_t>(r * d + i)];
+    }
+  }
+  out.assign(static_cast<std::size_t>(tokens * d), 0.0f);
+  for (std::int64_t t = 0; t < tokens; ++t)
+    for (std::int64_t j = 0; j <= k; ++j)
+      for (std::int64_t i = 0; i < d; ++i)
+        out[static_cast<std::size_t>(t * d + i)] += parts[static_cast<std::size_t>((t * (k + 1) + j) * d + i)];
+}
+
+}  // namespace orrery
