@@ -35,7 +35,6 @@ struct Options {
   int count = 1, width = 0, height = 0;
   SamplingOptions sampling = pipeline::kDefaultSampling;
   double cfg_scale = 1;
-  std::int64_t openings = pipeline::kDefaultOpenings;
   std::int64_t drafts = 0;
   bool native = false, dry_run = false, force = false, preview = false, score = false;
 };
@@ -97,7 +96,7 @@ pipeline::ClipSpec make_spec(const pipeline::LoadedModel& model, const Options& 
   spec.seconds = options.seconds;
   spec.fps = options.fps > 0 ? options.fps : model.fps();
   spec.sampling = options.sampling;
-  spec.cfg_scale = options.cfg_scale, spec.openings = options.openings;
+  spec.cfg_scale = options.cfg_scale;
   spec.drafts = options.drafts;
   spec.actions = worlds::parse_actions(options.actions);
   spec.validate(model);
@@ -129,7 +128,7 @@ void print_plan(const pipeline::LoadedModel& model, const pipeline::ClipSpec& sp
   const double a_latent = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / kProbe;
   const auto latents = latent_frames(model.codec().config(), std::llround(std::ceil(spec.seconds * model.fps())));
   const auto prompt = static_cast<std::int64_t>(model.layout().prompt(model.encode_prompt(spec.prompt)).size());
-  const std::int64_t tokens = pipeline::planned_tokens(model, prompt, latents, spec.cfg_scale != 1, spec.openings);
+  const std::int64_t tokens = pipeline::planned_tokens(model, prompt, latents, spec.cfg_scale != 1);
   DecodeState state = model.decoder().start();
   model.decoder().append(state, model.layout().prompt({}));
   const double context = static_cast<double>(state.bytes()) / static_cast<double>(model.layout().group()) *
@@ -281,10 +280,6 @@ void add_generate(CLI::App& app, CommonOptions& common) {
   command
       ->add_option("--cfg-scale", options->cfg_scale,
                    "Classifier-free guidance (1: of the first latent frame only; otherwise twice the work)")
-      ->capture_default_str();
-  command
-      ->add_option("--openings", options->openings,
-                   "First latent frames that are tried; the one stays that the prompt speaks for most")
       ->capture_default_str();
   command
       ->add_option("--drafts", options->drafts,

@@ -20,7 +20,7 @@ std::int64_t source_frame(std::int64_t k, double fps, double model_fps) {
 RolloutOptions rollout_options(const ClipSpec& spec) {
   RolloutOptions options;
   options.prompt = spec.prompt, options.seed = spec.seed, options.sampling = spec.sampling,
-  options.cfg_scale = spec.cfg_scale, options.drafts = spec.drafts, options.openings = spec.openings;
+  options.cfg_scale = spec.cfg_scale, options.drafts = spec.drafts;
   return options;
 }
 

@@ -61,8 +61,7 @@ Json to_record(const LoadedModel& model, const ClipSpec& spec, const ClipReport&
                                        {"top_k", spec.sampling.top_k},
                                        {"top_p", spec.sampling.top_p},
                                        {"min_p", spec.sampling.min_p},
-                                       {"cfg_scale", spec.cfg_scale},
-                                       {"openings", spec.openings}}));
+                                       {"cfg_scale", spec.cfg_scale}}));
   Json actions = Json::array();
   for (const worlds::TimedAction& timed : spec.actions) actions.push_back(action_json(timed));
   record.set("actions", std::move(actions));
@@ -101,9 +100,8 @@ ClipSpec spec_of_record(const Json& record, const std::string& source) {
   spec.sampling.top_p = sampling.number("top_p");
   spec.sampling.min_p = sampling.number("min_p");
   spec.cfg_scale = sampling.number("cfg_scale");
-  spec.openings = sampling.integer_or("openings", 1, {1, kMostOpenings});  // older records: one
   for (const Fields& action : fields.objects("actions")) spec.actions.push_back(read_action(action));
-  for (const std::int64_t code : fields.integers("given", {0, 1 << 30}))
+  for (const std::int64_t code : fields.integers("given", {0, 1 << 24}))
     spec.given.push_back(static_cast<std::int32_t>(code));
   return spec;
 }

@@ -47,7 +47,7 @@ void ClipSpec::validate(const LoadedModel& model) const {
                ", expected less than 2^63");
   RolloutOptions options;
   options.prompt = prompt, options.cfg_scale = cfg_scale, options.sampling = sampling;
-  options.drafts = drafts, options.openings = openings;
+  options.drafts = drafts;
   const Rollout checked(model, options);  // prompt and scale
   const std::int64_t latents = total_latents(model, *this), cells = model.layout().cells();
   latent_actions(model, *this, latents);

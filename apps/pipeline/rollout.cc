@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "core/base/error.h"
-#include "core/base/random.h"
 
 namespace orrery::pipeline {
 
@@ -27,14 +26,11 @@ Rollout::Rollout(const LoadedModel& model, const RolloutOptions& options)
       sampler_(options.sampling, options.seed),
       cfg_scale_(options.cfg_scale),
       drafts_(options.drafts),
-      openings_(options.openings),
       measure_entropy_(options.measure_entropy) {
   ORRERY_CHECK(std::isfinite(cfg_scale_) && cfg_scale_ >= 0 && cfg_scale_ <= 100, "cfg-scale is ", cfg_scale_,
                ", expected 0 to 100");
   ORRERY_CHECK(drafts_ == 0 || cfg_scale_ == 1, "drafts are ", drafts_, " with cfg-scale ", cfg_scale_,
                ": expected none with guidance");
-  ORRERY_CHECK(openings_ >= 1 && openings_ <= kMostOpenings, "openings are ", openings_, ", expected 1 to ",
-               kMostOpenings);
   std::vector<std::int32_t> text;
   if (!options.prompt.empty() || !options.allow_empty) text = model.encode_prompt(options.prompt);
   const auto add = [&](std::vector<std::int32_t> prompt, std::int64_t drafts) {
@@ -106,56 +102,11 @@ void Rollout::draw_code(std::int64_t k) {
     const CodeRows rows{streams_[0].tokens.logits(), streams_[1].tokens.logits(), guidance};
     const std::int32_t code = codes.draw(rows, sampler, position);
     if (entropy != nullptr) *entropy = codes.entropy(rows, code);
-    if (openings_ > 1 && latents_ == 0) for_prompt_ += codes.log_ratio(rows, code);
     push(std::span(&code, 1));
   }
 }
 
 std::vector<std::vector<std::int32_t>> Rollout::next_each(std::span<Rollout* const> rollouts,
-                                                          std::span<const Action> actions) {
-  // Worlds that try several openings are there several times, each with random numbers of its own; the rest of a world
-  // goes on with those of its seed.
-  std::vector<Rollout> tries;
-  std::vector<Rollout*> drawn;
-  std::vector<Action> drawn_actions;
-  const auto tried = [](const Rollout& rollout) {
-    return rollout.latents_ == 0 && rollout.streams_.size() == 2 ? rollout.openings_ : 1;
-  };
-  std::size_t count = 0;
-  for (const Rollout* rollout : rollouts) count += static_cast<std::size_t>(tried(*rollout));
-  tries.reserve(count);
-  for (std::size_t i = 0; i < rollouts.size(); ++i) {
-    drawn.push_back(rollouts[i]);
-    drawn_actions.push_back(actions[i]);
-    for (std::int64_t k = 1; k < tried(*rollouts[i]); ++k) {
-      tries.push_back(*rollouts[i]);
-      const Sampler& opening = rollouts[i]->opening_;
-      tries.back().opening_ = Sampler(opening.options(), Random(opening.seed(), 0x6F70656E).fork(k).next_u64());
-      drawn.push_back(&tries.back());
-      drawn_actions.push_back(actions[i]);
-    }
-  }
-  std::vector<std::vector<std::int32_t>> codes = draw_each(drawn, drawn_actions), kept;
-  for (std::size_t i = 0, at = 0; i < rollouts.size(); ++i) {
-    Rollout& rollout = *rollouts[i];
-    std::size_t best = at, end = at + 1;
-    std::int64_t fed = 0;
-    for (; end < drawn.size() && (i + 1 == rollouts.size() || drawn[end] != rollouts[i + 1]); ++end) {
-      fed += drawn[end]->tokens();
-      if (drawn[end]->for_prompt_ > drawn[best]->for_prompt_) best = end;
-    }
-    kept.push_back(std::move(codes[best]));
-    if (best != at) {
-      fed += rollout.tokens() - drawn[best]->tokens();
-      rollout = std::move(*drawn[best]);
-    }
-    rollout.tokens_ += fed;
-    at = end;
-  }
-  return kept;
-}
-
-std::vector<std::vector<std::int32_t>> Rollout::draw_each(std::span<Rollout* const> rollouts,
                                                           std::span<const Action> actions) {
   std::vector<std::vector<std::int32_t>> codes;
   if (rollouts.empty()) return codes;
@@ -201,16 +152,14 @@ std::int64_t context_latents(const LoadedModel& model, std::int64_t prompt_token
   return held < room ? held : kept_latents(room);
 }
 
-std::int64_t planned_tokens(const LoadedModel& model, std::int64_t prompt_tokens, std::int64_t latents, bool guided,
-                            std::int64_t openings) {
+std::int64_t planned_tokens(const LoadedModel& model, std::int64_t prompt_tokens, std::int64_t latents, bool guided) {
   const std::int64_t group = model.layout().group();
   const std::int64_t room = model.context_groups() - prompt_tokens / group, kept = kept_latents(room);
   const std::int64_t anew = latents > room ? (latents - room + room - kept - 1) / (room - kept) : 0;
   // A latent frame's last code goes in with the next frame's header, so it is spared before each new start and at the
   // end.
   const std::int64_t stream = prompt_tokens + latents * group - 1 + anew * (prompt_tokens + kept * group - 1);
-  const std::int64_t opening = prompt_tokens + group - 1;
-  return stream + (guided ? stream : opening) + (openings - 1) * 2 * opening;
+  return stream + (guided ? stream : prompt_tokens + group - 1);
 }
 
 }  // namespace orrery::pipeline

@@ -21,9 +21,6 @@ struct RolloutOptions {
   /// Classifier-free guidance (Ho and Salimans 2022): logits move away from those without a prompt by this factor; 1:
   /// only the first latent frame is guided, by kOpeningGuidance.
   double cfg_scale = 1.0;
-  /// First latent frames that are drawn: the one stays that the sentence makes likeliest against no sentence. 1 to
-  /// kMostOpenings; without a sentence there is one.
-  std::int64_t openings = 1;
   /// Tokens that the multi-token-prediction block guesses ahead a step (core/generate/token_stream.h): more speed or
   /// less, never other tokens. Not while there is guidance.
   std::int64_t drafts = 0;
@@ -40,8 +37,6 @@ SamplingOptions opening_sampling(const SamplingOptions& sampling);
 
 /// Guidance of a drawn first latent frame: there the sentence has most to say, and one frame costs little.
 constexpr double kOpeningGuidance = 1.6;
-/// First latent frames that clips try by default (half a second of a clip's time), and the most.
-constexpr std::int64_t kDefaultOpenings = 4, kMostOpenings = 64;
 
 /// One world. The codes of a latent frame depend on model, prompt, seed, sampling and what came before, and on nothing
 /// else. Memory does not grow: when the trained context is full, the sequence starts anew with the prompt and the later
@@ -80,8 +75,6 @@ class Rollout {
     std::vector<std::int32_t> prompt;
     TokenStream tokens;
   };
-  static std::vector<std::vector<std::int32_t>> draw_each(std::span<Rollout* const> rollouts,
-                                                          std::span<const Action> actions);
   void push(std::span<const std::int32_t> ids);
   void make_room();
   void end_opening();
@@ -92,8 +85,6 @@ class Rollout {
   double cfg_scale_;
   std::int64_t drafts_;
   std::vector<Stream> streams_;
-  std::int64_t openings_;
-  double for_prompt_ = 0;  ///< Σ log p(code | prompt) − log p(code | no prompt) over the guided codes
   bool measure_entropy_;
   std::vector<float> entropy_;
   std::vector<std::int32_t> groups_;  ///< tokens of the latent frames in the context
@@ -106,9 +97,9 @@ class Rollout {
 /// starts anew when the trained context is full.
 std::int64_t context_latents(const LoadedModel& model, std::int64_t prompt_tokens, std::int64_t latent);
 
-/// Tokens that go through the model for so many drawn latent frames, guided throughout or in the first only, of which
-/// `openings` are drawn: prompt, groups, and what starting anew repeats.
+/// Tokens that go through the model for so many drawn latent frames, guided throughout or in the first only:
+/// prompt, groups, and what starting anew repeats.
 std::int64_t planned_tokens(const LoadedModel& model, std::int64_t prompt_tokens, std::int64_t latents,
-                            bool guided = false, std::int64_t openings = 1);
+                            bool guided = false);
 
 }  // namespace orrery::pipeline

@@ -21,14 +21,6 @@ double entropy_bits(std::span<const float> logits) {
   return (std::log(sum) - weighted / sum) / std::log(2.0);
 }
 
-// log softmax(logits)[at]
-double log_softmax_at(std::span<const float> logits, std::int64_t at) {
-  const float most = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float logit : logits) sum += static_cast<double>(std::exp(logit - most));
-  return static_cast<double>(logits[static_cast<std::size_t>(at)] - most) - std::log(sum);
-}
-
 // The logits of the first digits, guided where asked.
 std::vector<float> first_logits(const CodeRows& rows, std::int64_t first, std::int64_t count) {
   const auto at = static_cast<std::size_t>(first), size = static_cast<std::size_t>(count);
@@ -142,24 +134,6 @@ std::int32_t CodeDraw::draw(const CodeRows& rows, const Sampler& sampler, std::u
         sampler.sample(of_digit, 0, static_cast<std::int32_t>(of_digit.size()), digit_position(position, digit))};
   });
   return static_cast<std::int32_t>(first_code_ + first + table_codes_ * extra);
-}
-
-double CodeDraw::log_probability(std::span<const float> row, std::int32_t id) const {
-  const std::int64_t code = id - first_code_;
-  double sum = log_softmax_at(
-      row.subspan(static_cast<std::size_t>(first_code_), static_cast<std::size_t>(table_codes_)), code % table_codes_);
-  std::int64_t rest = code / table_codes_;
-  walk({row}, code % table_codes_, [&](std::size_t digit, std::span<const float> logits) {
-    const std::int64_t level = rest % extra_levels_[digit];
-    rest /= extra_levels_[digit];
-    sum += log_softmax_at(logits, level);
-    return level;
-  });
-  return sum;
-}
-
-double CodeDraw::log_ratio(const CodeRows& rows, std::int32_t id) const {
-  return log_probability(rows.row, id) - log_probability(rows.without, id);
 }
 
 float CodeDraw::entropy(const CodeRows& rows, std::int32_t id) const {

@@ -34,8 +34,6 @@ class CodeDraw {
   /// Entropy in bits of the distribution over codes, before temperature and filters; of extra digits, the sum of their
   /// entropies, each given the digits of the code `id` before it.
   float entropy(const CodeRows& rows, std::int32_t id) const;
-  /// log p(id | row) − log p(id | without): how much the prompt speaks for this code. `rows` has both.
-  double log_ratio(const CodeRows& rows, std::int32_t id) const;
 
  private:
   using Choose = std::function<std::int64_t(std::size_t digit, std::span<const float> logits)>;
@@ -45,7 +43,6 @@ class CodeDraw {
     std::size_t index;
     std::int64_t column;  ///< of its first level among all extra digits'
   };
-  double log_probability(std::span<const float> row, std::int32_t id) const;
   void add_logits(const std::vector<float>& units, const Digit& digit, float factor, std::vector<float>& logits) const;
 
   std::int64_t vocab_, first_code_, table_codes_, width_;

@@ -155,39 +155,6 @@ TEST_CASE("guidance changes what is drawn, by default in the first latent frame 
   CHECK_THROWS_AS(Rollout(*f.model, guided), InputError);
 }
 
-TEST_CASE("of several openings the one stays that the prompt speaks for, whoever draws beside it", "[rollout]") {
-  const Fixture f;
-  RolloutOptions several = options_for(7);
-  several.openings = 6;
-  const auto one = roll(*f.model, options_for(7), 4), best = roll(*f.model, several, 4);
-  CHECK(roll(*f.model, several, 4) == best);
-  bool another = false;  // of some seeds a later one is better
-  for (std::uint64_t seed = 1; seed < 6; ++seed) {
-    several = options_for(seed);
-    const auto first = roll(*f.model, several, 1);
-    several.openings = 6;
-    another = another || roll(*f.model, several, 1) != first;
-  }
-  CHECK(another);
-  several = options_for(7);
-  several.openings = 6;
-  Rollout a(*f.model, several), b(*f.model, options_for(9));
-  Rollout* const both[] = {&b, &a};
-  const Action none[2];
-  const auto together = Rollout::next_each(both, none);
-  CHECK(std::equal(together[1].begin(), together[1].end(), best.begin()));
-  CHECK(together[0] == roll(*f.model, options_for(9), 1));
-  CHECK(a.tokens() == planned_tokens(*f.model, 20, 1, false, 6));
-  // Without a sentence, or given, there is nothing to choose by.
-  RolloutOptions silent = several;
-  silent.prompt.clear(), silent.allow_empty = true;
-  RolloutOptions silent_one = silent;
-  silent_one.openings = 1;
-  CHECK(roll(*f.model, silent, 2) == roll(*f.model, silent_one, 2));
-  several.openings = 0;
-  CHECK_THROWS_AS(Rollout(*f.model, several), InputError);
-}
-
 TEST_CASE("the entropy of what is drawn is measured without changing it", "[rollout]") {
   const Fixture f;
   RolloutOptions measured = options_for(7);

@@ -101,7 +101,6 @@ class ModelGenerator : public Generator {
     }
     if (!rollout_.has_value()) {
       pipeline::RolloutOptions options;
-      options.openings = pipeline::kDefaultOpenings;
       options.prompt = settings.prompt, options.seed = settings.seed, options.sampling = settings.sampling;
       options.measure_entropy = true;
       rollout_.emplace(*model_, options);
