@@ -101,7 +101,7 @@ ClipSpec spec_of_record(const Json& record, const std::string& source) {
   spec.sampling.min_p = sampling.number("min_p");
   spec.cfg_scale = sampling.number("cfg_scale");
   for (const Fields& action : fields.objects("actions")) spec.actions.push_back(read_action(action));
-  for (const std::int64_t code : fields.integers("given", {0, 1 << 24}))
+  for (const std::int64_t code : fields.integers("given", {0, 1 << 30}))
     spec.given.push_back(static_cast<std::int32_t>(code));
   return spec;
 }
