@@ -107,6 +107,14 @@ inline dnnl::memory over(const dnnl::memory::desc& desc, const void* data) {
   return {desc, engine(), const_cast<void*>(data)};
 }
 
+/// True when a product has bf16 operands and the machine no instructions for them.
+bool must_widen(const Gemm& product);
+/// Calls `run` with `product`'s operands in f32, from memory that the calling thread keeps: bf16 ones widened, with
+/// `round_b` B rounded to bf16's grid, and a bf16 C narrowed afterwards.
+void with_widened(const Gemm& product, bool round_b, void (*run)(const Gemm&));
+/// `matrix` as f32, by all threads, in the calling thread's memory: valid until its next call.
+Matrix widened_shared(const Matrix& matrix, std::int64_t rows, std::int64_t columns, bool round);
+
 /// Brings `from` into the layout and dtype of `to`.
 void reorder(const dnnl::memory::desc& from, const void* source, const dnnl::memory::desc& to, void* target);
 
