@@ -1,5 +1,6 @@
-// Products of bf16 on machines without bf16 instructions: operands widened to f32, by the thread that uses them and in
-// memory that it keeps, so that they stay in its cache and no page is mapped afresh.
+// Operands copied before a product: widened to f32 on machines without bf16 instructions, or brought together. The
+// thread that uses them copies them into memory that it keeps, so that they stay in its cache and no page is mapped
+// afresh.
 #include "kernels/cpu/arena.h"
 #include "kernels/cpu/convert_rows.h"
 #include "kernels/cpu/onednn_cache.h"
@@ -49,11 +50,16 @@ Matrix widened_shared(const Matrix& matrix, std::int64_t rows, std::int64_t colu
   return wide;
 }
 
-void with_widened(const Gemm& product, bool round_b, void (*run)(const Gemm&)) {
+void with_copies(const Gemm& product, Copies copies, void (*run)(const Gemm&)) {
   static thread_local Arena arena;
   const std::int64_t batch = product.batch, m = product.m, n = product.n, k = product.k;
   const auto half = [](const Matrix& matrix) { return matrix.dtype == DType::bf16; };
-  const bool wide_a = half(product.a), wide_b = half(product.b) || round_b, wide_c = half(product.c);
+  const auto apart = [&](const Matrix& matrix, std::int64_t rows, std::int64_t columns) {
+    if (!copies.together) return false;
+    return stored_turned(matrix, columns) ? matrix.column_stride > rows : matrix.row_stride > columns;
+  };
+  const bool wide_a = half(product.a) || apart(product.a, m, k),
+             wide_b = half(product.b) || copies.round_b || apart(product.b, k, n), wide_c = half(product.c);
   const std::int64_t a_batch = product.a.batch_stride == 0 ? 1 : batch,
                      b_batch = product.b.batch_stride == 0 ? 1 : batch;
   arena.reset((wide_a ? a_batch * m * k : 0) + (wide_b ? b_batch * k * n : 0) + (wide_c ? batch * m * n : 0));
@@ -64,7 +70,7 @@ void with_widened(const Gemm& product, bool round_b, void (*run)(const Gemm&)) {
     copy(from, matrix, count, rows, columns, stored_turned(from, columns), round);
   };
   if (wide_a) widen(wide.a, a_batch, m, k, false);
-  if (wide_b) widen(wide.b, b_batch, k, n, round_b);
+  if (wide_b) widen(wide.b, b_batch, k, n, copies.round_b);
   if (wide_c && product.accumulate) widen(wide.c, batch, m, n, false);
   if (wide_c && !product.accumulate) wide.c = dense_like(product.c, m, n, arena.take(batch * m * n));
   run(wide);
