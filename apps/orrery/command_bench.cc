@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/orrery/command.h"
+#include "apps/orrery/command_bench.h"
 #include "apps/orrery/interrupt.h"
 #include "apps/pipeline/codec_bench.h"
 #include "apps/pipeline/decode_bench.h"
@@ -197,6 +198,7 @@ void add_bench(CLI::App& app, CommonOptions& common) {
   add_codec(*command, common);
   add_decoding(*command, common);
   add_experts(*command, common);
+  add_bench_ops(*command, common);
 }
 
 }  // namespace orrery::cli

@@ -14,6 +14,11 @@ namespace {
 SparseAttentionShape shape_of(const char* op, const SparseAttentionOptions& options) {
   ORRERY_CHECK(options.window >= 1 && options.rate >= 1, "[", op, "] window is ", options.window, " and rate ",
                options.rate, ", expected at least 1");
+  constexpr std::int64_t kMost = std::int64_t{1} << 40;  // so that sums of them cannot overflow
+  for (const std::int64_t value :
+       {options.window, options.rate, options.query_start, options.kv_start, options.entry_start})
+    ORRERY_CHECK(value >= -kMost && value <= kMost, "[", op, "] ", value,
+                 " among window, rate and starts, expected at most 2^40 in size");
   return {options.window, options.rate, options.query_start, options.kv_start, options.entry_start, options.scale};
 }
 

@@ -22,6 +22,7 @@ void check_dtype(const char* op, const char* name, const Tensor& x, DType dtype)
 }
 
 int checked_dim(const char* op, const Tensor& x, int dim) {
+  ORRERY_CHECK(x.defined(), "[", op, "] x is undefined");
   const int positive = dim < 0 ? dim + x.rank() : dim;
   ORRERY_CHECK(positive >= 0 && positive < x.rank(), "[", op, "] dimension ", dim, " of ", describe(x),
                ", expected within ", x.rank(), " dimensions");

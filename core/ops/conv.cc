@@ -14,9 +14,11 @@ void spread(const char* op, const char* name, const std::vector<std::int64_t>& v
             std::int64_t* out) {
   ORRERY_CHECK(values.size() == 1 || static_cast<int>(values.size()) == dims, "[", op, "] ", values.size(),
                " values of ", name, ", expected 1 or ", dims);
+  constexpr std::int64_t kMost = std::int64_t{1} << 20;  // so that sizes made of them cannot overflow
   for (int d = 0; d < dims; ++d) {
     out[d] = values[values.size() == 1 ? 0 : static_cast<std::size_t>(d)];
-    ORRERY_CHECK(out[d] >= least, "[", op, "] ", name, " is ", out[d], ", expected at least ", least);
+    ORRERY_CHECK(out[d] >= least && out[d] <= kMost, "[", op, "] ", name, " is ", out[d], ", expected from ", least,
+                 " to ", kMost);
   }
 }
 

@@ -2,13 +2,14 @@
 
 #include "core/autograd/autograd.h"
 #include "core/ops/backends.h"
+#include "core/ops/common.h"
 #include "kernels/api/norm.h"
 
 namespace orrery::ops {
 
 Tensor rms_norm(const Tensor& x, const Tensor& weight, float eps) {
-  ORRERY_CHECK(x.rank() >= 1 && (x.dtype() == DType::f32 || x.dtype() == DType::bf16), "[rms_norm] x is ",
-               name_of(x.dtype()), " ", to_string(x.shape()), ", expected f32 or bf16 [..., d]");
+  check_floating("rms_norm", "x", x);
+  ORRERY_CHECK(x.rank() >= 1, "[rms_norm] x is ", describe(x), ", expected f32 or bf16 [..., d]");
   ORRERY_CHECK(!weight.defined() || (weight.dtype() == DType::f32 && weight.shape() == Shape{x.dim(-1)}),
                "[rms_norm] weight is ", name_of(weight.dtype()), " ", to_string(weight.shape()), ", expected f32 [",
                x.dim(-1), "]");

@@ -61,24 +61,31 @@ Tensor reduce(const char* name, Reduction op, const Tensor& x, const std::vector
   return result;
 }
 
-std::vector<int> all_dims(const Tensor& x) {
+std::vector<int> all_dims(const char* op, const Tensor& x) {
+  check_floating(op, "x", x);
   std::vector<int> dims;
   for (int d = 0; d < x.rank(); ++d) dims.push_back(d);
   return dims;
 }
 
+// A result of x's own dtype.
+Tensor reduce_like(const char* name, Reduction op, const Tensor& x, const std::vector<int>& dims, bool keep) {
+  check_floating(name, "x", x);
+  return reduce(name, op, x, dims, keep, x.dtype());
+}
+
 }  // namespace
 
-Tensor sum(const Tensor& x) { return reduce("sum", Reduction::sum, x, all_dims(x), false, DType::f32); }
-Tensor mean(const Tensor& x) { return reduce("mean", Reduction::mean, x, all_dims(x), false, DType::f32); }
+Tensor sum(const Tensor& x) { return reduce("sum", Reduction::sum, x, all_dims("sum", x), false, DType::f32); }
+Tensor mean(const Tensor& x) { return reduce("mean", Reduction::mean, x, all_dims("mean", x), false, DType::f32); }
 Tensor sum(const Tensor& x, std::vector<int> dims, bool keep) {
-  return reduce("sum", Reduction::sum, x, dims, keep, x.dtype());
+  return reduce_like("sum", Reduction::sum, x, dims, keep);
 }
 Tensor mean(const Tensor& x, std::vector<int> dims, bool keep) {
-  return reduce("mean", Reduction::mean, x, dims, keep, x.dtype());
+  return reduce_like("mean", Reduction::mean, x, dims, keep);
 }
 Tensor max(const Tensor& x, std::vector<int> dims, bool keep) {
-  return reduce("max", Reduction::max, x, dims, keep, x.dtype());
+  return reduce_like("max", Reduction::max, x, dims, keep);
 }
 
 double norm(const std::vector<Tensor>& tensors) {

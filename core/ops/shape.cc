@@ -73,6 +73,7 @@ Tensor permute(const Tensor& x, std::vector<int> order) {
 }
 
 Tensor transpose(const Tensor& x, int a, int b) {
+  ORRERY_CHECK(x.defined(), "[transpose] x is undefined");
   std::vector<int> order(static_cast<Index>(x.rank()));
   std::iota(order.begin(), order.end(), 0);
   std::swap(order[static_cast<Index>(checked_dim("transpose", x, a))],
@@ -82,8 +83,8 @@ Tensor transpose(const Tensor& x, int a, int b) {
 
 Tensor narrow(const Tensor& x, int dim, std::int64_t start, std::int64_t length) {
   const int at = checked_dim("narrow", x, dim);
-  ORRERY_CHECK(start >= 0 && length >= 0 && start + length <= x.dim(at), "[narrow] ", length, " elements from ", start,
-               " on of dimension ", at, " of ", describe(x));
+  ORRERY_CHECK(start >= 0 && start <= x.dim(at) && length >= 0 && length <= x.dim(at) - start, "[narrow] ", length,
+               " elements from ", start, " on of dimension ", at, " of ", describe(x));
   const Tensor y = narrowed(x, at, start, length);
   if (!needs_tape({&x})) return y;
   record(
@@ -104,7 +105,7 @@ std::vector<Tensor> split(const Tensor& x, int dim, const std::vector<std::int64
   std::vector<Tensor> parts;
   std::int64_t start = 0;
   for (const std::int64_t size : sizes) {
-    ORRERY_CHECK(size >= 0 && start + size <= x.dim(at), "[split] sizes beyond dimension ", at, " of ", describe(x));
+    ORRERY_CHECK(size >= 0 && size <= x.dim(at) - start, "[split] sizes beyond dimension ", at, " of ", describe(x));
     parts.push_back(narrowed(x, at, start, size));
     start += size;
   }
@@ -172,7 +173,9 @@ Tensor concat(const std::vector<Tensor>& parts, int dim) {
 
 Tensor pad(const Tensor& x, int dim, std::int64_t before, std::int64_t after, float value) {
   const int at = checked_dim("pad", x, dim);
-  ORRERY_CHECK(before >= 0 && after >= 0, "[pad] ", before, " before and ", after, " after, expected at least 0");
+  constexpr std::int64_t kMost = std::int64_t{1} << 50;  // of any tensor's elements
+  ORRERY_CHECK(before >= 0 && after >= 0 && before <= kMost && after <= kMost, "[pad] ", before, " before and ", after,
+               " after, expected from 0 to 2^50");
   Shape shape = x.shape();
   const std::int64_t size = x.dim(at);
   shape[static_cast<Index>(at)] = before + size + after;

@@ -255,15 +255,17 @@ Tensor Tensor::reshaped(Shape new_shape) const {
       ORRERY_CHECK(open < 0, "[reshape] two open dimensions in ", to_string(new_shape));
       open = static_cast<int>(i);
     } else {
-      known *= new_shape[i];
+      ORRERY_CHECK(new_shape[i] >= 0 && !__builtin_mul_overflow(known, new_shape[i], &known), "[reshape] ",
+                   to_string(shape()), " does not fit ", to_string(new_shape));
     }
   }
   if (open >= 0) {
     ORRERY_CHECK(known > 0 && numel() % known == 0, "[reshape] ", to_string(shape()), " does not fit ",
                  to_string(new_shape));
     new_shape[static_cast<std::size_t>(open)] = numel() / known;
+    known = numel();
   }
-  ORRERY_CHECK(orrery::numel(new_shape) == numel(), "[reshape] ", to_string(shape()), " does not fit ",
+  ORRERY_CHECK(known == numel(), "[reshape] ", to_string(shape()), " does not fit ",
                to_string(new_shape));
   Shape new_strides = row_major_strides(new_shape);
   return alias(std::move(new_shape), std::move(new_strides), 0);

@@ -151,6 +151,9 @@ using onednn::Matrix;
 
 constexpr std::int64_t kQueries = 128, kKeys = 1024, kStep = 64;
 
+// What weights and slopes are held in between two products: q's dtype where the products take it as it is.
+DType held(DType dtype) { return onednn::native_bf16() ? dtype : DType::f32; }
+
 // Rows t of head h: a matrix of row stride strides[1].
 Matrix rows_at(const TensorView& view, std::int64_t b, std::int64_t t, std::int64_t h) {
   const std::int64_t at = b * view.strides[0] + t * view.strides[1] + h * view.strides[2];
@@ -216,8 +219,8 @@ void forward_block(const DenseAttentionArgs& args, std::int64_t b, std::int64_t 
   const Walk walk(args, block);
   const std::int64_t depth = args.q.shape[3], width = args.v.shape[3], heads = args.q.shape[2];
   const std::int64_t key_head = h / (heads / args.k.shape[2]);
-  const DType dtype = args.q.dtype;
-  const bool half = dtype == DType::bf16;
+  const DType dtype = held(args.q.dtype);
+  const bool half = args.q.dtype == DType::bf16, half_weights = dtype == DType::bf16;
   arena.reset(kQueries * (2 * kKeys + width + 2));
   float *scores = arena.take(kQueries * kKeys), *total = arena.take(kQueries * width);
   void* weights = arena.take(kQueries * kKeys);
@@ -230,7 +233,7 @@ void forward_block(const DenseAttentionArgs& args, std::int64_t b, std::int64_t 
             {scores, DType::f32, 0, n, 1}, false);
     for (std::int64_t i = 0; i < walk.count; ++i)
       state[i] = HWY_DYNAMIC_DISPATCH(attention_row)(
-          scores + i * n, static_cast<std::byte*>(weights) + i * n * size_of(dtype), half, walk.seen(c, i), n,
+          scores + i * n, static_cast<std::byte*>(weights) + i * n * size_of(dtype), half_weights, walk.seen(c, i), n,
           args.scale, mask_row(args, walk, i, c), state[i], total + i * width, width);
     product(walk.count, width, n, {weights, dtype, 0, n, 1}, rows_at(args.v, b, c * kKeys, key_head),
             {total, DType::f32, 0, width, 1}, true);
@@ -261,8 +264,8 @@ void backward_block(const DenseAttentionBackwardArgs& args, std::int64_t b, std:
   const Walk walk(args, block);
   const std::int64_t depth = args.q.shape[3], width = args.v.shape[3], heads = args.q.shape[2];
   const std::int64_t key_head = h / (heads / args.k.shape[2]);
-  const DType dtype = args.q.dtype;
-  const bool half = dtype == DType::bf16;
+  const DType dtype = held(args.q.dtype);
+  const bool half = args.q.dtype == DType::bf16, half_weights = dtype == DType::bf16;
   const Matrix q = rows_at(args.q, b, walk.first, h), out = rows_at(args.out, b, walk.first, h);
   const Matrix grad_out = rows_at(args.grad_out, b, walk.first, h), grad_q = rows_at(args.grad_q, b, walk.first, h);
   float delta[kQueries];
@@ -278,9 +281,10 @@ void backward_block(const DenseAttentionBackwardArgs& args, std::int64_t b, std:
     for (std::int64_t i = 0; i < walk.count; ++i) {
       const float lse = args.lse.as<const float>()[(b * args.q.shape[1] + walk.first + i) * heads + h];
       HWY_DYNAMIC_DISPATCH(attention_weights)
-      (g.scores + i * n, row_of(weights, i), half, walk.seen(c, i), n, args.scale, mask_row(args, walk, i, c), lse);
+      (g.scores + i * n, row_of(weights, i), half_weights, walk.seen(c, i), n, args.scale, mask_row(args, walk, i, c),
+       lse);
       HWY_DYNAMIC_DISPATCH(attention_slopes)
-      (row_of(weights, i), g.grads + i * n, row_of(slopes, i), half, walk.seen(c, i), n, delta[i], args.scale);
+      (row_of(weights, i), g.grads + i * n, row_of(slopes, i), half_weights, walk.seen(c, i), n, delta[i], args.scale);
     }
     product(n, width, walk.count, turned(weights), grad_out, {g.v + c * kKeys * width, DType::f32, 0, width, 1}, true);
     product(n, depth, walk.count, turned(slopes), q, {g.k + c * kKeys * depth, DType::f32, 0, depth, 1}, true);
@@ -323,7 +327,6 @@ void backward(const DenseAttentionBackwardArgs& args) {
 
 const char* reason_against(const TensorView& q, const TensorView& k, const TensorView& v) {
   if (q.dtype != DType::f32 && q.dtype != DType::bf16) return "dtype is neither f32 nor bf16";
-  if (q.dtype == DType::bf16 && !onednn::native_bf16()) return "no bf16 instructions";
   if (q.numel() == 0 || k.numel() == 0 || v.numel() == 0) return "nothing to do";
   for (const TensorView* view : {&q, &k, &v})
     if (view->strides[3] != 1 || view->strides[1] < view->shape[3]) return "rows are not contiguous";

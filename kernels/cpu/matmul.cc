@@ -1,6 +1,4 @@
 // Matrix products through oneDNN.
-//   onednn      operands as they come
-//   onednn_f32  bf16 operands widened to f32 first, for machines without bf16 instructions
 #include "kernels/api/matmul.h"
 
 #include <vector>
@@ -38,11 +36,6 @@ const char* layout_reason(const MatmulArgs& args) {
   if (!dense_rows(args.a) || !dense_rows(args.b) || !dense_rows(args.c))
     return "neither rows nor columns are contiguous";
   return nullptr;
-}
-
-const char* onednn_supports(const MatmulArgs& args) {
-  if (args.a.dtype == DType::bf16 && !onednn::native_bf16()) return "no bf16 instructions";
-  return layout_reason(args);
 }
 
 Matrix matrix_of(const TensorView& view) {
@@ -129,60 +122,10 @@ void matmul_onednn(const MatmulArgs& args) {
   for_each_gemm(args, onednn::gemm);
 }
 
-std::vector<float> widened(const Matrix& matrix, std::int64_t batch, std::int64_t rows, std::int64_t columns,
-                           bool round) {
-  std::vector<float> wide(static_cast<std::size_t>(batch * rows * columns));
-  parallel_blocks(batch * rows, 64, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t r = begin; r < end; ++r)
-      for (std::int64_t c = 0; c < columns; ++c) {
-        const std::int64_t at =
-            r / rows * matrix.batch_stride + r % rows * matrix.row_stride + c * matrix.column_stride;
-        float value;
-        if (matrix.dtype == DType::bf16) {
-          value = to_float(static_cast<const BFloat16*>(matrix.data)[at]);
-        } else {
-          value = static_cast<const float*>(matrix.data)[at];
-          if (round) value = to_float(from_float<BFloat16>(value));
-        }
-        wide[static_cast<std::size_t>(r * columns + c)] = value;
-      }
-  });
-  return wide;
-}
-
-void gemm_widened(const Gemm& product) {
-  const std::int64_t batch = product.batch, m = product.m, n = product.n, k = product.k;
-  const bool round = product.a.dtype == DType::bf16;
-  const std::int64_t a_batch = product.a.batch_stride == 0 ? 1 : batch,
-                     b_batch = product.b.batch_stride == 0 ? 1 : batch;
-  std::vector<float> a = widened(product.a, a_batch, m, k, false), b = widened(product.b, b_batch, k, n, round);
-  Gemm wide = product;
-  wide.a = {a.data(), DType::f32, a_batch == 1 ? 0 : m * k, k, 1};
-  wide.b = {b.data(), DType::f32, b_batch == 1 ? 0 : k * n, n, 1};
-  if (product.c.dtype == DType::f32) return onednn::gemm(wide);
-  std::vector<float> c = product.accumulate ? widened(product.c, batch, m, n, false)
-                                            : std::vector<float>(static_cast<std::size_t>(batch * m * n));
-  wide.c = {c.data(), DType::f32, m * n, n, 1};
-  onednn::gemm(wide);
-  auto* out = static_cast<BFloat16*>(product.c.data);
-  parallel_blocks(batch * m, 64, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t r = begin; r < end; ++r)
-      for (std::int64_t j = 0; j < n; ++j)
-        out[r / m * product.c.batch_stride + r % m * product.c.row_stride + j * product.c.column_stride] =
-            from_float<BFloat16>(c[static_cast<std::size_t>(r * n + j)]);
-  });
-}
-
-void matmul_onednn_f32(const MatmulArgs& args) {
-  if (args.c.numel() == 0) return;
-  for_each_gemm(args, gemm_widened);
-}
-
 }  // namespace
 
 void add_matmul_kernels() {
-  add_kernel<MatmulArgs>(Device::cpu, "onednn", matmul_onednn, onednn_supports);
-  add_kernel<MatmulArgs>(Device::cpu, "onednn_f32", matmul_onednn_f32, layout_reason);
+  add_kernel<MatmulArgs>(Device::cpu, "onednn", matmul_onednn, layout_reason);
   add_matmul_references();
 }
 

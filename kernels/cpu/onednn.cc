@@ -94,6 +94,8 @@ void run_gemm(const Plan& plan, const Gemm& product, const void* b) {
   plan.primitive.execute(stream(), operands);
 }
 
+void run_as_it_is(const Gemm& product) { run_gemm(*gemm_plan(product, false), product, product.b.data); }
+
 // B in the layout and dtype of `target`, in the calling thread's scratch memory.
 const void* packed_b(const Gemm& product, const dnnl::memory::desc& target) {
   void* packed = scratch(1, target.get_size());
@@ -146,7 +148,52 @@ Gemm piece_of(const Gemm& product, const Cut& cut, std::int64_t index) {
 // From this many rows on, bringing a B of at most so many elements into oneDNN's packed order first pays.
 constexpr std::int64_t kPackRows = 192, kPackElements = std::int64_t{1} << 21;
 
+// A weight's gradient: A is stored transposed and the sum is long.
+constexpr std::int64_t kChunk = 384;
+bool long_sums(const Gemm& product) {
+  const bool turned = product.a.row_stride == 1 && product.m > 1;
+  return turned && product.k >= 2 * kChunk && product.batch == 1 && product.c.dtype == DType::f32;
+}
+
+// Long sums of a transposed A in chunks of k that fit the cache. Read in place, the columns of a piece lie a row of the
+// whole matrix apart, often a multiple of a page, and push each other out of the cache: half the speed.
+template <class Run>
+void in_chunks(const Gemm& piece, const Run& run) {
+  if (!long_sums(piece)) return run(piece);
+  const std::int64_t chunks = (piece.k + kChunk - 1) / kChunk, step = ((piece.k + chunks - 1) / chunks + 15) / 16 * 16;
+  for (std::int64_t first = 0; first < piece.k; first += step) {
+    Gemm chunk = piece;
+    chunk.k = std::min(step, piece.k - first);
+    chunk.a.data = advance(piece.a, first * piece.a.column_stride);
+    chunk.b.data = advance(piece.b, first * piece.b.row_stride);
+    chunk.accumulate = piece.accumulate || first > 0;
+    if (first + chunk.k < piece.k) {
+      chunk.bias = nullptr;
+      chunk.activation = Activation::none;
+    }
+    run(chunk);
+  }
+}
+
+// The operand that all pieces read is widened once, by all threads; each piece widens the other one for itself.
+void split_copied(const Gemm& product) {
+  const Cut cut = cut_of(product);
+  bool round_b = product.a.dtype == DType::bf16 && product.b.dtype == DType::f32;
+  Gemm whole = product;
+  if (cut.pieces > 1 && cut.by_columns && product.a.dtype == DType::bf16) {
+    whole.a = widened_shared(product.a, product.m, product.k, false);
+  } else if (cut.pieces > 1 && !cut.by_columns && (round_b || product.b.dtype == DType::bf16)) {
+    whole.b = widened_shared(product.b, product.k, product.n, round_b);
+    round_b = false;
+  }
+  parallel_tasks(cut.pieces, [&](std::int64_t index) {
+    const Copies copies{.round_b = round_b, .together = long_sums(product)};
+    in_chunks(piece_of(whole, cut, index), [&](const Gemm& chunk) { with_copies(chunk, copies, run_as_it_is); });
+  });
+}
+
 void split(const Gemm& product) {
+  if (must_widen(product) || (product.a.dtype == DType::f32 && long_sums(product))) return split_copied(product);
   const bool mixed = product.a.dtype != product.b.dtype;
   const bool pack =
       mixed || (product.a.dtype == DType::bf16 && product.m >= kPackRows && product.n * product.k <= kPackElements);
@@ -191,6 +238,7 @@ void batched(const Gemm& product) {
   const std::int64_t group = std::clamp<std::int64_t>(static_cast<std::int64_t>(1e6 / flops), 1, 64);
   parallel_tasks((product.batch + group - 1) / group, [&](std::int64_t index) {
     const Gemm own = part(index * group, std::min(group, product.batch - index * group));
+    if (must_widen(own)) return with_copies(own, {.round_b = own.a.dtype != own.b.dtype}, run_as_it_is);
     const auto plan = gemm_plan(own, false);
     run_gemm(*plan, own, own.a.dtype == own.b.dtype ? own.b.data : packed_b(own, plan->b));
   });
@@ -290,8 +338,8 @@ void reorder(const dnnl::memory::desc& from, const void* source, const dnnl::mem
 }
 
 void gemm_here(const Gemm& product) {
-  const auto plan = gemm_plan(product, false);
-  run_gemm(*plan, product, product.b.data);
+  if (must_widen(product)) return with_copies(product, {}, run_as_it_is);
+  run_as_it_is(product);
 }
 
 void gemm(const Gemm& product) {

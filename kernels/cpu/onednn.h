@@ -28,13 +28,14 @@ struct Gemm {
   bool accumulate = false;
 };
 
-/// B may be f32 where A is bf16: it is rounded and brought into oneDNN's own order first.
+/// B may be f32 where A is bf16: it is rounded and brought into oneDNN's own order first. On a machine without bf16
+/// instructions bf16 operands are widened piece by piece and multiplied in f32.
 /// The product is cut into pieces by its shape alone and each piece is run by one thread, so the result does not depend
 /// on the number of threads. Throws std::runtime_error when oneDNN has no such product.
 void gemm(const Gemm& product);
 
 /// The same with one primitive on the calling thread: for many small products inside of a parallel region. `batch` is 1
-/// and A and B have one dtype.
+/// and A and B have one dtype, or, where native_bf16() is false, either one is f32.
 void gemm_here(const Gemm& product);
 
 /// Primitives held at the moment, for tests of the bound.

@@ -107,6 +107,19 @@ inline dnnl::memory over(const dnnl::memory::desc& desc, const void* data) {
   return {desc, engine(), const_cast<void*>(data)};
 }
 
+/// True when a product has bf16 operands and the machine no instructions for them.
+bool must_widen(const Gemm& product);
+/// What with_copies copies beside bf16 operands.
+struct Copies {
+  bool round_b = false;   ///< an f32 B, rounded to bf16's grid
+  bool together = false;  ///< an operand whose stored rows are pieces of longer ones
+};
+/// Calls `run` with `product`'s operands in f32: bf16 ones are widened into memory that the calling thread keeps, and a
+/// bf16 C is narrowed afterwards.
+void with_copies(const Gemm& product, Copies copies, void (*run)(const Gemm&));
+/// `matrix` as f32, by all threads, in the calling thread's memory: valid until its next call.
+Matrix widened_shared(const Matrix& matrix, std::int64_t rows, std::int64_t columns, bool round);
+
 /// Brings `from` into the layout and dtype of `to`.
 void reorder(const dnnl::memory::desc& from, const void* source, const dnnl::memory::desc& to, void* target);
 

@@ -100,9 +100,11 @@ TEST_CASE("binary ops broadcast", "[ops]") {
   using Op = Tensor (*)(const Tensor&, const Tensor&);
   const std::pair<const char*, Op> table[] = {{"add", ops::add}, {"sub", ops::sub},         {"mul", ops::mul},
                                               {"div", ops::div}, {"maximum", ops::maximum}, {"minimum", ops::minimum}};
+  // The last one's second gradient is a single sum, and its bound relative to that: of a size at which the seeds of the
+  // check do not cancel (4 × 64 of them leave 1% of what is usual, in which f32's rounding shows).
   const std::pair<Shape, Shape> shapes[] = {{{1}, {1}},        {{3, 37}, {3, 37}},     {{3, 37}, {37}},
                                             {{3, 1}, {1, 37}}, {{2, 1, 5}, {2, 7, 1}}, {{0, 4}, {4}},
-                                            {{4, 64}, {1}}};
+                                            {{4, 72}, {1}}};
   for (const auto& [name, op] : table)
     for (const auto& [left, right] : shapes)
       for (const auto& [a, b] :

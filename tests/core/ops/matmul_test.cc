@@ -1,6 +1,8 @@
 // Matrix products: parity, gradients, views, batches, epilogues, experts, determinism, errors.
 #include "core/ops/matmul.h"
 
+#include <array>
+
 #include "core/base/random.h"
 #include "core/ops/backends.h"
 #include "core/ops/shape.h"
@@ -37,6 +39,16 @@ TEST_CASE("matmul agrees with its reference", "[ops][matmul]") {
                 .inputs = {normal(row.a, 1, dtype), normal(row.b, 2, dtype)},
                 .run = product,
                 .depth = 300});
+}
+
+TEST_CASE("matmul sums up long columns in chunks", "[ops][matmul]") {
+  for (const auto& [m, k, n] : {std::array<std::int64_t, 3>{70, 1000, 33}, std::array<std::int64_t, 3>{33, 2051, 200}})
+    for (const DType dtype : {DType::f32, DType::bf16})
+      check_op({.name = "a weight's gradient over " + std::to_string(k) + " rows",
+                .inputs = {normal({k, n}, 1, dtype), normal({m, n}, 2, DType::f32), normal({m}, 3)},
+                .run = [](const Tensors& in) { return Tensors{ops::linear(in[0], in[1], in[2])}; },
+                .depth = k,
+                .roundings = 2});
 }
 
 TEST_CASE("matmul takes transposed, strided and overlapping views", "[ops][matmul]") {
