@@ -15,7 +15,7 @@
 
 namespace orrery::pipeline {
 
-/// The better of two settings over 30 sentences with orrery-64 (docs/benchmarks/prompts.md).
+/// The better of two settings over 24 sentences with orrery-64 (docs/benchmarks/prompts.md).
 inline constexpr SamplingOptions kDefaultSampling{0.7, 0, 1.0, 0.05};
 
 /// What makes a clip; two equal ones on one machine make equal clips.
