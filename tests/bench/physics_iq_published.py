@@ -4,7 +4,8 @@ Run: python tests/bench/physics_iq_published.py PHYSICS_IQ ORRERY [--side 540] [
 with PHYSICS_IQ a checkout of github.com/google-deepmind/physics-IQ-benchmark (its physiq/binary_mask_generator.py and
 physiq/calculate_and_write_metrics_to_csv.py are run as they are) and ORRERY the program. Wants opencv-python, numpy,
 pandas and tqdm. Videos are drawn here: textured discs over a textured ground, two takes and a generated one for each of
-three views, five seconds of 24 frames a second, H.264 by ffmpeg.
+three views, five seconds of 24 frames a second, H.264 by ffmpeg: lossless RGB, so that both sides see the same pixels, or with --codec
+yuv the usual kind, which every decoder turns into RGB with roundings of its own (masks sit on a threshold).
 
 Published code stores masks as lossy MP4. The second comparison keeps its masks in memory instead, by giving its OpenCV
 another VideoWriter: with that step away nothing else differs.
@@ -25,10 +26,11 @@ import cv2
 import numpy as np
 
 FPS, SECONDS = 24, 5
+CODECS = {"rgb": ["-c:v", "libx264rgb", "-qp", "0"], "yuv": ["-c:v", "libx264", "-pix_fmt", "yuv420p"]}
 VIEWS = ["perspective-left", "perspective-center", "perspective-right"]
 
 
-def draw(path, width, height, seed, wrong):
+def draw(path, width, height, seed, wrong, codec):
     """Frames as PNG, turned into an MP4."""
     with tempfile.TemporaryDirectory() as folder:
         random = np.random.default_rng(seed)
@@ -42,11 +44,11 @@ def draw(path, width, height, seed, wrong):
                 cv2.circle(frame, (int(x * width), int(y * height)), int((0.03 + 0.05 * r) * height),
                            (40 + 50 * i, 200 - 40 * i, 90 + 30 * i), -1, cv2.LINE_AA)
             cv2.imwrite(f"{folder}/{t:04d}.png", frame)
-        subprocess.run(["ffmpeg", "-loglevel", "error", "-y", "-framerate", str(FPS), "-i", f"{folder}/%04d.png", "-c:v",
-                        "libx264", "-pix_fmt", "yuv420p", "-threads", "1", str(path)], check=True)
+        subprocess.run(["ffmpeg", "-loglevel", "error", "-y", "-framerate", str(FPS), "-i", f"{folder}/%04d.png", *codec,
+                        "-threads", "1", str(path)], check=True)
 
 
-def make_videos(root, side, scenarios):
+def make_videos(root, side, scenarios, codec):
     width, height = side * 16 // 9 // 8 * 8, side // 8 * 8
     for folder in ("real", "generated"):
         (root / folder).mkdir()
@@ -55,8 +57,8 @@ def make_videos(root, side, scenarios):
             seed = 10 * s + v
             for take in (1, 2):
                 draw(root / "real" / f"{seed:04d}_testing-videos_{FPS}FPS_{view}_take-{take}_scene{s}.mp4", width,
-                     height, seed, 0.05 * (take - 1))
-            draw(root / "generated" / f"{seed:04d}_{view}_scene{s}.mp4", width, height, seed, 0.3)
+                     height, seed, 0.05 * (take - 1), codec)
+            draw(root / "generated" / f"{seed:04d}_{view}_scene{s}.mp4", width, height, seed, 0.3, codec)
 
 
 class Kept:
@@ -141,6 +143,7 @@ def main():
     parser.add_argument("--side", type=int, default=540)
     parser.add_argument("--scenarios", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--codec", choices=CODECS, default="rgb")
     parser.add_argument("--only", choices=["lossy", "lossless"])
     parser.add_argument("--root")
     args = parser.parse_args()
@@ -149,7 +152,7 @@ def main():
         return
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
-        make_videos(root, args.side, args.scenarios)
+        make_videos(root, args.side, args.scenarios, CODECS[args.codec])
         theirs = lambda kind: child_seconds([sys.executable, __file__, args.physics_iq, args.orrery, "--only", kind,
                                              "--root", folder])
         ours = lambda: child_seconds([args.orrery, "score", "physics-iq", "--real", str(root / "real"), "--generated",
