@@ -1,7 +1,6 @@
 // orrery score: how physical videos are, and how far one is from another. Sets of videos: command_score_sets.cc.
 #include "apps/orrery/command_score.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -158,25 +157,6 @@ void add_frames(CLI::App& score, CommonOptions& common) {
 }
 
 }  // namespace
-
-std::vector<std::string> gather_videos(const std::vector<std::string>& inputs, std::vector<LeftOut>& left_out) {
-  std::vector<std::string> out;
-  for (const std::string& input : inputs) {
-    if (!fs::is_directory(input)) {
-      out.push_back(input);
-      continue;
-    }
-    std::vector<std::string> inside;
-    for (const auto& entry : fs::directory_iterator(input)) {
-      if (entry.is_regular_file() && has_video_extension(entry.path().string()))
-        inside.push_back(entry.path().string());
-    }
-    std::sort(inside.begin(), inside.end());
-    if (inside.empty()) left_out.push_back({input, "the folder has no videos"});
-    out.insert(out.end(), inside.begin(), inside.end());
-  }
-  return out;
-}
 
 void print_json(const Json& json) { std::printf("%s\n", json.dump().c_str()); }
 

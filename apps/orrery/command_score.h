@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/pipeline/video_files.h"
 #include "core/io/json.h"
 #include "physics_eval/report/score_json.h"
 
@@ -15,8 +16,6 @@ namespace orrery::cli {
 
 struct CommonOptions;
 
-/// The files named, and the videos of the folders named, in the order of their names; empty folders are left out.
-std::vector<std::string> gather_videos(const std::vector<std::string>& inputs, std::vector<LeftOut>& left_out);
 /// One line on stdout.
 void print_json(const Json& json);
 

@@ -5,6 +5,9 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "physics_eval/fvd/i3d.h"
+#include "physics_eval/fvd/motion_histogram.h"
+#include "physics_eval/fvd/onnx_features.h"
 #include "video/frames/resize.h"
 
 namespace orrery {
@@ -22,11 +25,11 @@ double at(const Picture& p, int x, int y) { return p[static_cast<Size>(y * kSide
 Size cell_of(int x, int y) { return static_cast<Size>((y / kCell) * kGrid + x / kCell); }
 
 // Frames spread over the clip, at 64².
-std::vector<Frame> sampled(std::span<const Frame> frames) {
+std::vector<Frame> sampled(std::span<const Frame> frames, bool crop) {
   std::vector<Frame> out;
   for (int k = 0; k < kSamples; ++k) {
     const Size t = static_cast<Size>(std::lround((static_cast<double>(frames.size()) - 1) * k / (kSamples - 1)));
-    out.push_back(resize(frames[t], kSide, kSide, Filter::area));
+    out.push_back(resize(crop ? middle_square(frames[t]) : frames[t], kSide, kSide, Filter::area));
   }
   return out;
 }
@@ -95,15 +98,18 @@ std::vector<double> motion_course(const std::vector<Picture>& pictures) {
 
 class Handmade : public FeatureExtractor {
  public:
-  explicit Handmade(bool motion_only) : motion_only_(motion_only) {}
-  std::string name() const override { return motion_only_ ? "motion" : "builtin"; }
-  int dimension() const override { return motion_only_ ? 96 : 240; }
+  Handmade(bool motion_only, const FvdProtocol& protocol) : motion_only_(motion_only), crop_(protocol.crop) {}
+  std::string name() const override {
+    return std::string("orrery ") + (motion_only_ ? "motion" : "builtin") + (crop_ ? ", middle square" : ", squashed");
+  }
+  std::string metric() const override { return "fvd-orrery"; }
+  std::string title() const override { return "FVD (orrery features)"; }
   int least_frames() const override { return 2; }
 
-  std::vector<double> extract(std::span<const Frame> frames) const override {
+  std::vector<std::vector<double>> extract(std::span<const Frame> frames) const override {
     ORRERY_CHECK(static_cast<int>(frames.size()) >= least_frames(), "[fvd] a clip of ", frames.size(),
                  " frames, these features need at least ", least_frames());
-    const std::vector<Frame> chosen = sampled(frames);
+    const std::vector<Frame> chosen = sampled(frames, crop_);
     std::vector<Picture> pictures;
     for (const Frame& frame : chosen) pictures.push_back(lightness_of(frame));
     std::vector<double> motion(80, 0), out;
@@ -126,19 +132,58 @@ class Handmade : public FeatureExtractor {
     out.insert(out.end(), motion.begin(), motion.end());
     const std::vector<double> course = motion_course(pictures);
     out.insert(out.end(), course.begin(), course.end());
-    return out;
+    return {out};
   }
 
  private:
-  bool motion_only_;
+  bool motion_only_, crop_;
 };
+
+class I3dFeatures : public FeatureExtractor {
+ public:
+  I3dFeatures(const std::string& path, const FvdProtocol& protocol)
+      : network_(I3d::open(path)), protocol_(protocol.name), squaring_(protocol.squaring) {
+    ORRERY_CHECK(network_.outputs() == 400 && network_.first_width() == 64 && network_.last_width() == 1024, path,
+                 ": an I3D of ", network_.first_width(), " to ", network_.last_width(), " channels with ",
+                 network_.outputs(), " answers, FVD is defined by the one of 64 to 1024 with Kinetics-400's 400");
+  }
+  std::string name() const override { return "I3D, pictures of " + protocol_; }
+  std::string metric() const override { return "fvd"; }
+  std::string title() const override { return "FVD"; }
+  int least_frames() const override { return I3d::kLeastFrames; }
+  std::vector<std::vector<double>> extract(std::span<const Frame> frames) const override {
+    ORRERY_CHECK(static_cast<int>(frames.size()) >= least_frames(), "[fvd] a clip of ", frames.size(),
+                 " frames, I3D needs at least ", least_frames());
+    return {network_.logits(square_clip(frames, I3d::kSide, squaring_))};
+  }
+
+ private:
+  I3d network_;
+  std::string protocol_;
+  Squaring squaring_;
+};
+
+// The file of "i3d:FILE", empty for other names.
+std::string file_behind(const std::string& name, const std::string& prefix) {
+  return name.rfind(prefix, 0) == 0 ? name.substr(prefix.size()) : std::string();
+}
 
 }  // namespace
 
-std::unique_ptr<FeatureExtractor> make_features(const std::string& name) {
-  if (name == "builtin") return std::make_unique<Handmade>(false);
-  if (name == "motion") return std::make_unique<Handmade>(true);
-  throw InputError("[fvd] unknown features '" + name + "', expected builtin or motion");
+bool is_feature_name(const std::string& name) {
+  return name == "builtin" || name == "motion" || name == "fvmd:fixed" || name == "fvmd:compat" ||
+         !file_behind(name, "i3d:").empty() || !file_behind(name, "onnx:").empty();
+}
+
+std::unique_ptr<FeatureExtractor> make_features(const std::string& name, const FvdProtocol& protocol) {
+  ORRERY_CHECK(is_feature_name(name), "[fvd] unknown features '", name,
+               "', expected builtin, motion, fvmd:fixed, fvmd:compat, i3d:FILE or onnx:FILE");
+  if (name == "fvmd:fixed") return make_motion_histograms(FvmdForm::fixed);
+  if (name == "fvmd:compat") return make_motion_histograms(FvmdForm::compat);
+  if (const std::string file = file_behind(name, "i3d:"); !file.empty())
+    return std::make_unique<I3dFeatures>(file, protocol);
+  if (const std::string file = file_behind(name, "onnx:"); !file.empty()) return make_onnx_features(file, protocol);
+  return std::make_unique<Handmade>(name == "motion", protocol);
 }
 
 }  // namespace orrery

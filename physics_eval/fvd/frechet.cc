@@ -31,9 +31,21 @@ void check_sets(const Features& a, const Features& b, Size least) {
   ORRERY_CHECK(a.size() >= least && b.size() >= least, "[fvd] sets of ", a.size(), " and ", b.size(),
                " clips, expected at least ", least, " each");
   for (const Features* set : {&a, &b}) {
-    for (const auto& f : *set)
+    for (const auto& f : *set) {
       ORRERY_CHECK(f.size() == a[0].size(), "[fvd] a feature has ", f.size(), " values, the first has ", a[0].size());
+      for (const double v : f)
+        ORRERY_CHECK(std::isfinite(v), "[fvd] a feature of clip ", &f - set->data(), " is not finite");
+    }
   }
+}
+
+// ‖m₁ − m₂‖² apart: Tr Σ₁ + Tr Σ₂ − 2 Tr ((Σ₁ + εI)(Σ₂ + εI))^½.
+double covariance_distance(const Matrix& s1, const Matrix& s2, double offset) {
+  const Matrix shift = offset * Matrix::Identity(s1.rows(), s1.cols());
+  const Matrix root = symmetric_root(s1 + shift);
+  const Matrix inner = root * (s2 + shift) * root;
+  const Eigen::SelfAdjointEigenSolver<Matrix> solver((inner + inner.transpose()) / 2, Eigen::EigenvaluesOnly);
+  return s1.trace() + s2.trace() - 2 * solver.eigenvalues().cwiseMax(0).cwiseSqrt().sum();
 }
 
 Matrix matrix_of(const Features& set) {
@@ -100,19 +112,14 @@ std::vector<double> FeatureStatistics::covariance(bool unbiased) const {
   return out;
 }
 
-double frechet_distance(const FeatureStatistics& a, const FeatureStatistics& b, bool unbiased) {
+double frechet_distance(const FeatureStatistics& a, const FeatureStatistics& b, bool unbiased, double offset) {
   ORRERY_CHECK(a.dimension() == b.dimension(), "[fvd] features of ", a.dimension(), " and of ", b.dimension(),
                " values cannot be compared");
   const std::vector<double> m1 = a.mean(), m2 = b.mean();
   double square = 0;
   for (Size i = 0; i < m1.size(); ++i) square += (m1[i] - m2[i]) * (m1[i] - m2[i]);
-  const Matrix s1 = as_matrix(a.covariance(unbiased), a.dimension()),
-               s2 = as_matrix(b.covariance(unbiased), b.dimension());
-  const Matrix root = symmetric_root(s1);
-  const Matrix inner = root * s2 * root;
-  const Eigen::SelfAdjointEigenSolver<Matrix> solver((inner + inner.transpose()) / 2, Eigen::EigenvaluesOnly);
-  const double trace = solver.eigenvalues().cwiseMax(0).cwiseSqrt().sum();
-  return square + s1.trace() + s2.trace() - 2 * trace;
+  return square + covariance_distance(as_matrix(a.covariance(unbiased), a.dimension()),
+                                      as_matrix(b.covariance(unbiased), b.dimension()), offset);
 }
 
 double kernel_distance(const Features& a, const Features& b) {
@@ -130,18 +137,42 @@ double jedi_distance(const Features& a, const Features& b) {
          (mean_kernel(x, x, false, kernel) + mean_kernel(y, y, false, kernel) - 2 * mean_kernel(x, y, false, kernel));
 }
 
-double set_distance(const Features& a, const Features& b, SetDistance distance, bool unbiased) {
-  if (distance == SetDistance::kernel) return kernel_distance(a, b);
-  if (distance == SetDistance::jedi) return jedi_distance(a, b);
+namespace {
+
+// Both covariances live where the vectors do: in at most as many directions as there are vectors. Outside of those the
+// root's trace is that of the offset alone.
+double frechet_of_few(const Features& a, const Features& b, const DistanceOptions& options) {
+  Matrix x = matrix_of(a), y = matrix_of(b);
+  const Eigen::RowVectorXd m1 = x.colwise().mean(), m2 = y.colwise().mean();
+  x.rowwise() -= m1, y.rowwise() -= m2;
+  Matrix both(x.cols(), x.rows() + y.rows());
+  both << x.transpose(), y.transpose();
+  const Matrix basis = Eigen::HouseholderQR<Matrix>(both).householderQ() * Matrix::Identity(both.rows(), both.cols());
+  const auto covariance = [&](const Matrix& centred) -> Matrix {
+    const Matrix seen = centred * basis;
+    const double n = static_cast<double>(centred.rows());
+    return seen.transpose() * seen / (n < 2 ? 1 : options.unbiased ? n - 1 : n);
+  };
+  const double outside = static_cast<double>(both.rows() - both.cols());
+  return (m1 - m2).squaredNorm() + covariance_distance(covariance(x), covariance(y), options.offset) -
+         2 * options.offset * outside;
+}
+
+}  // namespace
+
+double set_distance(const Features& a, const Features& b, const DistanceOptions& options) {
+  if (options.distance == SetDistance::kernel) return kernel_distance(a, b);
+  if (options.distance == SetDistance::jedi) return jedi_distance(a, b);
   check_sets(a, b, 1);
+  if (a.size() + b.size() < a[0].size()) return frechet_of_few(a, b, options);
   FeatureStatistics first(static_cast<int>(a[0].size())), second(static_cast<int>(a[0].size()));
   for (const auto& f : a) first.add(f);
   for (const auto& f : b) second.add(f);
-  return frechet_distance(first, second, unbiased);
+  return frechet_distance(first, second, options.unbiased, options.offset);
 }
 
-Interval bootstrap_interval(const Features& a, const Features& b, SetDistance distance, int rounds, std::uint64_t seed,
-                            bool unbiased) {
+Interval bootstrap_interval(const Features& a, const Features& b, const DistanceOptions& options, int rounds,
+                            std::uint64_t seed) {
   ORRERY_CHECK(rounds >= 2, "[fvd] ", rounds, " bootstrap rounds, expected at least 2");
   std::vector<double> values;
   for (int round = 0; round < rounds; ++round) {
@@ -152,7 +183,7 @@ Interval bootstrap_interval(const Features& a, const Features& b, SetDistance di
       return out;
     };
     const Features x = draw(a), y = draw(b);
-    values.push_back(set_distance(x, y, distance, unbiased));
+    values.push_back(set_distance(x, y, options));
   }
   std::sort(values.begin(), values.end());
   const auto at = [&values](double share) {

@@ -30,8 +30,10 @@ class FeatureStatistics {
 };
 
 /// ‖μ₁ − μ₂‖² + Tr Σ₁ + Tr Σ₂ − 2 Tr (Σ₁Σ₂)^½. The trace is that of (Σ₁^½ Σ₂ Σ₁^½)^½, which symmetric eigenvalues give
-/// even where the covariances are singular. Throws InputError for empty sets or different dimensions.
-double frechet_distance(const FeatureStatistics& a, const FeatureStatistics& b, bool unbiased = true);
+/// even where the covariances are singular. `offset` is added to both diagonals under the root, not to the other traces
+/// (FVMD's published code: 1e-5). Throws InputError for empty sets or different dimensions.
+double frechet_distance(const FeatureStatistics& a, const FeatureStatistics& b, bool unbiased = true,
+                        double offset = 0);
 
 /// Unbiased squared MMD with the kernel (x·y / d + 1)³ (KVD). Needs two vectors a set. Features: [n][d].
 double kernel_distance(const std::vector<std::vector<double>>& a, const std::vector<std::vector<double>>& b);
@@ -44,12 +46,20 @@ struct Interval {
 
 enum class SetDistance { frechet, kernel, jedi };
 
+struct DistanceOptions {
+  SetDistance distance = SetDistance::frechet;
+  /// As frechet_distance() has them; of no effect on the others.
+  bool unbiased = true;
+  double offset = 0;
+};
+
+/// A distance of the two sets by name. The same as frechet_distance() of their statistics, but the work grows with the
+/// number of vectors where there are fewer of them than values.
+double set_distance(const std::vector<std::vector<double>>& a, const std::vector<std::vector<double>>& b,
+                    const DistanceOptions& options = {});
+
 /// 5% and 95% quantiles of the distance over `rounds` resamplings of both sets with replacement.
 Interval bootstrap_interval(const std::vector<std::vector<double>>& a, const std::vector<std::vector<double>>& b,
-                            SetDistance distance, int rounds, std::uint64_t seed, bool unbiased = true);
-
-/// A distance of the two sets by name, for tables.
-double set_distance(const std::vector<std::vector<double>>& a, const std::vector<std::vector<double>>& b,
-                    SetDistance distance, bool unbiased = true);
+                            const DistanceOptions& options, int rounds, std::uint64_t seed);
 
 }  // namespace orrery

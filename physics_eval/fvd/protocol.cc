@@ -10,11 +10,14 @@ namespace orrery {
 namespace {
 
 constexpr std::array<FvdProtocol, 5> kProtocols{{
-    {"orrery", false, false, 1, 0, "squashed to a square, covariance over N - 1, any number of clips"},
-    {"google-research", false, false, 9, 0, "squashed, covariance over N - 1, whole batches of 16 clips"},
-    {"stylegan-v", false, true, 9, 2048, "squashed, covariance over N, 2048 clips"},
-    {"common-metrics", true, false, 10, 0, "middle square, covariance over N - 1"},
-    {"cd-fvd", true, true, 9, 2048, "middle square, covariance over N, 2048 clips"},
+    {"orrery", false, false, 1, Squaring::squash, 0,
+     "squashed to a square, covariance over N - 1, any number of clips"},
+    {"google-research", false, false, 9, Squaring::squash_corner, 0,
+     "squashed by TensorFlow 1's corners, covariance over N - 1, whole batches of 16 clips"},
+    {"stylegan-v", false, true, 9, Squaring::squash, 2048, "squashed, covariance over N, 2048 clips"},
+    {"common-metrics", true, false, 10, Squaring::crop, 0, "shorter side to 224, middle square, covariance over N - 1"},
+    {"cd-fvd", true, true, 9, Squaring::crop_then_squash, 2048,
+     "antialiased to 256, middle square, squashed, covariance over N, 2048 clips"},
 }};
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "physics_eval/fvd/prepare.h"
 #include "video/frames/frame.h"
 
 namespace orrery {
@@ -18,6 +19,8 @@ struct FvdProtocol {
   /// Covariances over N, not N − 1.
   bool population;
   int least_frames;
+  /// How its network's 224 × 224 pixels are made (I3D and ONNX features).
+  Squaring squaring;
   /// Clips that its published figures are made with; 0: any number.
   int clips;
   /// In a line.

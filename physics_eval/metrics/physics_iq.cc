@@ -18,19 +18,42 @@ cv::Mat view_of(const Frame& frame) {
   return {frame.height(), frame.width(), CV_8UC3, const_cast<std::uint8_t*>(frame.bytes().data())};
 }
 
-cv::Mat blurred_grey(const Frame& frame) {
-  cv::Mat grey, out;
-  cv::cvtColor(view_of(frame), grey, cv::COLOR_RGB2GRAY);
-  cv::GaussianBlur(grey, out, {5, 5}, 0);
+std::vector<std::uint8_t> bytes_of(const cv::Mat& mat) {
+  std::vector<std::uint8_t> out;
+  const int line = mat.cols * mat.channels();
+  for (int y = 0; y < mat.rows; ++y) out.insert(out.end(), mat.ptr<std::uint8_t>(y), mat.ptr<std::uint8_t>(y) + line);
   return out;
 }
 
-MotionMask to_mask(const cv::Mat& mat) {
-  MotionMask out{mat.cols, mat.rows, {}};
-  for (int y = 0; y < mat.rows; ++y)
-    out.pixels.insert(out.pixels.end(), mat.ptr<std::uint8_t>(y), mat.ptr<std::uint8_t>(y) + mat.cols);
-  return out;
-}
+// The running mean and what differs from it; buffers are kept from frame to frame.
+class MaskMaker {
+ public:
+  // The mask of the next frame, valid until the one after it.
+  const cv::Mat& next(const Frame& frame) {
+    ORRERY_CHECK(mean_.empty() || (frame.width() == mean_.cols && frame.height() == mean_.rows),
+                 "[physics-iq] a frame is ", frame.width(), "x", frame.height(), ", the first is ", mean_.cols, "x",
+                 mean_.rows);
+    cv::cvtColor(view_of(frame), colourless_, cv::COLOR_RGB2GRAY);
+    cv::GaussianBlur(colourless_, grey_, {5, 5}, 0);
+    if (mean_.empty()) {
+      grey_.convertTo(mean_, CV_64F);
+      return mask_ = cv::Mat::zeros(grey_.size(), CV_8U);
+    }
+    cv::accumulateWeighted(grey_, mean_, 0.3);
+    cv::convertScaleAbs(mean_, rounded_);
+    cv::absdiff(grey_, rounded_, rounded_);
+    cv::threshold(rounded_, mask_, 10, 255, cv::THRESH_BINARY);
+    // Where nothing differs, neither opening nor closing makes something.
+    if (cv::countNonZero(mask_) == 0) return mask_;
+    cv::morphologyEx(mask_, mask_, cv::MORPH_OPEN, kernel_);
+    cv::morphologyEx(mask_, mask_, cv::MORPH_CLOSE, kernel_);
+    return mask_;
+  }
+
+ private:
+  cv::Mat colourless_, grey_, mean_, rounded_, mask_;
+  const cv::Mat kernel_ = cv::Mat::ones(5, 5, CV_8U);
+};
 
 // Both empty: 1.
 double iou(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) {
@@ -43,50 +66,61 @@ double iou(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) {
 
 std::vector<MotionMask> motion_masks(std::span<const Frame> frames) {
   std::vector<MotionMask> out;
-  cv::Mat mean;
-  const cv::Mat kernel = cv::Mat::ones(5, 5, CV_8U);
-  for (const Frame& frame : frames) {
-    ORRERY_CHECK(frame.width() == frames[0].width() && frame.height() == frames[0].height(), "[physics-iq] a frame is ",
-                 frame.width(), "x", frame.height(), ", the first is ", frames[0].width(), "x", frames[0].height());
-    const cv::Mat grey = blurred_grey(frame);
-    if (out.empty()) {
-      grey.convertTo(mean, CV_64F);
-      out.push_back({frame.width(), frame.height(), std::vector<std::uint8_t>(frame.bytes().size() / 3, 0)});
-      continue;
-    }
-    cv::accumulateWeighted(grey, mean, 0.3);
-    cv::Mat rounded, difference, binary;
-    cv::convertScaleAbs(mean, rounded);
-    cv::absdiff(grey, rounded, difference);
-    cv::threshold(difference, binary, 10, 255, cv::THRESH_BINARY);
-    cv::morphologyEx(binary, binary, cv::MORPH_OPEN, kernel);
-    cv::morphologyEx(binary, binary, cv::MORPH_CLOSE, kernel);
-    out.push_back(to_mask(binary));
-  }
+  MaskMaker maker;
+  for (const Frame& frame : frames) out.push_back({frame.width(), frame.height(), bytes_of(maker.next(frame))});
   return out;
 }
+
+struct PhysicsIqRecorder::State {
+  MaskMaker maker;
+  PhysicsIqClip clip;
+};
+
+PhysicsIqRecorder::PhysicsIqRecorder(int width, int height) : state_(std::make_unique<State>()) {
+  ORRERY_CHECK(width >= 1 && height >= 1, "[physics-iq] the real video is smaller than 4 pixels a side");
+  state_->clip.width = width, state_->clip.height = height;
+}
+PhysicsIqRecorder::~PhysicsIqRecorder() = default;
+
+void PhysicsIqRecorder::add(const Frame& frame) {
+  PhysicsIqClip& clip = state_->clip;
+  cv::Mat small;
+  cv::resize(state_->maker.next(frame), small, {clip.width, clip.height});
+  cv::threshold(small, small, 127, 1, cv::THRESH_BINARY);
+  clip.masks.push_back(bytes_of(small));
+  cv::resize(view_of(frame), small, {clip.width, clip.height});
+  clip.pixels.push_back(bytes_of(small));
+}
+
+int PhysicsIqRecorder::count() const { return static_cast<int>(state_->clip.masks.size()); }
+PhysicsIqClip PhysicsIqRecorder::take() { return std::move(state_->clip); }
 
 PhysicsIqClip prepare_physics_iq(std::span<const Frame> frames, int width, int height, int count) {
   ORRERY_CHECK(count >= 1 && static_cast<int>(frames.size()) >= count, "[physics-iq] the clip has ", frames.size(),
                " frames, expected at least ", std::max(1, count));
-  ORRERY_CHECK(width >= 1 && height >= 1, "[physics-iq] the real video is smaller than 4 pixels a side");
-  PhysicsIqClip out{width, height, {}, {}};
-  const std::vector<MotionMask> masks = motion_masks(frames.first(static_cast<Size>(count)));
-  for (Size t = 0; t < static_cast<Size>(count); ++t) {
-    const MotionMask& mask = masks[t];
-    cv::Mat small;
-    cv::resize(cv::Mat(mask.height, mask.width, CV_8U, const_cast<std::uint8_t*>(mask.pixels.data())), small,
-               {width, height});
-    std::vector<std::uint8_t> cut = to_mask(small).pixels;
-    for (std::uint8_t& m : cut) m = m > 127;
-    out.masks.push_back(std::move(cut));
-    cv::resize(view_of(frames[t]), small, {width, height});
-    std::vector<float> pixels;
-    for (int y = 0; y < height; ++y) {
-      const std::uint8_t* row = small.ptr<std::uint8_t>(y);
-      for (int i = 0; i < 3 * width; ++i) pixels.push_back(static_cast<float>(row[i] / 255.0));
-    }
-    out.pixels.push_back(std::move(pixels));
+  PhysicsIqRecorder recorder(width, height);
+  for (const Frame& frame : frames.first(static_cast<Size>(count))) recorder.add(frame);
+  return recorder.take();
+}
+
+std::vector<Frame> blend_to_rate(std::span<const Frame> frames, double from, double to) {
+  ORRERY_CHECK(from >= 1 && to >= 1 && frames.size() >= 2, "[physics-iq] ", frames.size(), " frames at ", from,
+               " a second cannot be made ", to, " a second");
+  const double seconds = std::min(5.0, static_cast<double>(frames.size()) / from);
+  const Size count = std::min(frames.size(), static_cast<Size>(seconds * from)),
+             wanted = static_cast<Size>(seconds * to);
+  std::vector<Frame> out;
+  for (Size j = 0; j < wanted; ++j) {
+    const double at =
+        wanted < 2 ? 0 : static_cast<double>(j) * static_cast<double>(count - 1) / static_cast<double>(wanted - 1);
+    const Size first = static_cast<Size>(at), second = std::min(first + 1, count - 1);
+    const float part = static_cast<float>(at - static_cast<double>(first)),
+                rest = static_cast<float>(1 - (at - static_cast<double>(first)));
+    out.push_back(frames[first]);
+    const auto a = frames[first].bytes(), b = frames[second].bytes();
+    for (Size i = 0; i < a.size(); ++i)
+      out.back().bytes()[i] =
+          static_cast<std::uint8_t>(rest * static_cast<float>(a[i]) + part * static_cast<float>(b[i]));
   }
   return out;
 }
@@ -102,12 +136,12 @@ PhysicsIqMetrics compare_physics_iq(const PhysicsIqClip& real, const PhysicsIqCl
   std::vector<double> sum_a(size, 0), sum_b(size, 0);
   for (Size t = 0; t < n; ++t) {
     out.spatiotemporal_iou += iou(real.masks[t], generated.masks[t]);
-    double square = 0;
+    std::int64_t square = 0;
     for (Size i = 0; i < real.pixels[t].size(); ++i) {
-      const double d = static_cast<double>(real.pixels[t][i]) - static_cast<double>(generated.pixels[t][i]);
+      const int d = real.pixels[t][i] - generated.pixels[t][i];
       square += d * d;
     }
-    out.mse += square / static_cast<double>(real.pixels[t].size());
+    out.mse += static_cast<double>(square) / (255.0 * 255.0 * static_cast<double>(real.pixels[t].size()));
     for (Size i = 0; i < size; ++i) {
       ever_a[i] |= real.masks[t][i], ever_b[i] |= generated.masks[t][i];
       sum_a[i] += real.masks[t][i], sum_b[i] += generated.masks[t][i];

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -34,13 +35,33 @@ struct PhysicsIqMetrics {
 /// Frames ready for the metrics: resized bilinearly to a quarter of the real video's size, masks cut at 127.
 struct PhysicsIqClip {
   int width = 0, height = 0;
-  std::vector<std::vector<std::uint8_t>> masks;
-  std::vector<std::vector<float>> pixels;
+  std::vector<std::vector<std::uint8_t>> masks;   ///< 0 or 1
+  std::vector<std::vector<std::uint8_t>> pixels;  ///< R, G, B
 };
 
-/// `count` frames of `frames` at `width` × `height`; masks are made from all frames at their own size first. Throws
-/// InputError when there are fewer frames than `count`.
+/// Makes such a clip frame by frame, so that of large videos no more than a frame is in memory. Masks are made at the
+/// frames' own size.
+class PhysicsIqRecorder {
+ public:
+  /// The size of the result. Throws InputError for a side below 1.
+  PhysicsIqRecorder(int width, int height);
+  ~PhysicsIqRecorder();
+  /// Throws InputError for a frame of another size than the first.
+  void add(const Frame& frame);
+  int count() const;
+  PhysicsIqClip take();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// The first `count` frames of `frames` at `width` × `height`. Throws InputError when there are fewer.
 PhysicsIqClip prepare_physics_iq(std::span<const Frame> frames, int width, int height, int count);
+
+/// The first five seconds at another rate, as the published code makes its real videos of 24, 16 or 8 frames a second
+/// from those of 30: linear blends, cut to whole bytes. Throws InputError for rates below 1 or fewer than two frames.
+std::vector<Frame> blend_to_rate(std::span<const Frame> frames, double from, double to);
 
 /// Throws InputError unless both have the same size and number of frames, at least one.
 PhysicsIqMetrics compare_physics_iq(const PhysicsIqClip& real, const PhysicsIqClip& generated);
