@@ -167,7 +167,7 @@ Verdict test_momentum(const Context& context) {
                round_body(context.paths[m], event.frame);
     }
     if (!judged || pushed < 2) continue;  // a hand on the scales: rods, water, boxes that turn, or no partner
-    Vec sum;
+    Vec sum, before;
     double total = 0, error = 0;
     bool clear = true, floor = false;
     std::vector<int> ids;
@@ -199,6 +199,7 @@ Verdict test_momentum(const Context& context) {
       const Sides sides = sides_of(context, *mine);
       clear = clear && sides.apart;  // another push soon before or after would count here
       const double middle = event.frame - 0.5;
+      if (sides.ok) before = before + sides.before.velocity(middle) * mass;
       const Vec change = sides.ok ? sides.after.velocity(middle) - sides.before.velocity(middle) : mine->change;
       sum = sum + change * mass;
       total += mass * length(change);
@@ -206,6 +207,12 @@ Verdict test_momentum(const Context& context) {
     }
     if (!clear || total <= 0) continue;  // a wall took part
     if (floor) sum.y = 0, error += 0.06 * total;
+    if (!out.applies && pushed == static_cast<int>(members.size())) {
+      // Of the first collision; masses are areas, one density is taken for all.
+      const double fps = context.tracks->fps;
+      out.measured.push_back({"momentum_x", before.x * fps, error * fps, "px3/s"});
+      out.measured.push_back({"momentum_y", before.y * fps, error * fps, "px3/s"});
+    }
     out.applies = true;
     // Each change counts half: what one gains the other loses.
     out.add(event.frame, event.frame, length(sum) / (0.22 * total + 3 * error), ids,

@@ -3,10 +3,11 @@
 // Usage: physics_score [--count N] [--seed N] [--size N] [--scene NAME] [--variant NAME] [--list] [--cache DIR]
 //                      [--only INDEX --sheet DIR] [--against VARIANT]
 // Variants: plain; mp4 (written as `orrery simulate` does: 512², H.264 CRF 17), native (H.264 at the clip's own size),
-// crf28 (the same at CRF 28), noise (σ 4 grey levels), fps15, fps60. --list: a line for each clip. --cache: tracks are
-// kept there and read again. --against:
-// how often the score's interval holds the score of the same clip in that variant. --dump: paths, events and laws of
-// the clips. --sheet: clip INDEX and its twin as frames with what was tracked, one picture each.
+// crf28 (the same at CRF 28), noise (σ 4 grey levels), fps15, fps60, background (clouds, which no clip is drawn with).
+// --measured: errors of measured gravity, restitution, periods and momentum. --list: a line for each clip. --cache:
+// tracks are kept there and read again. --against: how often the score's interval holds the score of the same clip in
+// that variant. --dump: paths, events and laws of the clips. --sheet: clip INDEX and its twin as frames with what was
+// tracked, one picture each.
 #include <unistd.h>
 
 #include <cmath>
@@ -24,6 +25,7 @@
 #include "physics_eval/report/overlay.h"
 #include "physics_eval/worlds/corrupt.h"
 #include "physics_eval/worlds/sample.h"
+#include "tests/bench/physics_measured.h"
 #include "tests/bench/track_cache.h"
 #include "video/frames/resize.h"
 #include "video/io/reader.h"
@@ -59,7 +61,7 @@ struct Options {
   std::string scene, variant = "plain", cache, sheet;
   std::int64_t only = -1;
   std::string against;
-  bool list = false, dump = false;
+  bool list = false, dump = false, measured = false;
 };
 
 Options parse(int argc, char** argv) {
@@ -69,6 +71,10 @@ Options parse(int argc, char** argv) {
     const std::string value = i + 1 < argc ? argv[i + 1] : "";
     if (name == "--list") {
       out.list = true;
+      continue;
+    }
+    if (name == "--measured") {
+      out.measured = true;
       continue;
     }
     if (name == "--dump") {
@@ -235,7 +241,7 @@ void dump(const Tracks& tracks) {
 // Clip `index` and a twin of it, tracked.
 BenchPair make_pair(const Options& given, const SampleOptions& options, std::uint64_t index) {
   const int count = options.frames;
-  const WorldSpec spec = sample_spec(given.seed, index, options);
+  WorldSpec spec = sample_spec(given.seed, index, options);
   std::vector<Frame> frames = frames_of(spec, count);
   const std::vector<Frame> lawful_frames = frames;
   vary(frames, spec, given.variant);
@@ -317,6 +323,7 @@ int main(int argc, char** argv) {
   std::vector<double> clean;
   std::map<std::string, Tally> kinds;
   std::map<std::string, SceneTally> scenes;
+  MeasuredErrors measured;
   Tally all;
   int high = 0;
   for (std::uint64_t i = 0; i < given.count; ++i) {
@@ -329,6 +336,8 @@ int main(int argc, char** argv) {
     scene.clean.push_back(clean.back());
     high += lawful.score >= 0.9, scene.high += lawful.score >= 0.9;
     if (given.list) list(pair.scene, i, "lawful", lawful, named);
+    if (given.measured)
+      add_measured_errors(sample_spec(given.seed, i, options), options.frames, pair.lawful.height, lawful, measured);
     if (given.dump) dump(pair.lawful), std::printf("twin: %s\n", pair.kind.c_str()), dump(pair.twin);
     if (!pair.observable) continue;
     const PhysicsScore broken = score_physics(pair.twin);
@@ -348,4 +357,5 @@ int main(int argc, char** argv) {
   print("all", all, clean);
   std::printf("\nclean clips with a score of 0.9 or more: %.3f of %zu\n",
               high / static_cast<double>(std::max<std::size_t>(1, clean.size())), clean.size());
+  print_measured_errors(measured);
 }
