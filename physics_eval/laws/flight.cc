@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "physics_eval/track/colour.h"
+
 namespace orrery::laws {
 
 namespace {
@@ -24,6 +26,22 @@ bool near_body(const Context& context, Size body, int frame) {
     if (j != body && touching(context.paths[body], context.paths[j], frame, 2.5)) return true;
   }
   return false;
+}
+
+// In a fluid at rest, which is part of the background: it is borne, not free.
+bool immersed(const Context& context, const Path& path, int frame) {
+  const Frame& picture = context.tracks->background;
+  const Vec p = path.at[static_cast<Size>(frame)];
+  const int x = std::clamp(static_cast<int>(p.x), 0, picture.width() - 1),
+            y = std::clamp(static_cast<int>(p.y + 0.5 * path.radius), 0, picture.height() - 1);
+  const std::uint8_t* pixel = picture.at(x, y);
+  const tracking::Chroma here = tracking::chroma(pixel[0], pixel[1], pixel[2]);
+  return std::any_of(context.paths.begin(), context.paths.end(), [&](const Path& other) {
+    if (other.fluid < 0) return false;
+    const TrackColour colour = context.tracks->colours[static_cast<Size>(other.fluid)].colour;
+    return here.u * here.u + here.v * here.v > 0.3 * 0.3 &&
+           tracking::chroma_distance2(here, tracking::chroma(colour)) < 0.35 * 0.35;
+  });
 }
 
 bool rests(const Path& path, int first, int last) {
@@ -102,7 +120,8 @@ std::vector<std::vector<char>> find_free(const Context& context) {
     std::vector<char> mine(static_cast<Size>(context.frames), 0);
     for (int t = 0; t < context.frames; ++t) {
       mine[static_cast<Size>(t)] = path.clean[static_cast<Size>(t)] && !near_solid(context, path, t) &&
-                                   !near_body(context, b, t) && !near_line(path, t, context.tracks->lines, 2.5);
+                                   !near_body(context, b, t) && !near_line(path, t, context.tracks->lines, 2.5) &&
+                                   (context.tracks->background.empty() || !immersed(context, path, t));
     }
     out.push_back(std::move(mine));
   }

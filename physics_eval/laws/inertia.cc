@@ -160,6 +160,30 @@ void test_frozen_fluid(const Context& context, Verdict& out) {
           say("what flows stands still from frame %d on", frame));
 }
 
+// What flows has been moving as a whole and from one frame to the next does not: walls and floors take its speed bit by
+// bit, as it comes to them.
+void test_stopped_fluid(const Context& context, Verdict& out) {
+  std::vector<char> flows(context.tracks->colours.size(), 0);
+  for (const Path& path : context.paths) {
+    if (path.fluid >= 0) flows[static_cast<Size>(path.fluid)] = 1;
+  }
+  const double picture = static_cast<double>(context.tracks->width) * context.tracks->height;
+  for (Size c = 0; c < flows.size(); ++c) {
+    const ColourArea& colour = context.tracks->colours[c];
+    if (!flows[c] || median(colour.area) < 0.01 * picture) continue;
+    const auto speed = [&](int t) {
+      const Size i = static_cast<Size>(t);
+      return std::hypot(colour.x[i] - colour.x[i - 1], colour.y[i] - colour.y[i - 1]);
+    };
+    for (int t = 5; t + 3 < context.frames; ++t) {
+      const double before = std::min({speed(t - 3), speed(t - 2), speed(t - 1)}),
+                   after = std::max(speed(t), speed(t + 1));
+      if (after > 0.4 * before) continue;
+      out.add(t, t + 1, std::min(3.5, (before - after) / 0.3), {}, "what flows stops at once");
+    }
+  }
+}
+
 // Frames from which a third difference sees a push by a wall or another body.
 std::vector<char> bumps_of(const Context& context, Size body) {
   std::vector<char> out(static_cast<Size>(context.frames), 0);
@@ -294,6 +318,7 @@ Verdict test_inertia(const Context& context) {
   test_hanging(context, out);
   test_frozen(context, out);
   test_frozen_fluid(context, out);
+  test_stopped_fluid(context, out);
   test_shaking(context, out);
   test_stops(context, out);
   return out;

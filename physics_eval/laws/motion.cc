@@ -182,6 +182,19 @@ bool is_surface(const Path& line, const Path& body) {
   return both >= 6 && on_top * 10 > both * 8;
 }
 
+// Several bodies of one size, each seen whole: blocks in a row, not drops.
+bool alike(const std::vector<Path>& paths, const std::vector<Size>& members) {
+  for (const Size a : members) {
+    int same = 0;
+    for (const Size b : members) {
+      const double ratio = paths[a].track->area / std::max(1.0, paths[b].track->area);
+      same += paths[b].count >= 4 && paths[b].track->area > 20 && ratio > 0.94 && ratio < 1.06;
+    }
+    if (same >= 3) return true;
+  }
+  return false;
+}
+
 // A colour that also lies in the background (water at rest), or whose largest piece flows: all of it is a fluid, drops
 // that keep their size for a while too.
 void mark_fluids(const Tracks& tracks, std::vector<Path>& paths) {
@@ -197,6 +210,11 @@ void mark_fluids(const Tracks& tracks, std::vector<Path>& paths) {
       return along > 0.35 * strength && std::abs(across) < 0.2 * strength + 0.05;
     };
     bool fluid = false;
+    std::vector<Size> members;
+    for (Size k = 0; k < paths.size(); ++k) {
+      if (of_colour(paths[k])) members.push_back(k);
+    }
+    if (alike(paths, members)) continue;
     for (const Path& path : paths) {
       if (!of_colour(path)) continue;
       fluid = fluid || (colour.in_background > 0.03 && changes_shape(path)) ||

@@ -309,6 +309,109 @@ bool test_spring(const Context& context, const Path& path, Verdict& out) {
   return true;
 }
 
+// A ball on a string or rod that others strike (a cradle): between contacts its kinetic energy changes with its height
+// alone, by the same pull throughout. E and h a squared length of the string, p = g / length.
+struct Struck {
+  const Path* path = nullptr;
+  Motion motion;
+  std::vector<double> kinetic, height;
+  double noise = 0;  // of the kinetic energy
+};
+
+bool strikes(const Context& context, Size body, int frame) {
+  for (Size j = 0; j < context.paths.size(); ++j) {
+    if (j != body && touching(context.paths[body], context.paths[j], frame, 1.5)) return true;
+  }
+  return false;
+}
+
+bool find_struck(const Context& context, Size body, Struck& out) {
+  const Path& path = context.paths[body];
+  if (!path.moves() || !path.round || path.fluid >= 0 || context.orbits[body] || context.swings[body]) return false;
+  std::vector<int> frame;
+  std::vector<Vec> point;
+  bool struck = false;
+  for (int t = 0; t < context.frames; ++t) {
+    if (!path.clean[static_cast<Size>(t)]) continue;
+    if (strikes(context, body, t)) {
+      struck = true;
+    } else {
+      frame.push_back(t), point.push_back(path.at[static_cast<Size>(t)]);
+    }
+  }
+  if (!struck || point.size() < 12) return false;
+  const Circle circle = fit_circle(point);
+  if (circle.rms > std::max(0.12, 3 * path.noise) || circle.radius < 3 * path.radius ||
+      circle.radius > context.tracks->height || circle.centre.y > point[0].y - 2 * path.radius)
+    return false;
+  std::vector<double> theta;
+  for (const Vec& p : point) theta.push_back(std::atan2(p.x - circle.centre.x, p.y - circle.centre.y));
+  const auto [low, high] = std::minmax_element(theta.begin(), theta.end());
+  if ((*high - *low) * circle.radius < 6 || *high - *low < 0.15) return false;
+  out.path = &path;
+  out.motion = differentiate(frame, theta, path.noise / circle.radius);
+  double fastest = 0;
+  for (Size i = 0; i < out.motion.s.size(); ++i) {
+    out.kinetic.push_back(0.5 * out.motion.v[i] * out.motion.v[i]);
+    out.height.push_back(-std::cos(out.motion.s[i]));
+    fastest = std::max(fastest, std::abs(out.motion.v[i]));
+  }
+  out.noise = fastest * 0.512 * path.noise / circle.radius;  // of the first derivative: √16674 / 252
+  return out.kinetic.size() >= 7;
+}
+
+void test_struck(const Context& context, Verdict& out) {
+  std::vector<Struck> all;
+  for (Size b = 0; b < context.paths.size(); ++b) {
+    Struck one;
+    bool link = false;
+    for (Size j = 0; j < context.paths.size(); ++j)
+      link = link || (j != b && linked(context.paths[b], context.paths[j]));
+    if (!link && find_struck(context, b, one)) all.push_back(std::move(one));
+  }
+  constexpr Size kStep = 4;
+  // Weighted median of −ΔK / Δh, the strings being of one length.
+  std::vector<std::pair<double, double>> ratios;
+  double total = 0, range = 0, noise = 0;
+  const auto steps = [&](const Struck& one, const auto& use) {
+    for (Size i = 0; i + kStep < one.kinetic.size(); ++i) {
+      if (one.motion.frame[i + kStep] - one.motion.frame[i] == static_cast<int>(kStep))
+        use(i, one.kinetic[i + kStep] - one.kinetic[i], one.height[i + kStep] - one.height[i]);
+    }
+  };
+  for (const Struck& one : all) {
+    steps(one, [&](Size, double dk, double dh) {
+      if (std::abs(dh) < 1e-9) return;
+      ratios.emplace_back(-dk / dh, std::abs(dh)), total += std::abs(dh);
+    });
+    range = std::max(range, *std::max_element(one.kinetic.begin(), one.kinetic.end()));
+    noise = std::max(noise, one.noise);
+  }
+  if (ratios.size() < 4 || range < 8 * noise) return;
+  std::sort(ratios.begin(), ratios.end());
+  double pull = 0, sum = 0;
+  for (const auto& [ratio, weight] : ratios) {
+    sum += weight;
+    if (sum >= 0.5 * total) {
+      pull = ratio;
+      break;
+    }
+  }
+  out.applies = true;
+  for (const Struck& one : all) {
+    double worst = 0;
+    int frame = -1;
+    steps(one, [&](Size i, double dk, double dh) {
+      const double severity = std::abs(dk + pull * dh) / (0.1 * range + 5 * noise);
+      if (severity > 0.7 && frame < 0) frame = one.motion.frame[i] + static_cast<int>(kStep) - 1;
+      worst = std::max(worst, severity);
+    });
+    if (frame < 0 && !one.motion.frame.empty()) frame = one.motion.frame[0];
+    const int id = one.path->track->id;
+    out.add(frame, frame + 4, worst, {id}, say("body %d swings by another pull than before or than the others", id));
+  }
+}
+
 }  // namespace
 
 std::vector<char> find_swings(const Context& context) {
@@ -330,6 +433,7 @@ Verdict test_oscillation(const Context& context) {
     if (!test_pendulum(context, path, out)) test_spring(context, path, out);
   }
   test_linked(context, out);
+  test_struck(context, out);
   return out;
 }
 

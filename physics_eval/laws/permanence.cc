@@ -223,6 +223,32 @@ bool beside_like(const Context& context, Size body) {
   return close > 2;
 }
 
+// Area over the five frames before (way −1) or from (way 1) the frame on that show the body in any way; 0 without any.
+double area_about(const Path& path, int frame, int way) {
+  std::vector<double> area;
+  for (int k = 0; k < 5; ++k) {
+    const int t = way < 0 ? frame - 1 - k : frame + k;
+    if (t >= 0 && t < path.frames() && path.seen[static_cast<Size>(t)])
+      area.push_back(path.track->frames[static_cast<Size>(t)].area);
+  }
+  return area.empty() ? 0 : median(std::move(area));
+}
+
+// What one gains another of its colour loses at the same time: who is who was mixed up, nobody changed.
+bool exchanged(const Context& context, Size body, int frame) {
+  const Path& path = context.paths[body];
+  const double mine = area_about(path, frame, 1) - area_about(path, frame, -1);
+  for (Size j = 0; j < context.paths.size(); ++j) {
+    const Path& other = context.paths[j];
+    if (j == body || tracking::colour_distance(path.track->colour, other.track->colour) > 0.25) continue;
+    for (int t = frame - 2; t <= frame + 2; ++t) {
+      const double theirs = area_about(other, t, 1) - area_about(other, t, -1);
+      if (std::abs(mine + theirs) < 0.3 * std::abs(mine)) return true;
+    }
+  }
+  return false;
+}
+
 // Bodies that touch share mixed pixels: their outlines are not sure to a tenth of a pixel.
 bool beside(const Context& context, Size body, int frame) {
   for (Size j = 0; j < context.paths.size(); ++j) {
@@ -244,7 +270,7 @@ Verdict test_rigidity(const Context& context) {
     const double pixel = 1 / std::max(2.0, path.radius);  // a tenth of a pixel of the outline
     const bool alone = !beside_like(context, b);
     const Step area = step_of(path, [](const Observation& o) { return std::log(std::max(1.0, o.area)); });
-    if (area.frame >= 0 && alone && !mixed_up(context, b, area.frame)) {
+    if (area.frame >= 0 && alone && !mixed_up(context, b, area.frame) && !exchanged(context, b, area.frame)) {
       out.add(area.frame, area.frame, std::abs(area.size) / std::max(0.1 + 0.5 * pixel, 7 * area.noise),
               {path.track->id},
               say("body %d changes its area by %+.0f%%", path.track->id, 100 * (std::exp(area.size) - 1)));
