@@ -101,7 +101,7 @@ std::vector<Slide> find_slides(const Context& context) {
   std::vector<Slide> out;
   for (Size b = 0; b < context.paths.size(); ++b) {
     const Path& path = context.paths[b];
-    if (!path.moves() || path.attached || path.fluid >= 0) continue;
+    if (!path.moves() || path.fluid >= 0) continue;  // the edge of a slope may pass for a rod: attached or not
     const auto usable = [&](int t) {
       if (t >= context.frames || !path.clean[static_cast<Size>(t)] || !supported(context, path, t)) return false;
       for (Size j = 0; j < context.paths.size(); ++j) {

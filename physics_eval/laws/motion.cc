@@ -336,9 +336,16 @@ Solids::Solids(const Tracks& tracks, std::span<const Path> paths) : width_(track
     const int r = p[0] - q[0], g = p[1] - q[1], b = p[2] - q[2];
     return r * r + g * g + b * b > step * step;
   };
+  // A pixel on an edge is open space's last: over a slanting edge every single step is a small one.
+  const auto on_edge = [&](int x, int y) {
+    const int left = std::max(0, x - 1), right = std::min(width_ - 1, x + 1);
+    const int above = std::max(0, y - 1), below = std::min(height_ - 1, y + 1);
+    return far(left, y, right, y, 32) || far(x, above, x, below, 32);
+  };
   while (!stack.empty()) {
     const int at = stack.back(), x = at % width_, y = at / width_;
     stack.pop_back();
+    if (on_edge(x, y)) continue;
     const int next[4][2] = {{x - 1, y}, {x + 1, y}, {x, y - 1}, {x, y + 1}};
     for (const auto& n : next) {
       if (n[0] < 0 || n[1] < 0 || n[0] >= width_ || n[1] >= height_ || far(x, y, n[0], n[1], 22)) continue;

@@ -325,21 +325,11 @@ bool strikes(const Context& context, Size body, int frame) {
   return false;
 }
 
-bool find_struck(const Context& context, Size body, Struck& out) {
-  const Path& path = context.paths[body];
-  if (!path.moves() || !path.round || path.fluid >= 0 || context.orbits[body] || context.swings[body]) return false;
-  std::vector<int> frame;
+// One stretch between contacts; who is who among balls of one colour may change from one to the next.
+bool make_struck(const Context& context, const Path& path, const std::vector<int>& frame, Struck& out) {
+  if (frame.size() < 10) return false;
   std::vector<Vec> point;
-  bool struck = false;
-  for (int t = 0; t < context.frames; ++t) {
-    if (!path.clean[static_cast<Size>(t)]) continue;
-    if (strikes(context, body, t)) {
-      struck = true;
-    } else {
-      frame.push_back(t), point.push_back(path.at[static_cast<Size>(t)]);
-    }
-  }
-  if (!struck || point.size() < 12) return false;
+  for (const int t : frame) point.push_back(path.at[static_cast<Size>(t)]);
   const Circle circle = fit_circle(point);
   if (circle.rms > std::max(0.12, 3 * path.noise) || circle.radius < 3 * path.radius ||
       circle.radius > context.tracks->height || circle.centre.y > point[0].y - 2 * path.radius)
@@ -357,17 +347,41 @@ bool find_struck(const Context& context, Size body, Struck& out) {
     fastest = std::max(fastest, std::abs(out.motion.v[i]));
   }
   out.noise = fastest * 0.512 * path.noise / circle.radius;  // of the first derivative: √16674 / 252
-  return out.kinetic.size() >= 7;
+  return out.kinetic.size() >= 4;
+}
+
+void find_struck(const Context& context, Size body, std::vector<Struck>& out) {
+  const Path& path = context.paths[body];
+  if (!path.moves() || !path.round || path.fluid >= 0 || context.orbits[body] || context.swings[body]) return;
+  std::vector<std::vector<int>> stretches(1);
+  bool struck = false;
+  for (int t = 0; t < context.frames; ++t) {
+    const bool strike = path.clean[static_cast<Size>(t)] && strikes(context, body, t);
+    struck = struck || strike;
+    auto& now = stretches.back();
+    const bool goes_on =
+        path.clean[static_cast<Size>(t)] && !strike &&
+        (now.empty() || (now.back() == t - 1 &&
+                         length(path.at[static_cast<Size>(t)] - path.at[static_cast<Size>(t) - 1]) < path.radius));
+    if (goes_on) {
+      now.push_back(t);
+    } else if (!now.empty()) {
+      stretches.emplace_back();
+    }
+  }
+  for (const auto& frames : stretches) {
+    Struck one;
+    if (struck && make_struck(context, path, frames, one)) out.push_back(std::move(one));
+  }
 }
 
 void test_struck(const Context& context, Verdict& out) {
   std::vector<Struck> all;
   for (Size b = 0; b < context.paths.size(); ++b) {
-    Struck one;
     bool link = false;
     for (Size j = 0; j < context.paths.size(); ++j)
       link = link || (j != b && linked(context.paths[b], context.paths[j]));
-    if (!link && find_struck(context, b, one)) all.push_back(std::move(one));
+    if (!link) find_struck(context, b, all);
   }
   constexpr Size kStep = 4;
   // Weighted median of −ΔK / Δh, the strings being of one length.

@@ -187,16 +187,21 @@ Step largest_step(const std::vector<int>& frame, const std::vector<double>& valu
   return out;
 }
 
-template <class Value>
-Step step_of(const Path& path, const Value& value) {
+template <class Value, class Use>
+Step step_of(const Path& path, const Value& value, const Use& use) {
   std::vector<int> frame;
   std::vector<double> values;
   for (int t = 0; t < path.frames(); ++t) {
-    if (!path.clean[static_cast<Size>(t)] || path.track->frames[static_cast<Size>(t)].completed) continue;
+    if (!path.clean[static_cast<Size>(t)] || path.track->frames[static_cast<Size>(t)].completed || !use(t)) continue;
     frame.push_back(t);
     values.push_back(value(path.track->frames[static_cast<Size>(t)]));
   }
   return largest_step(frame, values);
+}
+
+template <class Value>
+Step step_of(const Path& path, const Value& value) {
+  return step_of(path, value, [](int) { return true; });
 }
 
 double elongation(const Observation& o) {
@@ -275,13 +280,15 @@ Verdict test_rigidity(const Context& context) {
               {path.track->id},
               say("body %d changes its area by %+.0f%%", path.track->id, 100 * (std::exp(area.size) - 1)));
     }
-    const Step shape = step_of(path, spread);
-    if (shape.frame >= 0 && alone && !beside(context, b, shape.frame)) {
+    // What happens to its outline beside another shows in the frames before and after.
+    const auto apart = [&](int t) { return !beside(context, b, t); };
+    const Step shape = step_of(path, spread, apart);
+    if (shape.frame >= 0 && alone) {
       out.add(shape.frame, shape.frame, std::abs(shape.size) / std::max(0.008 + 0.035 * pixel, 7 * shape.noise),
               {path.track->id}, say("body %d changes its shape (spread %+.0f%%)", path.track->id, 100 * shape.size));
     }
-    const Step longer = step_of(path, elongation);
-    if (longer.frame >= 0 && alone && !beside(context, b, longer.frame)) {
+    const Step longer = step_of(path, elongation, apart);
+    if (longer.frame >= 0 && alone) {
       out.add(longer.frame, longer.frame, std::abs(longer.size) / std::max(0.05 + 0.2 * pixel, 8 * longer.noise),
               {path.track->id},
               say("body %d changes its shape (length to width %+.0f%%)", path.track->id, 100 * longer.size));
