@@ -19,9 +19,11 @@ bool of_colour(const Path& path, const ColourArea& colour) {
          0.25 * 0.25;
 }
 
-// What bodies passing behind one another or the picture's border can change from frame t − 1 to t, pixels².
-double passing(const Context& context, const ColourArea& colour, int t) {
+// What bodies passing behind one another or the picture's border can change from frame t − 1 to t, pixels². `leaves`:
+// one is cut by the border.
+double passing(const Context& context, const ColourArea& colour, int t, bool& leaves) {
   double most = 0;
+  leaves = false;
   for (Size b = 0; b < context.paths.size(); ++b) {
     const Path& path = context.paths[b];
     const bool mine = of_colour(path, colour);
@@ -30,6 +32,7 @@ double passing(const Context& context, const ColourArea& colour, int t) {
       if (!path.seen[i]) continue;
       const double speed = path.seen[i - 1] ? length(path.at[i] - path.at[i - 1]) : 0;
       bool covered = mine && (path.track->frames[i].cut || path.track->frames[i - 1].cut);
+      leaves = leaves || covered;
       for (Size j = 0; j < context.paths.size() && !covered; ++j) {
         if (j != b && of_colour(context.paths[j], colour) != mine) covered = touching(path, context.paths[j], k, 2);
       }
@@ -44,6 +47,22 @@ struct Change {
   double before = 0, after = 0, severity = 0;
   Vec place;  // of what came or went
 };
+
+// Before and after the change the colour's amount is what it is at t also where nothing covers any of it: then it was
+// not covered at t either.
+bool lasts(const Context& context, const ColourArea& colour, int t, double before, double after) {
+  const double size = std::abs(after - before);
+  const auto seen_free = [&](int first, int last, double other) {
+    for (int k = std::max(1, first); k <= std::min(context.frames - 2, last); ++k) {
+      bool leaves = false;
+      if (std::abs(colour.area[static_cast<Size>(k)] - other) > 0.7 * size &&
+          passing(context, colour, k, leaves) <= 0 && !leaves)
+        return true;
+    }
+    return false;
+  };
+  return seen_free(t - 14, t - 2, after) && seen_free(t + 2, t + 14, before);
+}
 
 // The largest sudden and lasting change of a colour's area.
 Change largest_change(const Context& context, const ColourArea& colour) {
@@ -64,7 +83,10 @@ Change largest_change(const Context& context, const ColourArea& colour) {
     const double size = std::min(std::abs(after - before), std::abs(sudden));
     const double plain = std::max({0.1 * larger, 10.0, 6 * *high});
     if (size < 0.5 * plain) continue;
-    const double severity = size / std::max(plain, 1.5 * passing(context, colour, t));
+    bool leaves = false;
+    const double covered = passing(context, colour, t, leaves);
+    const bool certain = !leaves && covered > 0 && lasts(context, colour, t, before, after);
+    const double severity = size / std::max(plain, certain ? 0.0 : 1.5 * covered);
     if (severity <= out.severity) continue;
     out = {t, before, after, severity, {}};
     const double d = a[i] - a[i - 1];

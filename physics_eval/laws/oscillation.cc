@@ -204,11 +204,27 @@ void test_energy(const Motion& m, const std::vector<double>& potential, int id, 
           say("body %d swings ever higher: energy up by %.0f%%", id, 100 * rise / depth));
 }
 
+// From one sighting to the next it goes much farther than it ever does in a frame: it may be another one then.
+bool leaps(const Path& path) {
+  double fastest = 0, farthest = 0;
+  int last = -1;
+  for (int t = 0; t < path.frames(); ++t) {
+    if (!path.clean[static_cast<Size>(t)]) continue;
+    if (last >= 0) {
+      const double step = length(path.at[static_cast<Size>(t)] - path.at[static_cast<Size>(last)]) / (t - last);
+      double& most = t - last == 1 ? fastest : farthest;
+      most = std::max(most, step);
+    }
+    last = t;
+  }
+  return farthest > 2 * fastest + 2;
+}
+
 // Pushed by something, or one of several that hang together: no simple swing.
 bool eventful(const Context& context, Size body) {
   int count = 0, held = 0;
   for (const Path& path : context.paths) held += path.rigid && path.attached;
-  if (held > 1) return true;
+  if (held > 1 || leaps(context.paths[body])) return true;
   for (const Event& event : context.events)
     count += event.body == static_cast<int>(body) && (event.on_solid || event.other >= 0);
   // … or hanging side by side with others: what they give one another shows in no event of its own.

@@ -72,19 +72,31 @@ bool could_leave(const Context& context, const Path& path, int frame, Vec next) 
   return o.area < 0.6 * path.track->area;
 }
 
+// At that end of its track it is about as large as in the ten frames beside it: what comes or goes bit by bit comes out
+// from behind something, or goes there.
+bool whole_at(const Path& path, int end, int way) {
+  double most = 0;
+  for (int k = 0; k <= 10; ++k) {
+    const int t = end + way * k;
+    if (t >= 0 && t < path.frames() && path.seen[static_cast<Size>(t)])
+      most = std::max(most, path.track->frames[static_cast<Size>(t)].area);
+  }
+  return path.track->frames[static_cast<Size>(end)].area > 0.65 * most;
+}
+
 void test_ends(const Context& context, Size body, Verdict& out) {
   const Path& path = context.paths[body];
   const int first = path.track->first(), last = path.track->last();
   const double w = weight(path);
   const Vec next = path.at[static_cast<Size>(last)] + speed_near(path, last, 1);
-  if (last + 2 < context.frames && !could_leave(context, path, last, next) &&
+  if (last + 2 < context.frames && whole_at(path, last, -1) && !could_leave(context, path, last, next) &&
       !could_hide(context, body, next, last + 1)) {
     out.add(last + 1, context.frames - 1, 2.5 * w, {path.track->id},
             say("body %d vanishes at (%.0f, %.0f)", path.track->id, next.x, next.y));
   }
   const Observation& start = path.track->frames[static_cast<Size>(first)];
   const Vec before = path.at[static_cast<Size>(first)] - speed_near(path, first, -1);
-  if (first >= 2 && !could_leave(context, path, first, before) &&
+  if (first >= 2 && whole_at(path, first, 1) && !could_leave(context, path, first, before) &&
       !could_hide(context, body, path.at[static_cast<Size>(first)], first - 1)) {
     out.add(first, first + 3, 2.5 * w, {path.track->id},
             say("body %d appears at (%.0f, %.0f)", path.track->id, start.x, start.y));
@@ -243,6 +255,7 @@ double area_about(const Path& path, int frame, int way) {
 bool exchanged(const Context& context, Size body, int frame) {
   const Path& path = context.paths[body];
   const double mine = area_about(path, frame, 1) - area_about(path, frame, -1);
+  if (std::abs(mine) < 0.1 * path.track->area) return false;
   for (Size j = 0; j < context.paths.size(); ++j) {
     const Path& other = context.paths[j];
     if (j == body || tracking::colour_distance(path.track->colour, other.track->colour) > 0.25) continue;
@@ -283,12 +296,12 @@ Verdict test_rigidity(const Context& context) {
     // What happens to its outline beside another shows in the frames before and after.
     const auto apart = [&](int t) { return !beside(context, b, t); };
     const Step shape = step_of(path, spread, apart);
-    if (shape.frame >= 0 && alone) {
+    if (shape.frame >= 0 && alone && !exchanged(context, b, shape.frame)) {
       out.add(shape.frame, shape.frame, std::abs(shape.size) / std::max(0.008 + 0.035 * pixel, 7 * shape.noise),
               {path.track->id}, say("body %d changes its shape (spread %+.0f%%)", path.track->id, 100 * shape.size));
     }
     const Step longer = step_of(path, elongation, apart);
-    if (longer.frame >= 0 && alone) {
+    if (longer.frame >= 0 && alone && !exchanged(context, b, longer.frame)) {
       out.add(longer.frame, longer.frame, std::abs(longer.size) / std::max(0.05 + 0.2 * pixel, 8 * longer.noise),
               {path.track->id},
               say("body %d changes its shape (length to width %+.0f%%)", path.track->id, 100 * longer.size));

@@ -123,12 +123,52 @@ void through_file(std::vector<Frame>& frames, double fps, int size, int quality)
   std::filesystem::remove(path);
 }
 
-std::vector<Frame> frames_of(const WorldSpec& spec, int count) {
+// Smooth noise in [0, 1] of three octaves; x and y in picture heights.
+double cloud(double x, double y) {
+  const auto corner = [](double i, double j, int octave) {
+    return Random(9001, static_cast<std::uint64_t>((octave * 64 + static_cast<int>(j)) * 64 + static_cast<int>(i)))
+        .uniform();
+  };
+  const auto ease = [](double t) { return t * t * (3 - 2 * t); };
+  double sum = 0, weight = 0.5, frequency = 3;
+  for (int octave = 0; octave < 3; ++octave) {
+    const double u = x * frequency, v = y * frequency, i = std::floor(u), j = std::floor(v);
+    const double top = std::lerp(corner(i, j, octave), corner(i + 1, j, octave), ease(u - i));
+    const double bottom = std::lerp(corner(i, j + 1, octave), corner(i + 1, j + 1, octave), ease(u - i));
+    sum += weight * std::lerp(top, bottom, ease(v - j));
+    weight *= 0.5, frequency *= 2;
+  }
+  return sum / 0.875;
+}
+
+// The world's room before clouds in its own two colours, half as strong again.
+Frame clouded_room(const World& world) {
+  Frame frame(world.spec().width, world.spec().height);
+  for (int y = 0; y < frame.height(); ++y) {
+    for (int x = 0; x < frame.width(); ++x) {
+      const float share = static_cast<float>(1.5 * cloud((x + 0.5) / frame.height(), (y + 0.5) / frame.height()));
+      const Colour colour = mix(world.look().first, world.look().second, share);
+      std::uint8_t* pixel = frame.at(x, y);
+      int k = 0;
+      for (const float value : {colour.r, colour.g, colour.b})
+        pixel[k++] = static_cast<std::uint8_t>(std::clamp(value + 0.5f, 0.0f, 255.0f));
+    }
+  }
+  Canvas canvas(frame, world.metres_per_pixel());
+  world.scene().paint_still(canvas);
+  return frame;
+}
+
+std::vector<Frame> frames_of(const WorldSpec& spec, int count, bool clouds) {
   World world(spec);
+  const Frame room = clouds ? clouded_room(world) : Frame();
   std::vector<Frame> frames;
   for (int t = 0; t < count; ++t) {
     if (t) world.step();
-    frames.push_back(world.draw());
+    frames.push_back(clouds ? room : world.draw());
+    if (!clouds) continue;
+    Canvas canvas(frames.back(), world.metres_per_pixel());
+    world.scene().paint(canvas, world.truth());
   }
   return frames;
 }
@@ -241,8 +281,9 @@ void dump(const Tracks& tracks) {
 // Clip `index` and a twin of it, tracked.
 BenchPair make_pair(const Options& given, const SampleOptions& options, std::uint64_t index) {
   const int count = options.frames;
-  WorldSpec spec = sample_spec(given.seed, index, options);
-  std::vector<Frame> frames = frames_of(spec, count);
+  const WorldSpec spec = sample_spec(given.seed, index, options);
+  const bool clouds = given.variant == "background";
+  std::vector<Frame> frames = frames_of(spec, count, clouds);
   const std::vector<Frame> lawful_frames = frames;
   vary(frames, spec, given.variant);
   if (!given.sheet.empty()) write_sheet(given.sheet + "/" + std::to_string(index) + "-lawful.png", frames, spec.fps);
@@ -256,7 +297,7 @@ BenchPair make_pair(const Options& given, const SampleOptions& options, std::uin
   twin.corruption = CorruptionSpec{pair.kind, static_cast<int>(random.between(count / 6, count - 14))};
   const CorruptionTruth truth = judge_corruption(twin, count);
   if (!truth.observable) return pair;
-  frames = frames_of(twin, count);
+  frames = frames_of(twin, count, clouds);
   if (frames == lawful_frames) return pair;  // what the break changes is not drawn
   pair.observable = true;
   pair.broken_at = truth.frame;
