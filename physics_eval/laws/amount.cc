@@ -96,6 +96,20 @@ Change largest_change(const Context& context, const ColourArea& colour) {
   return out;
 }
 
+// A body of the size of the change that is first (way 1) or last (way −1) seen there and then.
+const Path* toggled(const Context& context, const Change& change, int way) {
+  const double size = std::abs(change.after - change.before);
+  for (const Path& path : context.paths) {
+    const int end = way > 0 ? path.track->first() : path.track->last(),
+              wanted = way > 0 ? change.frame : change.frame - 1;
+    if (end < 0 || std::abs(end - wanted) > 1) continue;
+    const double ratio = path.track->frames[static_cast<Size>(end)].area / std::max(1.0, size);
+    if (ratio > 0.6 && ratio < 1.6 && length(path.at[static_cast<Size>(end)] - change.place) < path.radius + 2)
+      return &path;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 void test_amounts(const Context& context, Verdict& permanence, Verdict& rigidity, Verdict& colour) {
@@ -116,9 +130,17 @@ void test_amounts(const Context& context, Verdict& permanence, Verdict& rigidity
                    length(other.place - change.place) < 0.06 * context.tracks->height + 2;
     }
     const double severity = std::min(4.0, change.severity);
+    // White, grey and black are weighed in no amount: a body that is first or last seen there says as much.
+    const bool grows = change.after > change.before;
+    const Path* other = toggled(context, change, grows ? -1 : 1);
+    recoloured = recoloured || (other != nullptr && !of_colour(*other, context.tracks->colours[i]));
+    const Path* own = toggled(context, change, grows ? 1 : -1);
     if (recoloured) {
       colour.add(change.frame, change.frame, severity, {},
                  say("what was %s takes another colour, or the reverse", word));
+    } else if (own != nullptr && of_colour(*own, context.tracks->colours[i])) {
+      permanence.add(change.frame, grows ? change.frame + 3 : context.frames - 1, severity, {},
+                     grows ? say("something %s appears", word) : say("something %s vanishes", word));
     } else if (change.after < 0.08 * change.before) {
       permanence.add(change.frame, context.frames - 1, severity, {}, say("all that is %s vanishes", word));
     } else if (change.before < 0.08 * change.after) {

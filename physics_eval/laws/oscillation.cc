@@ -172,7 +172,10 @@ void test_residual(const Motion& m, const Law& law, const std::vector<double>& f
       worst = std::max(worst, severity);
     }
     if (begin >= 0 && (severity <= 0.6 || i + 3 == f.size())) {
-      out.add(begin, m.frame[i], worst, {id}, say("body %d swings by another law than before", id));
+      // When it is the beginning that departs from the law, the break is where the law begins.
+      const bool at_first = begin <= m.frame[3] && severity <= 0.6;
+      const int frame = at_first ? m.frame[i] : begin;
+      out.add(frame, m.frame[i], worst, {id}, say("body %d swings by another law than before", id));
       begin = -1, worst = 0;
     }
   }
@@ -296,6 +299,8 @@ bool test_spring(const Context& context, const Path& path, Verdict& out) {
                major = ((xx + yy) + std::hypot(xx - yy, 2 * xy)) / 2 / n;
   if (std::sqrt(std::max(0.0, minor)) > std::max(0.2, 4 * path.noise) || major < 4) return false;
   const Vec along{std::cos(angle), std::sin(angle)};
+  // What goes to and fro on a slope rolls there; a spring hangs, lies, or is seen.
+  if (!path.attached && std::abs(along.x) > 0.15 && std::abs(along.y) > 0.15) return false;
   std::vector<double> s;
   for (const Vec& p : point) s.push_back(dot(p - mean, along));
   const Motion m = differentiate(frame, s, path.noise);
@@ -430,12 +435,15 @@ void test_struck(const Context& context, Verdict& out) {
   out.applies = true;
   for (const Struck& one : all) {
     double worst = 0;
-    int frame = -1;
+    int frame = -1, last = -1;
     steps(one, [&](Size i, double dk, double dh) {
       const double severity = std::abs(dk + pull * dh) / (0.1 * range + 5 * noise);
       if (severity > 0.7 && frame < 0) frame = one.motion.frame[i] + static_cast<int>(kStep) - 1;
+      if (severity > 0.7) last = one.motion.frame[i] + 1;
       worst = std::max(worst, severity);
     });
+    // When it is the beginning that departs, the break is where it comes to agree.
+    if (frame == one.motion.frame[0] + static_cast<int>(kStep) - 1 && last + 8 < one.motion.frame.back()) frame = last;
     if (frame < 0 && !one.motion.frame.empty()) frame = one.motion.frame[0];
     const int id = one.path->track->id;
     out.add(frame, frame + 4, worst, {id}, say("body %d swings by another pull than before or than the others", id));

@@ -84,19 +84,32 @@ bool whole_at(const Path& path, int end, int way) {
   return path.track->frames[static_cast<Size>(end)].area > 0.65 * most;
 }
 
+// Another of its size is last (way −1) or first (way 1) seen where this one begins or ends: it takes another colour.
+bool recoloured(const Context& context, const Path& path, int end, int way) {
+  const Observation& o = path.track->frames[static_cast<Size>(end)];
+  return std::any_of(context.paths.begin(), context.paths.end(), [&](const Path& other) {
+    const int theirs = way > 0 ? other.track->first() : other.track->last();
+    if (&other == &path || theirs < 0 || std::abs(theirs - end - way) > 1) return false;
+    const Observation& p = other.track->frames[static_cast<Size>(theirs)];
+    const double ratio = p.area / std::max(1.0, o.area);
+    return ratio > 0.7 && ratio < 1.4 && std::hypot(p.x - o.x, p.y - o.y) < 0.7 * path.radius + 3;
+  });
+}
+
 void test_ends(const Context& context, Size body, Verdict& out) {
   const Path& path = context.paths[body];
   const int first = path.track->first(), last = path.track->last();
   const double w = weight(path);
   const Vec next = path.at[static_cast<Size>(last)] + speed_near(path, last, 1);
-  if (last + 2 < context.frames && whole_at(path, last, -1) && !could_leave(context, path, last, next) &&
-      !could_hide(context, body, next, last + 1)) {
+  if (last + 2 < context.frames && whole_at(path, last, -1) && !recoloured(context, path, last, 1) &&
+      !could_leave(context, path, last, next) && !could_hide(context, body, next, last + 1)) {
     out.add(last + 1, context.frames - 1, 2.5 * w, {path.track->id},
             say("body %d vanishes at (%.0f, %.0f)", path.track->id, next.x, next.y));
   }
   const Observation& start = path.track->frames[static_cast<Size>(first)];
   const Vec before = path.at[static_cast<Size>(first)] - speed_near(path, first, -1);
-  if (first >= 2 && whole_at(path, first, 1) && !could_leave(context, path, first, before) &&
+  if (first >= 2 && whole_at(path, first, 1) && !recoloured(context, path, first, -1) &&
+      !could_leave(context, path, first, before) &&
       !could_hide(context, body, path.at[static_cast<Size>(first)], first - 1)) {
     out.add(first, first + 3, 2.5 * w, {path.track->id},
             say("body %d appears at (%.0f, %.0f)", path.track->id, start.x, start.y));
@@ -316,6 +329,9 @@ Verdict test_colour(const Context& context) {
   Verdict out;
   for (Size b = 0; b < context.paths.size(); ++b) {
     const Path& path = context.paths[b];
+    const int last = path.track->last();
+    if (path.count >= 3 && path.rigid && last >= 3 && last + 3 < context.frames && recoloured(context, path, last, 1))
+      out.add(last + 1, last + 1, 2.5, {path.track->id}, say("body %d takes another colour", path.track->id));
     if (path.count < 8 || !path.rigid) continue;
     out.applies = true;
     const auto part = [](const Observation& o, int which) {

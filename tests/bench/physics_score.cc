@@ -36,24 +36,25 @@ using namespace orrery::worlds;
 
 namespace {
 
-const std::map<std::string, std::set<std::string>> kLawOf = {{"gravity-off", {"gravity", "oscillation", "orbit"}},
-                                                             {"gravity-reversed", {"gravity", "oscillation", "orbit"}},
-                                                             {"gravity-doubled", {"gravity", "oscillation", "orbit"}},
-                                                             {"energy-gain", {"bounce", "oscillation", "momentum"}},
-                                                             {"momentum", {"momentum"}},
-                                                             {"teleport", {"permanence"}},
-                                                             {"vanish", {"permanence"}},
-                                                             {"appear", {"permanence"}},
-                                                             {"size-change", {"rigidity"}},
-                                                             {"shape-change", {"rigidity"}},
-                                                             {"colour-change", {"colour"}},
-                                                             {"sudden-stop", {"inertia"}},
-                                                             {"frozen", {"inertia"}},
-                                                             {"jitter", {"inertia"}},
-                                                             {"reversed-time", {"time"}},
-                                                             {"pass-floor", {"interpenetration"}},
-                                                             {"pass-through", {"interpenetration"}},
-                                                             {"volume", {"volume"}}};
+const std::map<std::string, std::set<std::string>> kLawOf = {
+    {"gravity-off", {"gravity", "oscillation", "orbit"}},
+    {"gravity-reversed", {"gravity", "oscillation", "orbit"}},
+    {"gravity-doubled", {"gravity", "oscillation", "orbit"}},
+    {"energy-gain", {"bounce", "oscillation", "momentum", "orbit"}},
+    {"momentum", {"momentum"}},
+    {"teleport", {"permanence"}},
+    {"vanish", {"permanence"}},
+    {"appear", {"permanence"}},
+    {"size-change", {"rigidity"}},
+    {"shape-change", {"rigidity"}},
+    {"colour-change", {"colour"}},
+    {"sudden-stop", {"inertia"}},
+    {"frozen", {"inertia"}},
+    {"jitter", {"inertia"}},
+    {"reversed-time", {"time"}},
+    {"pass-floor", {"interpenetration"}},
+    {"pass-through", {"interpenetration"}},
+    {"volume", {"volume"}}};
 
 struct Options {
   std::uint64_t count = 100, seed = 7001;
