@@ -1,5 +1,6 @@
 // Inertia: motion changes only where something pushes. Time: motion does not run backwards.
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "physics_eval/laws/context.h"
@@ -195,17 +196,26 @@ std::vector<char> bumps_of(const Context& context, Size body) {
   return out;
 }
 
-// Meets a fixed thing about then: the change along its surface is no more than friction makes of the one across it.
+// Meets a fixed thing about then: the change along its surface is no more than friction makes of the one across it. The
+// surface lies where the thing is nearest, on two sides in a corner.
 bool rubs(const Context& context, const Event& event) {
   const Path& path = context.paths[static_cast<Size>(event.body)];
+  constexpr int kWays = 32;
   for (int t = std::max(0, event.frame - 2); t <= std::min(context.frames - 1, event.frame); ++t) {
     if (!path.seen[static_cast<Size>(t)]) continue;
-    for (int k = 0; k < 16; ++k) {
-      const Vec way{std::cos(k * 0.39269908), std::sin(k * 0.39269908)};
-      const double across = std::abs(dot(event.change, way)),
-                   along = std::abs(event.change.x * way.y - event.change.y * way.x);
-      if (along > 1.2 * across + 0.45) continue;
-      if (context.solids.gap(path.at[static_cast<Size>(t)], path.radius, way, 2.0) < 1.3) return true;
+    std::array<Vec, kWays> way;
+    std::array<double, kWays> gap;
+    for (Size k = 0; k < kWays; ++k) {
+      const double angle = 0.19634954 * static_cast<double>(k);
+      way[k] = {std::cos(angle), std::sin(angle)};
+      gap[k] = context.solids.gap(path.at[static_cast<Size>(t)], path.radius, way[k], 2.0);
+    }
+    for (Size k = 0; k < kWays; ++k) {
+      // Nearer than on either side of it.
+      if (gap[k] > 1.3 || gap[k] > gap[(k + 2) % kWays] || gap[k] > gap[(k + kWays - 2) % kWays]) continue;
+      const double across = std::abs(dot(event.change, way[k])),
+                   along = std::abs(event.change.x * way[k].y - event.change.y * way[k].x);
+      if (along <= 1.2 * across + 0.45) return true;
     }
   }
   return false;

@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 
-SIZE, FPS, FRAMES, STEPS = 256, 24, 60, 20  # STEPS: simulation steps a frame
+SIZE, FPS, FRAMES, STEPS = 256, 24, 48, 20  # STEPS: simulation steps a frame
 SCENES = ["bounce", "throw", "roll", "collide", "pendulum"]
 COMMON = ["teleport", "vanish", "appear", "size-change", "colour-change", "sudden-stop", "frozen", "reversed-time",
           "jitter"]
@@ -80,7 +80,7 @@ def model_xml(spec):
                     rgba="{rgb(spec['colours'][i])}" friction="0.6 0.002 0.0001"/></body>"""
     light = " ".join(f"{v:.2f}" for v in spec["light"])
     return f"""<mujoco><option timestep="{1 / (FPS * STEPS)}" gravity="0 0 -{spec['gravity']}" integrator="RK4"/>
-      <visual><quality shadowsize="2048"/><global offwidth="{SIZE}" offheight="{SIZE}"/>
+      <visual><quality shadowsize="1024" offsamples="2"/><global offwidth="{SIZE}" offheight="{SIZE}"/>
         <headlight ambient=".45 .45 .45" diffuse=".25 .25 .25" specular="0 0 0"/></visual>
       <default><geom solref="-{stiffness} -{damping}" condim="4"/></default>
       <worldbody><light pos="{light}" dir="{-spec['light'][0]:.2f} {-spec['light'][1]:.2f} -6" diffuse=".5 .5 .5"
@@ -229,7 +229,7 @@ def make(arguments):
         _, places = lawful.frames(render=False)
         kind, at = None, 0
         for _ in range(40):  # until a break shows
-            kind, at = str(rng.choice(KINDS[scene])), int(rng.integers(12, FRAMES - 24))
+            kind, at = str(rng.choice(KINDS[scene])), int(rng.integers(10, FRAMES - 18))
             twin = Run(mujoco, np, spec, kind, at, seed=index)
             if observable(np, kind, at, places, twin.frames(render=False)[1]):
                 break
@@ -242,9 +242,9 @@ def make(arguments):
             write(os.path.join(arguments.dir, path), run.frames()[0])
             labels.append({"file": path, "scene": scene, "kind": name, "frame": at if name != "lawful" else -1})
         index += 1
+        with open(os.path.join(arguments.dir, "labels.json"), "w") as file:
+            json.dump(labels, file, indent=1)
         print(f"\r{index} of {arguments.count}", end="", file=sys.stderr, flush=True)
-    with open(os.path.join(arguments.dir, "labels.json"), "w") as file:
-        json.dump(labels, file, indent=1)
     print(f"\n{len(labels)} clips", file=sys.stderr)
 
 
