@@ -228,8 +228,11 @@ bool eventful(const Context& context, Size body) {
   int count = 0, held = 0;
   for (const Path& path : context.paths) held += path.rigid && path.attached;
   if (held > 1 || leaps(context.paths[body])) return true;
-  for (const Event& event : context.events)
-    count += event.body == static_cast<int>(body) && (event.on_solid || event.other >= 0);
+  for (const Event& event : context.events) {
+    // A wall turns what meets it round; what passes near one does not meet it.
+    const bool met = event.on_solid && length(event.change) > 0.5 * length(event.before);
+    count += event.body == static_cast<int>(body) && (met || event.other >= 0);
+  }
   // … or hanging side by side with others: what they give one another shows in no event of its own.
   for (Size j = 0; j < context.paths.size(); ++j) {
     if (j == body || !context.paths[j].rigid) continue;
