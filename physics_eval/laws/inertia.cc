@@ -277,8 +277,13 @@ void test_stops(const Context& context, Verdict& out) {
       bool blocked = context.solids.gap(path.at[i], path.radius, step * (1 / length(step)), 2 + speed) < 1.5 + speed;
       blocked = blocked || path.track->frames[i].merged || path.track->frames[i + 1].merged ||
                 near_line(path, path.attached ? -1 : t, context.tracks->lines, 2.5);
-      for (Size j = 0; j < context.paths.size(); ++j)
-        blocked = blocked || (j != b && touching(path, context.paths[j], t, 2 + speed));
+      // Balls that meet are one for a frame or two: who stood in its way shows just before or after.
+      for (Size j = 0; j < context.paths.size(); ++j) {
+        for (int k = std::max(0, t - 2); j != b && k <= std::min(context.frames - 1, t + 2); ++k) {
+          blocked = blocked || (context.paths[j].seen[static_cast<Size>(k)] &&
+                                surface_gap(path.at[i], context.paths[j], k) < path.radius + 2 + speed);
+        }
+      }
       if (blocked) continue;
       out.add(t, t, std::min(3.5, speed / 0.3), {path.track->id},
               say("body %d stops dead, nothing in its way", path.track->id));

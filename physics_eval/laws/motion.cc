@@ -359,8 +359,36 @@ Solids::Solids(const Tracks& tracks, std::span<const Path> paths) : width_(track
   open_specks(paths);
 }
 
+namespace {
+
+// Where a body rests it is part of the picture, and no fixed thing: use(x, y) for every pixel of it.
+template <class Use>
+void for_resting_places(std::span<const Path> paths, const Use& use) {
+  for (const Path& path : paths) {
+    if (!path.moves() && !path.round) continue;
+    Vec last{-1e9, -1e9};
+    for (int t = 1; t < path.frames(); ++t) {
+      const Size i = static_cast<Size>(t);
+      if (!path.seen[i] || !path.seen[i - 1] || length(path.at[i] - path.at[i - 1]) > 0.08) continue;
+      if (length(path.at[i] - last) < 0.5) continue;
+      last = path.at[i];
+      const double reach = path.radius + 0.7;
+      for (int y = static_cast<int>(last.y - reach); y <= static_cast<int>(last.y + reach); ++y) {
+        for (int x = static_cast<int>(last.x - reach); x <= static_cast<int>(last.x + reach); ++x) {
+          if (std::hypot(x + 0.5 - last.x, y + 0.5 - last.y) < reach) use(x, y);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
 // What is smaller than the bodies and stands by itself is a pivot, a peg or a mark, and behind them.
 void Solids::open_specks(std::span<const Path> paths) {
+  for_resting_places(paths, [&](int x, int y) {
+    if (x >= 0 && y >= 0 && x < width_ && y < height_) solid_[static_cast<Size>(y * width_ + x)] = 0;
+  });
   double largest = 0;
   for (const Path& path : paths) {
     if (path.moves()) largest = std::max(largest, path.track->area);

@@ -131,7 +131,8 @@ void test_gaps(const Context& context, Size body, Verdict& out) {
       const Vec place = path.at[static_cast<Size>(begin) - 1];
       const bool cut =
           path.track->frames[static_cast<Size>(begin) - 1].cut || near_border(context, place, path.radius + 2);
-      if (!cut && !could_hide(context, body, place, begin)) {
+      if (!cut && !could_hide(context, body, place, begin) && !mixed_up(context, body, begin) &&
+          !mixed_up(context, body, t)) {
         out.add(begin, t - 1, std::min(2.0, 0.5 * unseen) * weight(path), {path.track->id},
                 say("body %d is gone for %d frames", path.track->id, unseen));
       }
