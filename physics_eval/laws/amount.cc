@@ -19,9 +19,11 @@ bool of_colour(const Path& path, const ColourArea& colour) {
          0.25 * 0.25;
 }
 
-// What bodies passing behind one another or the picture's border can change from frame t − 1 to t, pixels².
-double passing(const Context& context, const ColourArea& colour, int t) {
+// What bodies passing behind one another or the picture's border can change from frame t − 1 to t, pixels². `leaves`:
+// one is cut by the border.
+double passing(const Context& context, const ColourArea& colour, int t, bool& leaves) {
   double most = 0;
+  leaves = false;
   for (Size b = 0; b < context.paths.size(); ++b) {
     const Path& path = context.paths[b];
     const bool mine = of_colour(path, colour);
@@ -30,6 +32,7 @@ double passing(const Context& context, const ColourArea& colour, int t) {
       if (!path.seen[i]) continue;
       const double speed = path.seen[i - 1] ? length(path.at[i] - path.at[i - 1]) : 0;
       bool covered = mine && (path.track->frames[i].cut || path.track->frames[i - 1].cut);
+      leaves = leaves || covered;
       for (Size j = 0; j < context.paths.size() && !covered; ++j) {
         if (j != b && of_colour(context.paths[j], colour) != mine) covered = touching(path, context.paths[j], k, 2);
       }
@@ -44,6 +47,22 @@ struct Change {
   double before = 0, after = 0, severity = 0;
   Vec place;  // of what came or went
 };
+
+// Before and after the change the colour's amount is what it is at t also where nothing covers any of it: then it was
+// not covered at t either.
+bool lasts(const Context& context, const ColourArea& colour, int t, double before, double after) {
+  const double size = std::abs(after - before);
+  const auto seen_free = [&](int first, int last, double other) {
+    for (int k = std::max(1, first); k <= std::min(context.frames - 2, last); ++k) {
+      bool leaves = false;
+      if (std::abs(colour.area[static_cast<Size>(k)] - other) > 0.7 * size &&
+          passing(context, colour, k, leaves) <= 0 && !leaves)
+        return true;
+    }
+    return false;
+  };
+  return seen_free(t - 14, t - 2, after) && seen_free(t + 2, t + 14, before);
+}
 
 // The largest sudden and lasting change of a colour's area.
 Change largest_change(const Context& context, const ColourArea& colour) {
@@ -64,7 +83,10 @@ Change largest_change(const Context& context, const ColourArea& colour) {
     const double size = std::min(std::abs(after - before), std::abs(sudden));
     const double plain = std::max({0.1 * larger, 10.0, 6 * *high});
     if (size < 0.5 * plain) continue;
-    const double severity = size / std::max(plain, 1.5 * passing(context, colour, t));
+    bool leaves = false;
+    const double covered = passing(context, colour, t, leaves);
+    const bool certain = !leaves && covered > 0 && lasts(context, colour, t, before, after);
+    const double severity = size / std::max(plain, certain ? 0.0 : 1.5 * covered);
     if (severity <= out.severity) continue;
     out = {t, before, after, severity, {}};
     const double d = a[i] - a[i - 1];
@@ -72,6 +94,20 @@ Change largest_change(const Context& context, const ColourArea& colour) {
                  (a[i] * colour.y[i] - a[i - 1] * colour.y[i - 1]) / d};
   }
   return out;
+}
+
+// A body of the size of the change that is first (way 1) or last (way −1) seen there and then.
+const Path* toggled(const Context& context, const Change& change, int way) {
+  const double size = std::abs(change.after - change.before);
+  for (const Path& path : context.paths) {
+    const int end = way > 0 ? path.track->first() : path.track->last(),
+              wanted = way > 0 ? change.frame : change.frame - 1;
+    if (end < 0 || std::abs(end - wanted) > 1) continue;
+    const double ratio = path.track->frames[static_cast<Size>(end)].area / std::max(1.0, size);
+    if (ratio > 0.6 && ratio < 1.6 && length(path.at[static_cast<Size>(end)] - change.place) < path.radius + 2)
+      return &path;
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -94,9 +130,17 @@ void test_amounts(const Context& context, Verdict& permanence, Verdict& rigidity
                    length(other.place - change.place) < 0.06 * context.tracks->height + 2;
     }
     const double severity = std::min(4.0, change.severity);
+    // White, grey and black are weighed in no amount: a body that is first or last seen there says as much.
+    const bool grows = change.after > change.before;
+    const Path* other = toggled(context, change, grows ? -1 : 1);
+    recoloured = recoloured || (other != nullptr && !of_colour(*other, context.tracks->colours[i]));
+    const Path* own = toggled(context, change, grows ? 1 : -1);
     if (recoloured) {
       colour.add(change.frame, change.frame, severity, {},
                  say("what was %s takes another colour, or the reverse", word));
+    } else if (own != nullptr && of_colour(*own, context.tracks->colours[i])) {
+      permanence.add(change.frame, grows ? change.frame + 3 : context.frames - 1, severity, {},
+                     grows ? say("something %s appears", word) : say("something %s vanishes", word));
     } else if (change.after < 0.08 * change.before) {
       permanence.add(change.frame, context.frames - 1, severity, {}, say("all that is %s vanishes", word));
     } else if (change.before < 0.08 * change.after) {

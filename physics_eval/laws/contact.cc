@@ -100,7 +100,9 @@ Verdict test_bounce(const Context& context) {
     restitutions.push_back(e);
     // Spin can come out along the normal, and a second bounce soon after confuses the fits; neither makes it faster.
     const double faster = length(sides.after.velocity(t)) / std::max(1e-9, length(sides.before.velocity(t)));
-    const double gain = std::min(e - 1, 3 * (faster - 1)) * (sides.apart ? 1 : 0.4);
+    // A ball's push along the normal passes through its centre: no spin comes out of it there.
+    const bool ball = context.paths[static_cast<Size>(event.body)].round && (normal.x == 0 || normal.y == 0);
+    const double gain = (ball ? e - 1 : std::min(e - 1, 3 * (faster - 1))) * (sides.apart ? 1 : 0.4);
     const int id = context.paths[static_cast<Size>(event.body)].track->id;
     out.add(event.frame, event.frame, std::max(0.0, gain) / (0.08 + 3 * error), {id},
             say("body %d bounces back %.2f times as fast as it came", id, e));
@@ -167,7 +169,7 @@ Verdict test_momentum(const Context& context) {
                round_body(context.paths[m], event.frame);
     }
     if (!judged || pushed < 2) continue;  // a hand on the scales: rods, water, boxes that turn, or no partner
-    Vec sum;
+    Vec sum, before;
     double total = 0, error = 0;
     bool clear = true, floor = false;
     std::vector<int> ids;
@@ -199,6 +201,7 @@ Verdict test_momentum(const Context& context) {
       const Sides sides = sides_of(context, *mine);
       clear = clear && sides.apart;  // another push soon before or after would count here
       const double middle = event.frame - 0.5;
+      if (sides.ok) before = before + sides.before.velocity(middle) * mass;
       const Vec change = sides.ok ? sides.after.velocity(middle) - sides.before.velocity(middle) : mine->change;
       sum = sum + change * mass;
       total += mass * length(change);
@@ -206,6 +209,12 @@ Verdict test_momentum(const Context& context) {
     }
     if (!clear || total <= 0) continue;  // a wall took part
     if (floor) sum.y = 0, error += 0.06 * total;
+    if (!out.applies && pushed == static_cast<int>(members.size())) {
+      // Of the first collision; masses are areas, one density is taken for all.
+      const double fps = context.tracks->fps;
+      out.measured.push_back({"momentum_x", before.x * fps, error * fps, "px3/s"});
+      out.measured.push_back({"momentum_y", before.y * fps, error * fps, "px3/s"});
+    }
     out.applies = true;
     // Each change counts half: what one gains the other loses.
     out.add(event.frame, event.frame, length(sum) / (0.22 * total + 3 * error), ids,
@@ -213,6 +222,19 @@ Verdict test_momentum(const Context& context) {
   }
   return out;
 }
+
+namespace {
+
+// Share of a disc of that radius beyond a straight border that it crosses by `depth`.
+double sunk_share(double radius, double depth) {
+  const double angle = 2 * std::acos(std::clamp(1 - depth / radius, -1.0, 1.0));
+  return (angle - std::sin(angle)) / 6.283185307179586;
+}
+
+// Where a fixed thing begins is known to about a pixel.
+constexpr double kSurface = 1.3;
+
+}  // namespace
 
 Verdict test_interpenetration(const Context& context) {
   Verdict out;
@@ -231,11 +253,11 @@ Verdict test_interpenetration(const Context& context) {
       const double deep = seen && !fluid && round_body(path, t)
                               ? context.solids.overlap(path.at[static_cast<Size>(t)], path.radius * 0.96)
                               : 0;
-      if (deep > 0.08 + 1.5 * at_first) {
+      if (deep > sunk_share(path.radius, kSurface) + 1.5 * at_first) {
         if (begin < 0) begin = t;
         worst = std::max(worst, deep);
       } else if (begin >= 0) {
-        out.add(begin, t - 1, worst / 0.16, {path.track->id},
+        out.add(begin, t - 1, worst / sunk_share(path.radius, 2 * kSurface), {path.track->id},
                 say("body %d sinks into a fixed thing (%.0f%% of it)", path.track->id, 100 * worst));
         begin = -1, worst = 0;
       }

@@ -63,6 +63,14 @@ Innovations innovations(const Path& path) {
       const Vec between = (second_difference(path, t - k) + second_difference(path, t + k)) * 0.5;
       apart = std::min(apart, length(second_difference(path, t) - between));
     }
+    // The same by the cubic through the four neighbours that a push at t leaves as they are.
+    const auto neighbours = {-3, -2, 2, 3};
+    if (std::all_of(neighbours.begin(), neighbours.end(),
+                    [&](int k) { return t + k >= 1 && t + k <= n - 2 && out.ok[static_cast<Size>(t + k)]; })) {
+      const Vec cubic = (second_difference(path, t - 2) + second_difference(path, t + 2)) * 0.9 -
+                        (second_difference(path, t - 3) + second_difference(path, t + 3)) * 0.4;
+      apart = std::min(apart, length(second_difference(path, t) - cubic));
+    }
     if (lively > 0.5 * own && apart < 0.6 * own) out.limit[static_cast<Size>(t)] = 1e9;
   }
   return out;
@@ -136,8 +144,14 @@ std::vector<Event> find_events(std::span<const Path> paths, const Solids& solids
     };
     for (int t = 1; t + 1 < n; ++t) {
       if (!sudden(t)) continue;
+      // One push shows in two second differences; what turns the other way after that is another push.
       int last = t;
-      while (sudden(last + 1) && last - t < 3) ++last;
+      Vec sum = innovation.value[static_cast<Size>(t)];
+      while (sudden(last + 1) && last - t < 3) {
+        const Vec next = innovation.value[static_cast<Size>(last) + 1];
+        if (last > t && dot(next, sum) < -0.3 * length(next) * length(sum)) break;
+        sum = sum + next, ++last;
+      }
       Event event;
       event.body = static_cast<int>(b);
       event.frame = t + 1;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "physics_eval/track/colour.h"
+
 namespace orrery::laws {
 
 namespace {
@@ -24,6 +26,36 @@ bool near_body(const Context& context, Size body, int frame) {
     if (j != body && touching(context.paths[body], context.paths[j], frame, 2.5)) return true;
   }
   return false;
+}
+
+tracking::Chroma medium(const Context& context, Vec place) {
+  const Frame& picture = context.tracks->background;
+  const int x = std::clamp(static_cast<int>(place.x), 0, picture.width() - 1),
+            y = std::clamp(static_cast<int>(place.y), 0, picture.height() - 1);
+  const std::uint8_t* pixel = picture.at(x, y);
+  return tracking::chroma(pixel[0], pixel[1], pixel[2]);
+}
+
+// Whether the place is of a fluid's colour, or strongly coloured where the body's highest place is not: water at rest
+// is part of the background, and what is in it is borne, not free.
+bool immersed(const Context& context, const Path& path, Vec highest, int frame) {
+  const tracking::Chroma here = medium(context, path.at[static_cast<Size>(frame)] + Vec{0, 0.5 * path.radius});
+  if (here.u * here.u + here.v * here.v < 0.3 * 0.3) return false;
+  if (tracking::chroma_distance2(here, medium(context, highest)) > 0.3 * 0.3) return true;
+  return std::any_of(context.paths.begin(), context.paths.end(), [&](const Path& other) {
+    return other.fluid >= 0 &&
+           tracking::chroma_distance2(
+               here, tracking::chroma(context.tracks->colours[static_cast<Size>(other.fluid)].colour)) < 0.35 * 0.35;
+  });
+}
+
+Vec highest_place(const Path& path) {
+  Vec best{0, 1e9};
+  for (int t = 0; t < path.frames(); ++t) {
+    if (path.clean[static_cast<Size>(t)] && path.at[static_cast<Size>(t)].y < best.y)
+      best = path.at[static_cast<Size>(t)];
+  }
+  return best;
 }
 
 bool rests(const Path& path, int first, int last) {
@@ -100,9 +132,11 @@ std::vector<std::vector<char>> find_free(const Context& context) {
   for (Size b = 0; b < context.paths.size(); ++b) {
     const Path& path = context.paths[b];
     std::vector<char> mine(static_cast<Size>(context.frames), 0);
+    const Vec highest = highest_place(path);
     for (int t = 0; t < context.frames; ++t) {
       mine[static_cast<Size>(t)] = path.clean[static_cast<Size>(t)] && !near_solid(context, path, t) &&
-                                   !near_body(context, b, t) && !near_line(path, t, context.tracks->lines, 2.5);
+                                   !near_body(context, b, t) && !near_line(path, t, context.tracks->lines, 2.5) &&
+                                   (context.tracks->background.empty() || !immersed(context, path, highest, t));
     }
     out.push_back(std::move(mine));
   }

@@ -71,12 +71,24 @@ void test_breaks(const Context& context, const std::vector<Flight>& flights, Ver
   }
 }
 
+// Where a flight with another acceleration than the usual one breaks the law: where it begins, or, when all usual ones
+// come after it, where those begin.
+int odd_frame(const Flight& odd, const std::vector<Flight>& flights, Vec usual) {
+  int first_usual = 1 << 20;
+  for (const Flight& f : flights) {
+    if (!f.bent && !broken(f) && length(f.acceleration - usual) <= allowance(f, usual))
+      first_usual = std::min(first_usual, f.first);
+  }
+  return first_usual < (1 << 20) && first_usual > odd.first ? std::max(first_usual, odd.last + 1) : odd.first;
+}
+
 void test_sameness(const Context& context, const std::vector<Flight>& flights, Vec usual, Verdict& out) {
   for (const Flight& f : flights) {
     if (f.bent || broken(f)) continue;
     const int id = context.paths[static_cast<Size>(f.body)].track->id;
     const double limit = std::max({8 * f.sigma, 0.22 * length(usual), 0.035});
-    out.add(f.first, f.last, length(f.acceleration - usual) / limit, {id},
+    const int frame = odd_frame(f, flights, usual);
+    out.add(frame, std::max(frame, f.last), length(f.acceleration - usual) / limit, {id},
             say("body %d falls with another acceleration than the others or before", id));
     const double up = -f.acceleration.y / std::max(6 * f.sigma, 0.04);
     if (up > 0.6) out.add(f.first, f.last, up, {id}, say("body %d falls upwards", id));
@@ -101,7 +113,11 @@ std::vector<Slide> find_slides(const Context& context) {
   std::vector<Slide> out;
   for (Size b = 0; b < context.paths.size(); ++b) {
     const Path& path = context.paths[b];
-    if (!path.moves() || path.attached || path.fluid >= 0) continue;
+    if (!path.moves() || path.fluid >= 0) continue;  // the edge of a slope may pass for a rod: attached or not
+    const auto pushed = [&](int t) {
+      return std::any_of(context.events.begin(), context.events.end(),
+                         [&](const Event& event) { return event.body == static_cast<int>(b) && event.frame == t; });
+    };
     const auto usable = [&](int t) {
       if (t >= context.frames || !path.clean[static_cast<Size>(t)] || !supported(context, path, t)) return false;
       for (Size j = 0; j < context.paths.size(); ++j) {
@@ -113,7 +129,7 @@ std::vector<Slide> find_slides(const Context& context) {
       if (!usable(first)) continue;
       // As far as the way is straight and level ground is not reached.
       int last = first;
-      while (usable(last + 1)) ++last;
+      while (usable(last + 1) && !pushed(last + 1)) ++last;
       for (; last - first >= 11; --last) {
         const Vec way = path.at[static_cast<Size>(last)] - path.at[static_cast<Size>(first)];
         if (length(way) < 4) break;

@@ -1,5 +1,6 @@
 // Inertia: motion changes only where something pushes. Time: motion does not run backwards.
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "physics_eval/laws/context.h"
@@ -160,6 +161,30 @@ void test_frozen_fluid(const Context& context, Verdict& out) {
           say("what flows stands still from frame %d on", frame));
 }
 
+// What flows has been moving as a whole and from one frame to the next does not: walls and floors take its speed bit by
+// bit, as it comes to them.
+void test_stopped_fluid(const Context& context, Verdict& out) {
+  std::vector<char> flows(context.tracks->colours.size(), 0);
+  for (const Path& path : context.paths) {
+    if (path.fluid >= 0) flows[static_cast<Size>(path.fluid)] = 1;
+  }
+  const double picture = static_cast<double>(context.tracks->width) * context.tracks->height;
+  for (Size c = 0; c < flows.size(); ++c) {
+    const ColourArea& colour = context.tracks->colours[c];
+    if (!flows[c] || median(colour.area) < 0.01 * picture) continue;
+    const auto speed = [&](int t) {
+      const Size i = static_cast<Size>(t);
+      return std::hypot(colour.x[i] - colour.x[i - 1], colour.y[i] - colour.y[i - 1]);
+    };
+    for (int t = 5; t + 3 < context.frames; ++t) {
+      const double before = std::min({speed(t - 3), speed(t - 2), speed(t - 1)}),
+                   after = std::max(speed(t), speed(t + 1));
+      if (after > 0.4 * before) continue;
+      out.add(t, t + 1, std::min(3.5, (before - after) / 0.3), {}, "what flows stops at once");
+    }
+  }
+}
+
 // Frames from which a third difference sees a push by a wall or another body.
 std::vector<char> bumps_of(const Context& context, Size body) {
   std::vector<char> out(static_cast<Size>(context.frames), 0);
@@ -171,17 +196,26 @@ std::vector<char> bumps_of(const Context& context, Size body) {
   return out;
 }
 
-// Meets a fixed thing about then: the change along its surface is no more than friction makes of the one across it.
+// Meets a fixed thing about then: the change along its surface is no more than friction makes of the one across it. The
+// surface lies where the thing is nearest, on two sides in a corner.
 bool rubs(const Context& context, const Event& event) {
   const Path& path = context.paths[static_cast<Size>(event.body)];
+  constexpr int kWays = 32;
   for (int t = std::max(0, event.frame - 2); t <= std::min(context.frames - 1, event.frame); ++t) {
     if (!path.seen[static_cast<Size>(t)]) continue;
-    for (int k = 0; k < 16; ++k) {
-      const Vec way{std::cos(k * 0.39269908), std::sin(k * 0.39269908)};
-      const double across = std::abs(dot(event.change, way)),
-                   along = std::abs(event.change.x * way.y - event.change.y * way.x);
-      if (along > 1.2 * across + 0.45) continue;
-      if (context.solids.gap(path.at[static_cast<Size>(t)], path.radius, way, 2.0) < 1.3) return true;
+    std::array<Vec, kWays> way;
+    std::array<double, kWays> gap;
+    for (Size k = 0; k < kWays; ++k) {
+      const double angle = 0.19634954 * static_cast<double>(k);
+      way[k] = {std::cos(angle), std::sin(angle)};
+      gap[k] = context.solids.gap(path.at[static_cast<Size>(t)], path.radius, way[k], 2.0);
+    }
+    for (Size k = 0; k < kWays; ++k) {
+      // Nearer than on either side of it.
+      if (gap[k] > 1.3 || gap[k] > gap[(k + 2) % kWays] || gap[k] > gap[(k + kWays - 2) % kWays]) continue;
+      const double across = std::abs(dot(event.change, way[k])),
+                   along = std::abs(event.change.x * way[k].y - event.change.y * way[k].x);
+      if (along <= 1.2 * across + 0.45) return true;
     }
   }
   return false;
@@ -243,8 +277,13 @@ void test_stops(const Context& context, Verdict& out) {
       bool blocked = context.solids.gap(path.at[i], path.radius, step * (1 / length(step)), 2 + speed) < 1.5 + speed;
       blocked = blocked || path.track->frames[i].merged || path.track->frames[i + 1].merged ||
                 near_line(path, path.attached ? -1 : t, context.tracks->lines, 2.5);
-      for (Size j = 0; j < context.paths.size(); ++j)
-        blocked = blocked || (j != b && touching(path, context.paths[j], t, 2 + speed));
+      // Balls that meet are one for a frame or two: who stood in its way shows just before or after.
+      for (Size j = 0; j < context.paths.size(); ++j) {
+        for (int k = std::max(0, t - 2); j != b && k <= std::min(context.frames - 1, t + 2); ++k) {
+          blocked = blocked || (context.paths[j].seen[static_cast<Size>(k)] &&
+                                surface_gap(path.at[i], context.paths[j], k) < path.radius + 2 + speed);
+        }
+      }
       if (blocked) continue;
       out.add(t, t, std::min(3.5, speed / 0.3), {path.track->id},
               say("body %d stops dead, nothing in its way", path.track->id));
@@ -294,6 +333,7 @@ Verdict test_inertia(const Context& context) {
   test_hanging(context, out);
   test_frozen(context, out);
   test_frozen_fluid(context, out);
+  test_stopped_fluid(context, out);
   test_shaking(context, out);
   test_stops(context, out);
   return out;

@@ -92,11 +92,14 @@ void test_linked(const Context& context, Verdict& out) {
     }
   }
   if (group.empty()) return;
-  for (const Event& event : context.events) {
-    for (const Size b : group) {
-      if (event.body == static_cast<int>(b) && !event.jump && event.on_solid) return;  // something pushes
-    }
-  }
+  // What a wall or the floor pushes keeps its energy before and after, not across.
+  const auto pushed = [&](int first, int last) {
+    return std::any_of(context.events.begin(), context.events.end(), [&](const Event& event) {
+      const bool member =
+          std::any_of(group.begin(), group.end(), [&](Size b) { return event.body == static_cast<int>(b); });
+      return member && !event.jump && event.on_solid && event.frame >= first - 2 && event.frame <= last + 3;
+    });
+  };
   const Energies e = energies_of(context, group);
   if (e.frame.size() < 14) return;
   const double pull = fitted_pull(e, 4);
@@ -111,7 +114,7 @@ void test_linked(const Context& context, Verdict& out) {
   int first = -1;
   constexpr Size kStep = 7;
   for (Size i = 1; i + kStep + 1 < total.size(); ++i) {
-    if (e.frame[i + kStep] - e.frame[i] != static_cast<int>(kStep)) continue;
+    if (e.frame[i + kStep] - e.frame[i] != static_cast<int>(kStep) || pushed(e.frame[i], e.frame[i + kStep])) continue;
     const double before = median({total[i - 1], total[i], total[i + 1]}),
                  after = median({total[i + kStep - 1], total[i + kStep], total[i + kStep + 1]});
     const double severity = std::abs(after - before) / border;

@@ -182,6 +182,19 @@ bool is_surface(const Path& line, const Path& body) {
   return both >= 6 && on_top * 10 > both * 8;
 }
 
+// Several bodies of one size, each seen whole: blocks in a row, not drops.
+bool alike(const std::vector<Path>& paths, const std::vector<Size>& members) {
+  for (const Size a : members) {
+    int same = 0;
+    for (const Size b : members) {
+      const double ratio = paths[a].track->area / std::max(1.0, paths[b].track->area);
+      same += paths[b].count >= 4 && paths[b].track->area > 20 && ratio > 0.94 && ratio < 1.06;
+    }
+    if (same >= 3) return true;
+  }
+  return false;
+}
+
 // A colour that also lies in the background (water at rest), or whose largest piece flows: all of it is a fluid, drops
 // that keep their size for a while too.
 void mark_fluids(const Tracks& tracks, std::vector<Path>& paths) {
@@ -197,6 +210,11 @@ void mark_fluids(const Tracks& tracks, std::vector<Path>& paths) {
       return along > 0.35 * strength && std::abs(across) < 0.2 * strength + 0.05;
     };
     bool fluid = false;
+    std::vector<Size> members;
+    for (Size k = 0; k < paths.size(); ++k) {
+      if (of_colour(paths[k])) members.push_back(k);
+    }
+    if (alike(paths, members)) continue;
     for (const Path& path : paths) {
       if (!of_colour(path)) continue;
       fluid = fluid || (colour.in_background > 0.03 && changes_shape(path)) ||
@@ -318,9 +336,16 @@ Solids::Solids(const Tracks& tracks, std::span<const Path> paths) : width_(track
     const int r = p[0] - q[0], g = p[1] - q[1], b = p[2] - q[2];
     return r * r + g * g + b * b > step * step;
   };
+  // A pixel on an edge is open space's last: over a slanting edge every single step is a small one.
+  const auto on_edge = [&](int x, int y) {
+    const int left = std::max(0, x - 1), right = std::min(width_ - 1, x + 1);
+    const int above = std::max(0, y - 1), below = std::min(height_ - 1, y + 1);
+    return far(left, y, right, y, 32) || far(x, above, x, below, 32);
+  };
   while (!stack.empty()) {
     const int at = stack.back(), x = at % width_, y = at / width_;
     stack.pop_back();
+    if (on_edge(x, y)) continue;
     const int next[4][2] = {{x - 1, y}, {x + 1, y}, {x, y - 1}, {x, y + 1}};
     for (const auto& n : next) {
       if (n[0] < 0 || n[1] < 0 || n[0] >= width_ || n[1] >= height_ || far(x, y, n[0], n[1], 22)) continue;
@@ -334,8 +359,36 @@ Solids::Solids(const Tracks& tracks, std::span<const Path> paths) : width_(track
   open_specks(paths);
 }
 
+namespace {
+
+// Where a body rests it is part of the picture, and no fixed thing: use(x, y) for every pixel of it.
+template <class Use>
+void for_resting_places(std::span<const Path> paths, const Use& use) {
+  for (const Path& path : paths) {
+    if (!path.moves() && !path.round) continue;
+    Vec last{-1e9, -1e9};
+    for (int t = 1; t < path.frames(); ++t) {
+      const Size i = static_cast<Size>(t);
+      if (!path.seen[i] || !path.seen[i - 1] || length(path.at[i] - path.at[i - 1]) > 0.08) continue;
+      if (length(path.at[i] - last) < 0.5) continue;
+      last = path.at[i];
+      const double reach = path.radius + 0.7;
+      for (int y = static_cast<int>(last.y - reach); y <= static_cast<int>(last.y + reach); ++y) {
+        for (int x = static_cast<int>(last.x - reach); x <= static_cast<int>(last.x + reach); ++x) {
+          if (std::hypot(x + 0.5 - last.x, y + 0.5 - last.y) < reach) use(x, y);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
 // What is smaller than the bodies and stands by itself is a pivot, a peg or a mark, and behind them.
 void Solids::open_specks(std::span<const Path> paths) {
+  for_resting_places(paths, [&](int x, int y) {
+    if (x >= 0 && y >= 0 && x < width_ && y < height_) solid_[static_cast<Size>(y * width_ + x)] = 0;
+  });
   double largest = 0;
   for (const Path& path : paths) {
     if (path.moves()) largest = std::max(largest, path.track->area);

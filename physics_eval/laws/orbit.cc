@@ -1,5 +1,5 @@
 // Orbits: round a body that stands still, the pull points to it and falls with the square of the distance: −a_r r² is
-// the same all the way, and nothing pulls along the way.
+// the same all the way, and nothing pulls along the way: r × v never grows.
 #include <algorithm>
 #include <cmath>
 
@@ -17,6 +17,8 @@ constexpr int kWindow = 9;
 struct Pull {
   int first = 0;
   double towards = 0, across = 0, sigma = 0, angle = 0;
+  /// r × v, pixels² a frame, and its standard error.
+  double momentum = 0, momentum_sigma = 0;
 };
 
 Vec resting_place(const Path& path) {
@@ -40,15 +42,17 @@ std::vector<Pull> pulls_of(const Path& path, Vec centre) {
     const Vec a = fit.coefficient[2] * 2, out_of = fit.coefficient[0] - centre;
     const double r = length(out_of);
     if (r < 3) continue;
+    const Vec v = fit.coefficient[1];
     out.push_back({first, -dot(a, out_of) * r, (a.x * out_of.y - a.y * out_of.x) * r, 2 * fit.sigma[2] * r * r,
-                   std::atan2(out_of.y, out_of.x)});
+                   std::atan2(out_of.y, out_of.x), std::abs(out_of.x * v.y - out_of.y * v.x), fit.sigma[1] * r});
   }
   return out;
 }
 
 double allowance(const Pull& pull, double usual) { return std::max(0.12 * usual, 4 * pull.sigma); }
 
-// The strength that most windows agree on; 0 when no half of them does, or they show too little of the way round.
+// The strength that most windows agree on; 0 when no third of them does, or they show too little of the way round: the
+// rest of the way may be what breaks the law.
 double common_strength(const std::vector<Pull>& pulls) {
   std::vector<double> best;
   double best_turn = 0;
@@ -66,7 +70,7 @@ double common_strength(const std::vector<Pull>& pulls) {
     }
     if (group.size() > best.size()) best = std::move(group), best_turn = turn;
   }
-  if (best.size() * 2 < pulls.size() || best_turn < 0.5) return 0;
+  if (best.size() < 8 || best.size() * 3 < pulls.size() || best_turn < 0.5) return 0;
   return median(std::move(best));
 }
 
@@ -91,6 +95,23 @@ void test_strength(const std::vector<Pull>& pulls, double usual, int id, Verdict
     }
     run.clear();
   }
+}
+
+// Friction takes from r × v; nothing that pulls towards the centre can give to it.
+void test_momentum_about(const std::vector<Pull>& pulls, int id, Verdict& out) {
+  double gain = 0, sigma = 0;
+  Size from = 0, to = 0, least = 0;
+  for (Size i = 0; i < pulls.size(); ++i) {
+    if (pulls[i].momentum < pulls[least].momentum) least = i;
+    const double here = pulls[i].momentum / pulls[least].momentum - 1;
+    if (here > gain) gain = here, from = least, to = i, sigma = pulls[i].momentum_sigma / pulls[i].momentum;
+  }
+  if (gain <= 0) return;
+  Size begin = from;
+  while (begin < to && pulls[begin].momentum < pulls[from].momentum * (1 + 0.15 * gain)) ++begin;
+  const int frame = pulls[begin].first + kWindow / 2;
+  out.add(frame, pulls[to].first + kWindow - 1, gain / (0.06 + 8 * sigma), {id},
+          say("body %d goes round ever faster: r x v grows by %.0f%%", id, 100 * gain));
 }
 
 }  // namespace
@@ -130,6 +151,7 @@ Verdict test_orbit(const Context& context) {
     const double squared = context.tracks->fps * context.tracks->fps;
     out.measured.push_back({"gravitational_parameter", strength * squared, 0.02 * strength * squared, "px3/s2"});
     test_strength(pulls, strength, context.paths[b].track->id, out);
+    test_momentum_about(pulls, context.paths[b].track->id, out);
   }
   return out;
 }

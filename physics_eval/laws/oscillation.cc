@@ -66,6 +66,19 @@ Motion differentiate(const std::vector<int>& frame, const std::vector<double>& s
   return out;
 }
 
+// The frequency, radians a frame, whose sine has that ratio of −a to s: what the second derivative's window takes from
+// a sine, (4 + 6 cos ω − 10 cos 3ω) / 42 for ω², is known, so no quick swing is measured as a slower one.
+double frequency_of(double force) {
+  double low = 0, high = 0.85;  // it grows up to there
+  const auto ratio = [](double w) { return (4 + 6 * std::cos(w) - 10 * std::cos(3 * w)) / 42; };
+  if (force >= ratio(high)) return std::sqrt(force);
+  for (int round = 0; round < 50; ++round) {
+    const double middle = 0.5 * (low + high);
+    (ratio(middle) < force ? low : high) = middle;
+  }
+  return 0.5 * (low + high);
+}
+
 // a ≈ x₀ f + x₁ v + x₂ by iteratively reweighted least squares (Cauchy), with or without the constant, from the weights
 // given. `inlier`: what it explains.
 struct Law {
@@ -172,7 +185,10 @@ void test_residual(const Motion& m, const Law& law, const std::vector<double>& f
       worst = std::max(worst, severity);
     }
     if (begin >= 0 && (severity <= 0.6 || i + 3 == f.size())) {
-      out.add(begin, m.frame[i], worst, {id}, say("body %d swings by another law than before", id));
+      // When it is the beginning that departs from the law, the break is where the law begins.
+      const bool at_first = begin <= m.frame[3] && severity <= 0.6;
+      const int frame = at_first ? m.frame[i] : begin;
+      out.add(frame, m.frame[i], worst, {id}, say("body %d swings by another law than before", id));
       begin = -1, worst = 0;
     }
   }
@@ -204,13 +220,32 @@ void test_energy(const Motion& m, const std::vector<double>& potential, int id, 
           say("body %d swings ever higher: energy up by %.0f%%", id, 100 * rise / depth));
 }
 
+// From one sighting to the next it goes much farther than it ever does in a frame: it may be another one then.
+bool leaps(const Path& path) {
+  double fastest = 0, farthest = 0;
+  int last = -1;
+  for (int t = 0; t < path.frames(); ++t) {
+    if (!path.clean[static_cast<Size>(t)]) continue;
+    if (last >= 0) {
+      const double step = length(path.at[static_cast<Size>(t)] - path.at[static_cast<Size>(last)]) / (t - last);
+      double& most = t - last == 1 ? fastest : farthest;
+      most = std::max(most, step);
+    }
+    last = t;
+  }
+  return farthest > 2 * fastest + 2;
+}
+
 // Pushed by something, or one of several that hang together: no simple swing.
 bool eventful(const Context& context, Size body) {
   int count = 0, held = 0;
   for (const Path& path : context.paths) held += path.rigid && path.attached;
-  if (held > 1) return true;
-  for (const Event& event : context.events)
-    count += event.body == static_cast<int>(body) && (event.on_solid || event.other >= 0);
+  if (held > 1 || leaps(context.paths[body])) return true;
+  for (const Event& event : context.events) {
+    // A wall turns what meets it round; what passes near one does not meet it.
+    const bool met = event.on_solid && length(event.change) > 0.5 * length(event.before);
+    count += event.body == static_cast<int>(body) && (met || event.other >= 0);
+  }
   // … or hanging side by side with others: what they give one another shows in no event of its own.
   for (Size j = 0; j < context.paths.size(); ++j) {
     if (j == body || !context.paths[j].rigid) continue;
@@ -259,7 +294,7 @@ bool test_pendulum(const Context& context, const Path& path, Verdict& out) {
   for (const double s : m.s) potential.push_back(-law.force * std::cos(s));
   test_residual(m, law, force, path.track->id, out);
   test_energy(m, potential, path.track->id, out);
-  const double period = 2 * 3.14159265358979 / std::sqrt(law.force) / context.tracks->fps;
+  const double period = 2 * 3.14159265358979 / frequency_of(law.force) / context.tracks->fps;
   out.measured.push_back({"pendulum_length", circle.radius, path.noise, "px"});
   out.measured.push_back({"small_swing_period", period, period * 0.01, "s"});
   return true;
@@ -280,6 +315,8 @@ bool test_spring(const Context& context, const Path& path, Verdict& out) {
                major = ((xx + yy) + std::hypot(xx - yy, 2 * xy)) / 2 / n;
   if (std::sqrt(std::max(0.0, minor)) > std::max(0.2, 4 * path.noise) || major < 4) return false;
   const Vec along{std::cos(angle), std::sin(angle)};
+  // What goes to and fro on a slope rolls there; a spring hangs, lies, or is seen.
+  if (!path.attached && std::abs(along.x) > 0.15 && std::abs(along.y) > 0.15) return false;
   std::vector<double> s;
   for (const Vec& p : point) s.push_back(dot(p - mean, along));
   const Motion m = differentiate(frame, s, path.noise);
@@ -304,9 +341,129 @@ bool test_spring(const Context& context, const Path& path, Verdict& out) {
   for (const double v : m.s) potential.push_back(0.5 * law.force * v * v - law.constant * v);
   test_residual(m, law, force, path.track->id, out);
   test_energy(m, potential, path.track->id, out);
-  const double period = 2 * 3.14159265358979 / std::sqrt(law.force) / context.tracks->fps;
+  const double period = 2 * 3.14159265358979 / frequency_of(law.force) / context.tracks->fps;
   out.measured.push_back({"spring_period", period, period * 0.01, "s"});
   return true;
+}
+
+// A ball on a string or rod that others strike (a cradle): between contacts its kinetic energy changes with its height
+// alone, by the same pull throughout. E and h a squared length of the string, p = g / length.
+struct Struck {
+  const Path* path = nullptr;
+  Motion motion;
+  std::vector<double> kinetic, height;
+  double noise = 0;  // of the kinetic energy
+};
+
+bool strikes(const Context& context, Size body, int frame) {
+  for (Size j = 0; j < context.paths.size(); ++j) {
+    if (j != body && touching(context.paths[body], context.paths[j], frame, 1.5)) return true;
+  }
+  return false;
+}
+
+// One stretch between contacts; who is who among balls of one colour may change from one to the next.
+bool make_struck(const Context& context, const Path& path, const std::vector<int>& frame, Struck& out) {
+  if (frame.size() < 10) return false;
+  std::vector<Vec> point;
+  for (const int t : frame) point.push_back(path.at[static_cast<Size>(t)]);
+  const Circle circle = fit_circle(point);
+  if (circle.rms > std::max(0.12, 3 * path.noise) || circle.radius < 3 * path.radius ||
+      circle.radius > context.tracks->height || circle.centre.y > point[0].y - 2 * path.radius)
+    return false;
+  std::vector<double> theta;
+  for (const Vec& p : point) theta.push_back(std::atan2(p.x - circle.centre.x, p.y - circle.centre.y));
+  const auto [low, high] = std::minmax_element(theta.begin(), theta.end());
+  if ((*high - *low) * circle.radius < 6 || *high - *low < 0.15) return false;
+  out.path = &path;
+  out.motion = differentiate(frame, theta, path.noise / circle.radius);
+  double fastest = 0;
+  for (Size i = 0; i < out.motion.s.size(); ++i) {
+    out.kinetic.push_back(0.5 * out.motion.v[i] * out.motion.v[i]);
+    out.height.push_back(-std::cos(out.motion.s[i]));
+    fastest = std::max(fastest, std::abs(out.motion.v[i]));
+  }
+  out.noise = fastest * 0.512 * path.noise / circle.radius;  // of the first derivative: √16674 / 252
+  return out.kinetic.size() >= 4;
+}
+
+void find_struck(const Context& context, Size body, std::vector<Struck>& out) {
+  const Path& path = context.paths[body];
+  if (!path.moves() || !path.round || path.fluid >= 0 || context.orbits[body] || context.swings[body]) return;
+  std::vector<std::vector<int>> stretches(1);
+  bool struck = false;
+  for (int t = 0; t < context.frames; ++t) {
+    const bool strike = path.clean[static_cast<Size>(t)] && strikes(context, body, t);
+    struck = struck || strike;
+    auto& now = stretches.back();
+    const bool goes_on =
+        path.clean[static_cast<Size>(t)] && !strike &&
+        (now.empty() || (now.back() == t - 1 &&
+                         length(path.at[static_cast<Size>(t)] - path.at[static_cast<Size>(t) - 1]) < path.radius));
+    if (goes_on) {
+      now.push_back(t);
+    } else if (!now.empty()) {
+      stretches.emplace_back();
+    }
+  }
+  for (const auto& frames : stretches) {
+    Struck one;
+    if (struck && make_struck(context, path, frames, one)) out.push_back(std::move(one));
+  }
+}
+
+void test_struck(const Context& context, Verdict& out) {
+  std::vector<Struck> all;
+  for (Size b = 0; b < context.paths.size(); ++b) {
+    bool link = false;
+    for (Size j = 0; j < context.paths.size(); ++j)
+      link = link || (j != b && linked(context.paths[b], context.paths[j]));
+    if (!link) find_struck(context, b, all);
+  }
+  constexpr Size kStep = 4;
+  // Weighted median of −ΔK / Δh, the strings being of one length.
+  std::vector<std::pair<double, double>> ratios;
+  double total = 0, range = 0, noise = 0;
+  const auto steps = [&](const Struck& one, const auto& use) {
+    for (Size i = 0; i + kStep < one.kinetic.size(); ++i) {
+      if (one.motion.frame[i + kStep] - one.motion.frame[i] == static_cast<int>(kStep))
+        use(i, one.kinetic[i + kStep] - one.kinetic[i], one.height[i + kStep] - one.height[i]);
+    }
+  };
+  for (const Struck& one : all) {
+    steps(one, [&](Size, double dk, double dh) {
+      if (std::abs(dh) < 1e-9) return;
+      ratios.emplace_back(-dk / dh, std::abs(dh)), total += std::abs(dh);
+    });
+    range = std::max(range, *std::max_element(one.kinetic.begin(), one.kinetic.end()));
+    noise = std::max(noise, one.noise);
+  }
+  if (ratios.size() < 4 || range < 8 * noise) return;
+  std::sort(ratios.begin(), ratios.end());
+  double pull = 0, sum = 0;
+  for (const auto& [ratio, weight] : ratios) {
+    sum += weight;
+    if (sum >= 0.5 * total) {
+      pull = ratio;
+      break;
+    }
+  }
+  out.applies = true;
+  for (const Struck& one : all) {
+    double worst = 0;
+    int frame = -1, last = -1;
+    steps(one, [&](Size i, double dk, double dh) {
+      const double severity = std::abs(dk + pull * dh) / (0.1 * range + 5 * noise);
+      if (severity > 0.7 && frame < 0) frame = one.motion.frame[i] + static_cast<int>(kStep) - 1;
+      if (severity > 0.7) last = one.motion.frame[i] + 1;
+      worst = std::max(worst, severity);
+    });
+    // When it is the beginning that departs, the break is where it comes to agree.
+    if (frame == one.motion.frame[0] + static_cast<int>(kStep) - 1 && last + 8 < one.motion.frame.back()) frame = last;
+    if (frame < 0 && !one.motion.frame.empty()) frame = one.motion.frame[0];
+    const int id = one.path->track->id;
+    out.add(frame, frame + 4, worst, {id}, say("body %d swings by another pull than before or than the others", id));
+  }
 }
 
 }  // namespace
@@ -330,6 +487,7 @@ Verdict test_oscillation(const Context& context) {
     if (!test_pendulum(context, path, out)) test_spring(context, path, out);
   }
   test_linked(context, out);
+  test_struck(context, out);
   return out;
 }
 

@@ -72,19 +72,46 @@ bool could_leave(const Context& context, const Path& path, int frame, Vec next) 
   return o.area < 0.6 * path.track->area;
 }
 
+// At that end of its track it is about as large as in the ten frames beside it: what comes or goes bit by bit comes out
+// from behind something, or goes there.
+bool whole_at(const Path& path, int end, int way) {
+  double most = 0;
+  for (int k = 0; k <= 10; ++k) {
+    const int t = end + way * k;
+    if (t >= 0 && t < path.frames() && path.seen[static_cast<Size>(t)])
+      most = std::max(most, path.track->frames[static_cast<Size>(t)].area);
+  }
+  return path.track->frames[static_cast<Size>(end)].area > 0.65 * most;
+}
+
+// Another of its size is last (way −1) or first (way 1) seen where this one begins or ends: who is who changed, or,
+// with `colour`, it takes another colour.
+bool replaced(const Context& context, const Path& path, int end, int way, bool colour = false) {
+  const Observation& o = path.track->frames[static_cast<Size>(end)];
+  return std::any_of(context.paths.begin(), context.paths.end(), [&](const Path& other) {
+    const int theirs = way > 0 ? other.track->first() : other.track->last();
+    if (&other == &path || theirs < 0 || std::abs(theirs - end - way) > 1) return false;
+    if (colour && tracking::colour_distance(path.track->colour, other.track->colour) < 0.25) return false;
+    const Observation& p = other.track->frames[static_cast<Size>(theirs)];
+    const double ratio = p.area / std::max(1.0, o.area);
+    return ratio > 0.7 && ratio < 1.4 && std::hypot(p.x - o.x, p.y - o.y) < 0.7 * path.radius + 3;
+  });
+}
+
 void test_ends(const Context& context, Size body, Verdict& out) {
   const Path& path = context.paths[body];
   const int first = path.track->first(), last = path.track->last();
   const double w = weight(path);
   const Vec next = path.at[static_cast<Size>(last)] + speed_near(path, last, 1);
-  if (last + 2 < context.frames && !could_leave(context, path, last, next) &&
-      !could_hide(context, body, next, last + 1)) {
+  if (last + 2 < context.frames && whole_at(path, last, -1) && !replaced(context, path, last, 1) &&
+      !could_leave(context, path, last, next) && !could_hide(context, body, next, last + 1)) {
     out.add(last + 1, context.frames - 1, 2.5 * w, {path.track->id},
             say("body %d vanishes at (%.0f, %.0f)", path.track->id, next.x, next.y));
   }
   const Observation& start = path.track->frames[static_cast<Size>(first)];
   const Vec before = path.at[static_cast<Size>(first)] - speed_near(path, first, -1);
-  if (first >= 2 && !could_leave(context, path, first, before) &&
+  if (first >= 2 && whole_at(path, first, 1) && !replaced(context, path, first, -1) &&
+      !could_leave(context, path, first, before) &&
       !could_hide(context, body, path.at[static_cast<Size>(first)], first - 1)) {
     out.add(first, first + 3, 2.5 * w, {path.track->id},
             say("body %d appears at (%.0f, %.0f)", path.track->id, start.x, start.y));
@@ -104,7 +131,8 @@ void test_gaps(const Context& context, Size body, Verdict& out) {
       const Vec place = path.at[static_cast<Size>(begin) - 1];
       const bool cut =
           path.track->frames[static_cast<Size>(begin) - 1].cut || near_border(context, place, path.radius + 2);
-      if (!cut && !could_hide(context, body, place, begin)) {
+      if (!cut && !could_hide(context, body, place, begin) && !mixed_up(context, body, begin) &&
+          !mixed_up(context, body, t)) {
         out.add(begin, t - 1, std::min(2.0, 0.5 * unseen) * weight(path), {path.track->id},
                 say("body %d is gone for %d frames", path.track->id, unseen));
       }
@@ -144,9 +172,10 @@ Verdict test_permanence(const Context& context) {
   for (const Event& event : context.events) {
     if (!event.jump) continue;
     int jumps = 0;
-    for (const Event& other : context.events)
-      jumps +=
-          other.body == event.body && !other.on_solid && other.other < 0 && std::abs(other.frame - event.frame) < 10;
+    for (const Event& other : context.events) {
+      jumps += other.body == event.body && !other.on_solid && other.other < 0 && other.peak > 0.3 * event.peak &&
+               std::abs(other.frame - event.frame) < 10;
+    }
     const Path& path = context.paths[static_cast<Size>(event.body)];
     if (jumps > 2 || mixed_up(context, static_cast<Size>(event.body), event.frame)) continue;
     out.add(event.frame, event.frame, event.peak / std::max({2.5, 14 * path.noise, pushed_about(context, event)}),
@@ -159,7 +188,8 @@ namespace {
 
 // A quantity of a body over its clean frames, and the largest lasting step in it.
 struct Step {
-  int frame = -1;
+  /// First frame that shows it, and the one measured before that.
+  int frame = -1, before = -1;
   double size = 0, noise = 0;
 };
 
@@ -182,21 +212,29 @@ Step largest_step(const std::vector<int>& frame, const std::vector<double>& valu
     // The step itself lies between two neighbours, not spread over many.
     const double sudden = std::abs(value[i] - value[i - 1]);
     const double size = std::min(std::abs(after - before), 1.3 * sudden);
-    if (size > std::abs(out.size)) out.size = after > before ? size : -size, out.frame = frame[i];
+    if (size > std::abs(out.size)) {
+      out.size = after > before ? size : -size;
+      out.frame = frame[i], out.before = frame[i - 1];
+    }
   }
   return out;
 }
 
-template <class Value>
-Step step_of(const Path& path, const Value& value) {
+template <class Value, class Use>
+Step step_of(const Path& path, const Value& value, const Use& use) {
   std::vector<int> frame;
   std::vector<double> values;
   for (int t = 0; t < path.frames(); ++t) {
-    if (!path.clean[static_cast<Size>(t)] || path.track->frames[static_cast<Size>(t)].completed) continue;
+    if (!path.clean[static_cast<Size>(t)] || path.track->frames[static_cast<Size>(t)].completed || !use(t)) continue;
     frame.push_back(t);
     values.push_back(value(path.track->frames[static_cast<Size>(t)]));
   }
   return largest_step(frame, values);
+}
+
+template <class Value>
+Step step_of(const Path& path, const Value& value) {
+  return step_of(path, value, [](int) { return true; });
 }
 
 double elongation(const Observation& o) {
@@ -223,6 +261,35 @@ bool beside_like(const Context& context, Size body) {
   return close > 2;
 }
 
+// Area over the five frames before (way −1) or from (way 1) the frame on that show the body in any way; 0 without any.
+double area_about(const Path& path, int frame, int way) {
+  std::vector<double> area;
+  for (int k = 0; k < 5; ++k) {
+    const int t = way < 0 ? frame - 1 - k : frame + k;
+    if (t >= 0 && t < path.frames() && path.seen[static_cast<Size>(t)])
+      area.push_back(path.track->frames[static_cast<Size>(t)].area);
+  }
+  return area.empty() ? 0 : median(std::move(area));
+}
+
+// What one gains another of its colour loses at the same time: who is who was mixed up, nobody changed.
+bool exchanged(const Context& context, Size body, const Step& step) {
+  const Path& path = context.paths[body];
+  for (int f = step.before + 1; f <= step.frame; ++f) {
+    const double mine = area_about(path, f, 1) - area_about(path, f, -1);
+    if (std::abs(mine) < 0.1 * path.track->area) continue;
+    for (Size j = 0; j < context.paths.size(); ++j) {
+      const Path& other = context.paths[j];
+      if (j == body || tracking::colour_distance(path.track->colour, other.track->colour) > 0.25) continue;
+      for (int t = f - 2; t <= f + 2; ++t) {
+        const double theirs = area_about(other, t, 1) - area_about(other, t, -1);
+        if (std::abs(mine + theirs) < 0.3 * std::abs(mine)) return true;
+      }
+    }
+  }
+  return false;
+}
+
 // Bodies that touch share mixed pixels: their outlines are not sure to a tenth of a pixel.
 bool beside(const Context& context, Size body, int frame) {
   for (Size j = 0; j < context.paths.size(); ++j) {
@@ -244,18 +311,20 @@ Verdict test_rigidity(const Context& context) {
     const double pixel = 1 / std::max(2.0, path.radius);  // a tenth of a pixel of the outline
     const bool alone = !beside_like(context, b);
     const Step area = step_of(path, [](const Observation& o) { return std::log(std::max(1.0, o.area)); });
-    if (area.frame >= 0 && alone && !mixed_up(context, b, area.frame)) {
+    if (area.frame >= 0 && alone && !mixed_up(context, b, area.frame) && !exchanged(context, b, area)) {
       out.add(area.frame, area.frame, std::abs(area.size) / std::max(0.1 + 0.5 * pixel, 7 * area.noise),
               {path.track->id},
               say("body %d changes its area by %+.0f%%", path.track->id, 100 * (std::exp(area.size) - 1)));
     }
-    const Step shape = step_of(path, spread);
-    if (shape.frame >= 0 && alone && !beside(context, b, shape.frame)) {
+    // What happens to its outline beside another shows in the frames before and after.
+    const auto apart = [&](int t) { return !beside(context, b, t); };
+    const Step shape = step_of(path, spread, apart);
+    if (shape.frame >= 0 && alone && !exchanged(context, b, shape)) {
       out.add(shape.frame, shape.frame, std::abs(shape.size) / std::max(0.008 + 0.035 * pixel, 7 * shape.noise),
               {path.track->id}, say("body %d changes its shape (spread %+.0f%%)", path.track->id, 100 * shape.size));
     }
-    const Step longer = step_of(path, elongation);
-    if (longer.frame >= 0 && alone && !beside(context, b, longer.frame)) {
+    const Step longer = step_of(path, elongation, apart);
+    if (longer.frame >= 0 && alone && !exchanged(context, b, longer)) {
       out.add(longer.frame, longer.frame, std::abs(longer.size) / std::max(0.05 + 0.2 * pixel, 8 * longer.noise),
               {path.track->id},
               say("body %d changes its shape (length to width %+.0f%%)", path.track->id, 100 * longer.size));
@@ -270,6 +339,10 @@ Verdict test_colour(const Context& context) {
   Verdict out;
   for (Size b = 0; b < context.paths.size(); ++b) {
     const Path& path = context.paths[b];
+    const int last = path.track->last();
+    if (path.count >= 3 && path.rigid && last >= 3 && last + 3 < context.frames &&
+        replaced(context, path, last, 1, true))
+      out.add(last + 1, last + 1, 2.5, {path.track->id}, say("body %d takes another colour", path.track->id));
     if (path.count < 8 || !path.rigid) continue;
     out.applies = true;
     const auto part = [](const Observation& o, int which) {

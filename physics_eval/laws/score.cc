@@ -99,7 +99,7 @@ LawResult judge(const Row& row, const Verdict& verdict, std::vector<double>& fra
   // break.
   const Finding* worst = nullptr;
   for (const Finding& finding : verdict.findings) {
-    if (finding.severity < std::min(0.7 * most, 2.0 * row.border)) continue;
+    if (finding.severity < std::min(0.7 * most, 1.5 * row.border)) continue;
     if (!worst || finding.frame < worst->frame) worst = &finding;
   }
   if (!worst) return out;

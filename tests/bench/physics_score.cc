@@ -3,10 +3,11 @@
 // Usage: physics_score [--count N] [--seed N] [--size N] [--scene NAME] [--variant NAME] [--list] [--cache DIR]
 //                      [--only INDEX --sheet DIR] [--against VARIANT]
 // Variants: plain; mp4 (written as `orrery simulate` does: 512², H.264 CRF 17), native (H.264 at the clip's own size),
-// crf28 (the same at CRF 28), noise (σ 4 grey levels), fps15, fps60. --list: a line for each clip. --cache: tracks are
-// kept there and read again. --against:
-// how often the score's interval holds the score of the same clip in that variant. --dump: paths, events and laws of
-// the clips. --sheet: clip INDEX and its twin as frames with what was tracked, one picture each.
+// crf28 (the same at CRF 28), noise (σ 4 grey levels), fps15, fps60, background (clouds, which no clip is drawn with).
+// --measured: errors of measured gravity, restitution, periods and momentum. --list: a line for each clip. --cache:
+// tracks are kept there and read again. --against: how often the score's interval holds the score of the same clip in
+// that variant. --dump: paths, events and laws of the clips. --sheet: clip INDEX and its twin as frames with what was
+// tracked, one picture each.
 #include <unistd.h>
 
 #include <cmath>
@@ -24,6 +25,7 @@
 #include "physics_eval/report/overlay.h"
 #include "physics_eval/worlds/corrupt.h"
 #include "physics_eval/worlds/sample.h"
+#include "tests/bench/physics_measured.h"
 #include "tests/bench/track_cache.h"
 #include "video/frames/resize.h"
 #include "video/io/reader.h"
@@ -34,24 +36,25 @@ using namespace orrery::worlds;
 
 namespace {
 
-const std::map<std::string, std::set<std::string>> kLawOf = {{"gravity-off", {"gravity", "oscillation", "orbit"}},
-                                                             {"gravity-reversed", {"gravity", "oscillation", "orbit"}},
-                                                             {"gravity-doubled", {"gravity", "oscillation", "orbit"}},
-                                                             {"energy-gain", {"bounce", "oscillation", "momentum"}},
-                                                             {"momentum", {"momentum"}},
-                                                             {"teleport", {"permanence"}},
-                                                             {"vanish", {"permanence"}},
-                                                             {"appear", {"permanence"}},
-                                                             {"size-change", {"rigidity"}},
-                                                             {"shape-change", {"rigidity"}},
-                                                             {"colour-change", {"colour"}},
-                                                             {"sudden-stop", {"inertia"}},
-                                                             {"frozen", {"inertia"}},
-                                                             {"jitter", {"inertia"}},
-                                                             {"reversed-time", {"time"}},
-                                                             {"pass-floor", {"interpenetration"}},
-                                                             {"pass-through", {"interpenetration"}},
-                                                             {"volume", {"volume"}}};
+const std::map<std::string, std::set<std::string>> kLawOf = {
+    {"gravity-off", {"gravity", "oscillation", "orbit"}},
+    {"gravity-reversed", {"gravity", "oscillation", "orbit"}},
+    {"gravity-doubled", {"gravity", "oscillation", "orbit"}},
+    {"energy-gain", {"bounce", "oscillation", "momentum", "orbit"}},
+    {"momentum", {"momentum"}},
+    {"teleport", {"permanence"}},
+    {"vanish", {"permanence"}},
+    {"appear", {"permanence"}},
+    {"size-change", {"rigidity"}},
+    {"shape-change", {"rigidity"}},
+    {"colour-change", {"colour"}},
+    {"sudden-stop", {"inertia"}},
+    {"frozen", {"inertia"}},
+    {"jitter", {"inertia"}},
+    {"reversed-time", {"time"}},
+    {"pass-floor", {"interpenetration"}},
+    {"pass-through", {"interpenetration"}},
+    {"volume", {"volume"}}};
 
 struct Options {
   std::uint64_t count = 100, seed = 7001;
@@ -59,7 +62,7 @@ struct Options {
   std::string scene, variant = "plain", cache, sheet;
   std::int64_t only = -1;
   std::string against;
-  bool list = false, dump = false;
+  bool list = false, dump = false, measured = false;
 };
 
 Options parse(int argc, char** argv) {
@@ -69,6 +72,10 @@ Options parse(int argc, char** argv) {
     const std::string value = i + 1 < argc ? argv[i + 1] : "";
     if (name == "--list") {
       out.list = true;
+      continue;
+    }
+    if (name == "--measured") {
+      out.measured = true;
       continue;
     }
     if (name == "--dump") {
@@ -117,12 +124,52 @@ void through_file(std::vector<Frame>& frames, double fps, int size, int quality)
   std::filesystem::remove(path);
 }
 
-std::vector<Frame> frames_of(const WorldSpec& spec, int count) {
+// Smooth noise in [0, 1] of three octaves; x and y in picture heights.
+double cloud(double x, double y) {
+  const auto corner = [](double i, double j, int octave) {
+    return Random(9001, static_cast<std::uint64_t>((octave * 64 + static_cast<int>(j)) * 64 + static_cast<int>(i)))
+        .uniform();
+  };
+  const auto ease = [](double t) { return t * t * (3 - 2 * t); };
+  double sum = 0, weight = 0.5, frequency = 3;
+  for (int octave = 0; octave < 3; ++octave) {
+    const double u = x * frequency, v = y * frequency, i = std::floor(u), j = std::floor(v);
+    const double top = std::lerp(corner(i, j, octave), corner(i + 1, j, octave), ease(u - i));
+    const double bottom = std::lerp(corner(i, j + 1, octave), corner(i + 1, j + 1, octave), ease(u - i));
+    sum += weight * std::lerp(top, bottom, ease(v - j));
+    weight *= 0.5, frequency *= 2;
+  }
+  return sum / 0.875;
+}
+
+// The world's room before clouds in its own two colours, half as strong again.
+Frame clouded_room(const World& world) {
+  Frame frame(world.spec().width, world.spec().height);
+  for (int y = 0; y < frame.height(); ++y) {
+    for (int x = 0; x < frame.width(); ++x) {
+      const float share = static_cast<float>(1.5 * cloud((x + 0.5) / frame.height(), (y + 0.5) / frame.height()));
+      const Colour colour = mix(world.look().first, world.look().second, share);
+      std::uint8_t* pixel = frame.at(x, y);
+      int k = 0;
+      for (const float value : {colour.r, colour.g, colour.b})
+        pixel[k++] = static_cast<std::uint8_t>(std::clamp(value + 0.5f, 0.0f, 255.0f));
+    }
+  }
+  Canvas canvas(frame, world.metres_per_pixel());
+  world.scene().paint_still(canvas);
+  return frame;
+}
+
+std::vector<Frame> frames_of(const WorldSpec& spec, int count, bool clouds) {
   World world(spec);
+  const Frame room = clouds ? clouded_room(world) : Frame();
   std::vector<Frame> frames;
   for (int t = 0; t < count; ++t) {
     if (t) world.step();
-    frames.push_back(world.draw());
+    frames.push_back(clouds ? room : world.draw());
+    if (!clouds) continue;
+    Canvas canvas(frames.back(), world.metres_per_pixel());
+    world.scene().paint(canvas, world.truth());
   }
   return frames;
 }
@@ -236,7 +283,8 @@ void dump(const Tracks& tracks) {
 BenchPair make_pair(const Options& given, const SampleOptions& options, std::uint64_t index) {
   const int count = options.frames;
   const WorldSpec spec = sample_spec(given.seed, index, options);
-  std::vector<Frame> frames = frames_of(spec, count);
+  const bool clouds = given.variant == "background";
+  std::vector<Frame> frames = frames_of(spec, count, clouds);
   const std::vector<Frame> lawful_frames = frames;
   vary(frames, spec, given.variant);
   if (!given.sheet.empty()) write_sheet(given.sheet + "/" + std::to_string(index) + "-lawful.png", frames, spec.fps);
@@ -250,7 +298,7 @@ BenchPair make_pair(const Options& given, const SampleOptions& options, std::uin
   twin.corruption = CorruptionSpec{pair.kind, static_cast<int>(random.between(count / 6, count - 14))};
   const CorruptionTruth truth = judge_corruption(twin, count);
   if (!truth.observable) return pair;
-  frames = frames_of(twin, count);
+  frames = frames_of(twin, count, clouds);
   if (frames == lawful_frames) return pair;  // what the break changes is not drawn
   pair.observable = true;
   pair.broken_at = truth.frame;
@@ -317,6 +365,7 @@ int main(int argc, char** argv) {
   std::vector<double> clean;
   std::map<std::string, Tally> kinds;
   std::map<std::string, SceneTally> scenes;
+  MeasuredErrors measured;
   Tally all;
   int high = 0;
   for (std::uint64_t i = 0; i < given.count; ++i) {
@@ -329,6 +378,8 @@ int main(int argc, char** argv) {
     scene.clean.push_back(clean.back());
     high += lawful.score >= 0.9, scene.high += lawful.score >= 0.9;
     if (given.list) list(pair.scene, i, "lawful", lawful, named);
+    if (given.measured)
+      add_measured_errors(sample_spec(given.seed, i, options), options.frames, pair.lawful.height, lawful, measured);
     if (given.dump) dump(pair.lawful), std::printf("twin: %s\n", pair.kind.c_str()), dump(pair.twin);
     if (!pair.observable) continue;
     const PhysicsScore broken = score_physics(pair.twin);
@@ -348,4 +399,5 @@ int main(int argc, char** argv) {
   print("all", all, clean);
   std::printf("\nclean clips with a score of 0.9 or more: %.3f of %zu\n",
               high / static_cast<double>(std::max<std::size_t>(1, clean.size())), clean.size());
+  print_measured_errors(measured);
 }

@@ -189,6 +189,105 @@ TEST_CASE("an orbit keeps its pull; one that loses it is found", "[laws]") {
   }
 }
 
+TEST_CASE("an orbit that gains r x v is found", "[laws]") {
+  for (const double growth : {0.0, 0.0125}) {  // a share of the speed a frame, from frame 22 on
+    std::vector<Point> at;
+    double x = 36, y = 0, vx = 0, vy = -36 * 6.283185307179586 / 80;
+    const double k = std::pow(36.0, 3) * std::pow(6.283185307179586 / 80, 2);
+    for (int t = 0; t < kFrames; ++t) {
+      at.push_back({56 + x, 58 + y});
+      for (int i = 0; i < 400; ++i) {
+        const double r = std::hypot(x, y), pull = k / (r * r * r) / 400, gain = t >= 22 ? growth / 400 : 0;
+        vx += gain * vx - pull * x, vy += gain * vy - pull * y, x += vx / 400, y += vy / 400;
+      }
+    }
+    Tracks tracks = tracks_of({[&](int t) { return at[static_cast<std::size_t>(t)]; },
+                               [](int) {
+                                 return Point{56, 58};
+                               }});
+    tracks.tracks[1].moves = false;
+    const PhysicsScore score = score_physics(tracks);
+    CAPTURE(growth);
+    CHECK(law(score, "orbit").applies);
+    CHECK(law(score, "orbit").violated == (growth > 0));
+    if (growth > 0) CHECK(std::abs(law(score, "orbit").frame - 22) <= 5);
+  }
+}
+
+TEST_CASE("a stop right after a bounce is a push of its own", "[laws]") {
+  // Two frames after it left the floor it hangs still and falls again.
+  const auto path = [](int frame) {
+    double y = 30, v = 0, x = 40;
+    for (int i = 0; i < frame * 200; ++i) {
+      if (i == 30 * 200) v = 0;
+      x += (i < 30 * 200 ? 1.0 : 0.0) / 200, v += 0.2 / 200, y += v / 200;
+      if (y > 109 && v > 0) y = 109, v = -0.9 * v;
+    }
+    return Point{x, y};
+  };
+  const PhysicsScore score = score_physics(tracks_of({path}));
+  CHECK(law(score, "inertia").violated);
+  CHECK(std::abs(law(score, "inertia").frame - 30) <= 1);
+}
+
+TEST_CASE("balls on strings that strike one another swing by one pull", "[laws]") {
+  // The left one swings in and stops, the right one swings out; from frame 12 on `factor` of the pull is left.
+  for (const double factor : {1.0, 0.0, 2.0}) {
+    double left = -0.8, left_rate = 0, right = 0, right_rate = 0;
+    std::vector<Point> a, b;
+    for (int t = 0; t < kFrames; ++t) {
+      a.push_back({50 + 45 * std::sin(left), 20 + 45 * std::cos(left)});
+      b.push_back({64.05 + 45 * std::sin(right), 20 + 45 * std::cos(right)});
+      for (int i = 0; i < 200; ++i) {
+        const double pull = 0.012 * (t >= 12 ? factor : 1) / 200;
+        left_rate -= pull * std::sin(left), left += left_rate / 200;
+        right_rate -= pull * std::sin(right), right += right_rate / 200;
+        if (left > right && left_rate > right_rate) std::swap(left_rate, right_rate);
+      }
+    }
+    const auto at = [](const std::vector<Point>& points) {
+      return [&points](int t) { return points[static_cast<std::size_t>(t)]; };
+    };
+    Tracks tracks = tracks_of({at(a), at(b)});
+    tracks.tracks[1].colour = {40, 90, 220};
+    for (Observation& o : tracks.tracks[1].frames) o.colour = tracks.tracks[1].colour;
+    const PhysicsScore score = score_physics(tracks);
+    CAPTURE(factor, law(score, "oscillation").evidence, law(score, "oscillation").severity);
+    CHECK(law(score, "oscillation").applies);
+    CHECK(law(score, "oscillation").violated == (factor != 1.0));
+  }
+}
+
+TEST_CASE("a slope that one level of brightness a step makes is a slope", "[laws]") {
+  // Rolls down a slanting edge of low contrast: no free flight, hence no quarrel with gravity.
+  const auto path = [](int t) { return Point{26 + 0.03 * t * t, 49 + 0.012 * t * t}; };
+  Tracks tracks = tracks_of({path});
+  for (int y = 0; y < kSize; ++y) {
+    for (int x = 0; x < kSize; ++x) {
+      // Seven pixels below the path of the centre, along its normal.
+      const double above = (49 + 0.4 * (x - 26) + 7.54) - (y + 0.5);
+      const double share = std::clamp(0.5 - above, 0.0, 1.0);
+      for (int c = 0; c < 3; ++c) tracks.background.at(x, y)[c] = static_cast<std::uint8_t>(210 - 24 * share);
+    }
+  }
+  const PhysicsScore score = score_physics(tracks);
+  for (const Measured& m : law(score, "gravity").measured) CHECK(m.name != "acceleration_y");
+  CHECK(score.score > 0.9);
+}
+
+TEST_CASE("a ball that takes another colour did not vanish", "[laws]") {
+  Tracks tracks = tracks_of({thrown, thrown});
+  for (int t = 0; t < kFrames; ++t) {
+    tracks.tracks[t < 20 ? 1 : 0].frames[static_cast<std::size_t>(t)].visible = false;
+    tracks.tracks[1].frames[static_cast<std::size_t>(t)].colour = {235, 235, 235};
+  }
+  tracks.tracks[1].colour = {235, 235, 235};
+  const PhysicsScore score = score_physics(tracks);
+  CHECK(law(score, "colour").violated);
+  CHECK(law(score, "colour").frame == 20);
+  CHECK_FALSE(law(score, "permanence").violated);
+}
+
 TEST_CASE("gravity that changes within a flight is placed", "[laws]") {
   for (const double factor : {0.0, 2.0, -1.0}) {
     const auto path = [factor](int frame) {

@@ -1,10 +1,15 @@
 // The HTML page is one file that says what was found; the overlay draws where things are.
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <string>
+#include <vector>
 
+#include "core/base/parallel.h"
 #include "physics_eval/report/html.h"
 #include "physics_eval/report/overlay.h"
+#include "physics_eval/report/score_json.h"
 #include "tests/support/catch.h"
 
 using namespace orrery;
@@ -65,4 +70,36 @@ TEST_CASE("the overlay marks bodies and breaks", "[report]") {
   // The outline of the disc (twice as large in a frame of twice the size) passes right of its centre, at 48 + 10.7.
   CHECK(broken.at(58, 50)[0] > broken.at(58, 50)[1] + 60);
   CHECK(broken.at(64, 50)[0] == broken.at(64, 50)[1]);
+}
+
+TEST_CASE("the JSON of a score is the same bytes at any thread count", "[report]") {
+  // A ball that falls, bounces and is gone for good, in a picture large enough to be averaged down first.
+  std::vector<Frame> frames;
+  double y = 60, v = 0;
+  for (int t = 0; t < 40; ++t) {
+    Frame frame(200, 200, 210);
+    for (int row = 180; row < 200; ++row) std::fill_n(frame.row(row), 600, std::uint8_t{110});
+    for (int j = 0; j < 200 && t < 30; ++j) {
+      for (int i = 0; i < 200; ++i) {
+        const double inside = 12.5 - std::hypot(i + 0.5 - (40 + 2.3 * t), j + 0.5 - y);
+        if (inside <= 0) continue;
+        const double share = std::min(1.0, inside);
+        for (int c = 0; c < 3; ++c)
+          frame.at(i, j)[c] = static_cast<std::uint8_t>(210 + ((c == 0 ? 214 : 40) - 210) * share);
+      }
+    }
+    frames.push_back(std::move(frame));
+    v += 0.5, y += v;
+    if (y > 168) y = 168, v = -0.85 * v;
+  }
+  const auto scored = [&](int threads) {
+    set_thread_count(threads);
+    return physics_json({{"clip.mp4", score_physics(track(frames, 24)), {}}}, {}).dump();
+  };
+  const int before = thread_count();
+  const std::string one = scored(1), two = scored(2), five = scored(5);
+  set_thread_count(before);
+  CHECK(one.find("vanishes") != std::string::npos);
+  CHECK(one == two);
+  CHECK(one == five);
 }

@@ -65,6 +65,17 @@ TEST_CASE("what is lawful is not called broken", "[worlds]") {
     spec.corruption->kind = "gravity-reversed";
     CHECK(judge_corruption(spec, 48).observable);
   }
+  SECTION("a gravity that nothing fell by before") {
+    // Hops that it takes off the wall are those of a ball that rolled under twice the gravity all along …
+    spec.scene = "roll";
+    spec.overrides = {{"speed1", 0.7}, {"place1", 0.4}, {"gravity", 5}, {"rolling", 0.0005}};
+    spec.corruption = CorruptionSpec{"gravity-doubled", 6};
+    CHECK_FALSE(judge_corruption(spec, 48).observable);
+    // … a ball that was falling shows the change.
+    spec.scene = "bounce";
+    spec.overrides = {{"gravity", 5}, {"two", 0}};
+    CHECK(judge_corruption(spec, 48).observable);
+  }
   SECTION("a livelier ball that gains nothing overall") {
     spec.scene = "bounce";
     spec.overrides = {{"two", 0}, {"restitution", 0.5}, {"sideways1", 0}, {"drop1", 0.6}, {"gravity", 9}};
