@@ -42,13 +42,12 @@ void ClipSpec::validate(const LoadedModel& model) const {
                ", expected more than 0, at most 86400");
   ORRERY_CHECK(std::isfinite(fps) && fps > 0 && fps <= model.fps(), "--fps is ", fps,
                ", expected more than 0, at most the model's ", model.fps());
-  sampling.validate();
   ORRERY_CHECK(seed <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()), "the seed is ", seed,
                ", expected less than 2^63");
   RolloutOptions options;
   options.prompt = prompt, options.cfg_scale = cfg_scale, options.sampling = sampling;
   options.drafts = drafts;
-  const Rollout checked(model, options);  // prompt and scale
+  Rollout::check(model, options);
   const std::int64_t latents = total_latents(model, *this), cells = model.layout().cells();
   latent_actions(model, *this, latents);
   const auto begun = static_cast<std::int64_t>(given.size()) / cells;

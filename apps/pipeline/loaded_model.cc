@@ -115,8 +115,7 @@ void check_prompt(const std::string& prompt) {
     ORRERY_CHECK(byte >= 0x20 && byte != 0x7F && !c1, "the prompt has a control character at byte ", i,
                  ", expected one line of text");
   }
-  ORRERY_CHECK(!words_of(prompt).empty(),
-               "the prompt is empty, expected words such as \"a red ball bounces on the floor\"");
+  ORRERY_CHECK(has_word(prompt), "the prompt is empty, expected words such as \"a red ball bounces on the floor\"");
 }
 
 }  // namespace orrery::pipeline

@@ -27,18 +27,28 @@ Rollout::Rollout(const LoadedModel& model, const RolloutOptions& options)
       cfg_scale_(options.cfg_scale),
       drafts_(options.drafts),
       measure_entropy_(options.measure_entropy) {
-  ORRERY_CHECK(std::isfinite(cfg_scale_) && cfg_scale_ >= 0 && cfg_scale_ <= 100, "cfg-scale is ", cfg_scale_,
-               ", expected 0 to 100");
-  ORRERY_CHECK(drafts_ == 0 || cfg_scale_ == 1, "drafts are ", drafts_, " with cfg-scale ", cfg_scale_,
-               ": expected none with guidance");
-  std::vector<std::int32_t> text;
-  if (!options.prompt.empty() || !options.allow_empty) text = model.encode_prompt(options.prompt);
+  const std::vector<std::int32_t> text = checked_prompt(model, options);
   const auto add = [&](std::vector<std::int32_t> prompt, std::int64_t drafts) {
     streams_.push_back({std::move(prompt), TokenStream(model.decoder(), drafts)});
     streams_.back().tokens.push(streams_.back().prompt);
   };
   add(model.layout().prompt(text), drafts_);
   if (cfg_scale_ != 1 || !text.empty()) add(model.layout().prompt({}), 0);
+}
+
+std::vector<std::int32_t> Rollout::checked_prompt(const LoadedModel& model, const RolloutOptions& options) {
+  ORRERY_CHECK(std::isfinite(options.cfg_scale) && options.cfg_scale >= 0 && options.cfg_scale <= 100, "cfg-scale is ",
+               options.cfg_scale, ", expected 0 to 100");
+  ORRERY_CHECK(options.drafts == 0 || options.cfg_scale == 1, "drafts are ", options.drafts, " with cfg-scale ",
+               options.cfg_scale, ": expected none with guidance");
+  if (options.prompt.empty() && options.allow_empty) return {};
+  return model.encode_prompt(options.prompt);
+}
+
+void Rollout::check(const LoadedModel& model, const RolloutOptions& options) {
+  options.sampling.validate();
+  checked_prompt(model, options);
+  if (options.drafts != 0) TokenStream(model.decoder(), options.drafts);  // which knows who can draft
 }
 
 std::int64_t Rollout::context_groups() const {

@@ -45,6 +45,8 @@ class Rollout {
  public:
   /// Throws InputError for a prompt that the model cannot take, or options out of range.
   Rollout(const LoadedModel& model, const RolloutOptions& options);
+  /// Throws what the constructor would throw, without the memory of a world: a batch asks for each of its jobs.
+  static void check(const LoadedModel& model, const RolloutOptions& options);
 
   /// The next latent frame, with what a person does at its begin: codes in row-major order of the cells. The first one
   /// is one video frame, each later one the codec's time_factor frames.
@@ -75,6 +77,7 @@ class Rollout {
     std::vector<std::int32_t> prompt;
     TokenStream tokens;
   };
+  static std::vector<std::int32_t> checked_prompt(const LoadedModel& model, const RolloutOptions& options);
   void push(std::span<const std::int32_t> ids);
   void make_room();
   void end_opening();

@@ -10,35 +10,49 @@
 namespace orrery {
 
 struct Fields::Node {
+  Node(const Json& from, std::string where)
+      : object(&from), path(std::move(where)), known(from.as_object().size(), false) {}
+
   const Json* object;
-  std::string path;  // "optimiser" or ""
-  std::set<std::string, std::less<>> asked;
+  std::string path;                // "optimiser" or ""
+  std::vector<bool> known;         // of the object's members: asked for
+  std::vector<std::string> asked;  // names, present or not, some twice: a job file is read a hundred thousand times
   std::map<std::string, std::shared_ptr<Node>> children;
+
+  const Json* find(std::string_view name) {
+    if (asked.empty() || asked.back() != name) asked.emplace_back(name);
+    const Json::Object& members = object->as_object();
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      if (members[i].key != name) continue;
+      known[i] = true;
+      return &members[i].value;
+    }
+    return nullptr;
+  }
 
   std::string full_name(std::string_view name) const {
     return path.empty() ? std::string(name) : path + "." + std::string(name);
   }
   void collect_unknown(std::vector<std::string>& names, bool with_hints) const {
-    const std::vector<std::string> known(asked.begin(), asked.end());
-    for (const JsonMember& member : object->as_object()) {
-      if (asked.count(member.key) == 0)
-        names.push_back(full_name(member.key) + (with_hints ? did_you_mean(member.key, known) : ""));
+    const std::set<std::string> candidates(asked.begin(), asked.end());  // sorted: of equals, the first one is named
+    for (std::size_t i = 0; i < known.size(); ++i) {
+      if (known[i]) continue;
+      const std::string& key = object->as_object()[i].key;
+      names.push_back(full_name(key) + (with_hints ? did_you_mean(key, {candidates.begin(), candidates.end()}) : ""));
     }
     for (const auto& [name, child] : children) child->collect_unknown(names, with_hints);
   }
 };
 
-Fields::Fields(const Json& object, std::string source)
-    : node_(std::make_shared<Node>()), source_(std::make_shared<std::string>(std::move(source))) {
+Fields::Fields(const Json& object, std::string source) : source_(std::make_shared<std::string>(std::move(source))) {
   ORRERY_CHECK(object.is_object(), *source_, ": found ", object.brief(), ", expected an object of named fields");
-  node_->object = &object;
+  node_ = std::make_shared<Node>(object, "");
 }
 
 std::string Fields::where(std::string_view name) const { return *source_ + ": " + node_->full_name(name); }
 
 const Json* Fields::find(std::string_view name) const {
-  node_->asked.emplace(name);
-  const Json* value = node_->object->find(name);
+  const Json* value = node_->find(name);
   return value == nullptr || value->is_null() ? nullptr : value;
 }
 
@@ -48,8 +62,8 @@ const Json& Fields::need(std::string_view name) const {
   const Json* value = find(name);
   if (value != nullptr) return *value;
   std::vector<std::string> present;
-  for (const JsonMember& member : node_->object->as_object()) {
-    if (node_->asked.count(member.key) == 0) present.push_back(member.key);
+  for (std::size_t i = 0; i < node_->known.size(); ++i) {
+    if (!node_->known[i]) present.push_back(node_->object->as_object()[i].key);
   }
   throw InputError(where(name) + " is missing" + did_you_mean(name, present));
 }
@@ -184,11 +198,7 @@ std::vector<std::string> Fields::texts(std::string_view name) const {
 Fields Fields::child(const std::string& name, const Json& value) const {
   if (!value.is_object()) refuse(name, value, "an object of named fields");  // first: a refused child leaves no trace
   auto& slot = node_->children[name];
-  if (slot == nullptr) {
-    slot = std::make_shared<Node>();
-    slot->object = &value;
-    slot->path = node_->full_name(name);
-  }
+  if (slot == nullptr) slot = std::make_shared<Node>(value, node_->full_name(name));
   return Fields(slot, source_);
 }
 

@@ -1,5 +1,6 @@
 #include "core/text/words.h"
 
+#include <algorithm>
 #include <cstdint>
 
 #include "core/base/error.h"
@@ -44,6 +45,12 @@ std::vector<std::string> words_of(std::string_view text) {
   Regex::Matcher matcher(regex, text);
   for (std::size_t begin = 0, end = 0; matcher.next(begin, end);) words.emplace_back(text.substr(begin, end - begin));
   return words;
+}
+
+bool has_word(std::string_view text) {
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); };
+  // Almost any prompt ends here; the others are for the regular expression.
+  return std::any_of(text.begin(), text.end(), plain) || !words_of(text).empty();
 }
 
 std::string fold_word(std::string_view word) {

@@ -14,6 +14,9 @@ namespace orrery {
 /// such as emoji is a word too. As they stand in the text. Throws InputError for text that is not valid UTF-8.
 std::vector<std::string> words_of(std::string_view text);
 
+/// True when words_of() finds one.
+bool has_word(std::string_view text);
+
 /// Lower case (Latin, Greek, Cyrillic) and plain apostrophes.
 std::string fold_word(std::string_view word);
 

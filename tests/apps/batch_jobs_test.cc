@@ -94,6 +94,33 @@ TEST_CASE("CSV and plain prompts are jobs too", "[batch][jobs]") {
   CHECK(prompts.read(1).prompt == "a blue ball");
 }
 
+TEST_CASE("records are found wherever the pieces end in which a long file is read", "[batch][jobs]") {
+  const Files f;
+  // Some megabytes; lines of all lengths, so that pieces end at all places within them.
+  std::string lines, table = "prompt,seed\r\n";
+  for (int i = 0; i < 20000; ++i) {
+    const std::string words = "a ball" + std::string(static_cast<std::size_t>(i % 211), 'l');
+    lines += "{\"prompt\": \"" + words + "\", \"seed\": " + std::to_string(i) + "}" + (i % 7 == 0 ? "\r\n" : "\n");
+    table += "\"" + words + "\"," + std::to_string(i) + "\n";
+  }
+  lines += "{\"prompt\": \"" + std::string(3 << 20, 'a') + "\"}\n{\"prompt\": \"the last\"}";
+  table += "\"a ball\nin two \"\"lines\"\"\",1\nthe last,2";
+  const JobFile jobs(f.write("long.jsonl", lines), JobDefaults{}), rows(f.write("long.csv", table), JobDefaults{});
+  REQUIRE(jobs.size() == 20001);
+  REQUIRE(jobs.bad().size() == 1);
+  CHECK(jobs.bad()[0].line == 20001);
+  CHECK(jobs.read(20000).prompt == "the last");
+  CHECK(jobs.read(20000).line == 20002);
+  REQUIRE(rows.bad().size() == 1);  // a prompt is one line
+  CHECK(rows.bad()[0].line == 20002);
+  REQUIRE(rows.size() == 20001);
+  CHECK(rows.read(20000).line == 20004);
+  bool same = true;
+  for (std::int64_t i = 0; i < 20000; ++i)
+    same = same && jobs.read(i).seed == static_cast<std::uint64_t>(i) && rows.read(i).prompt == jobs.read(i).prompt;
+  CHECK(same);
+}
+
 TEST_CASE("wrong lines are named with their reason, and the good ones stay", "[batch][jobs]") {
   const Files f;
   CHECK(contains(f.reason("{\"prompt\": \"a ball\", \"id\": \"../../x\"}"), "plain name"));

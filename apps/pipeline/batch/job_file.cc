@@ -25,10 +25,70 @@ namespace {
 constexpr std::size_t kLongestRecord = std::size_t{1} << 20;
 constexpr const char* kNumbers[] = {"seed", "seconds", "fps", "temperature", "top_k", "top_p", "min_p", "cfg_scale"};
 
-std::string trimmed(const std::string& text) {
+std::string_view trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(" \t\r\n");
-  return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+  return first == std::string_view::npos ? "" : text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
 }
+
+struct Record {
+  std::string_view text;
+  std::uint64_t offset = 0;  // of its first byte in the file
+  std::int64_t line = 1;     // its first
+  bool too_long = false;     // and `text` only a part
+};
+
+// Splits what is read, chunk by chunk, into records: lines, but for CSV, where a quoted field may go on in the next
+// line.
+class Splitter {
+ public:
+  explicit Splitter(bool quotes) : quotes_(quotes) {}
+
+  template <class Take>
+  void feed(std::string_view chunk, Take take) {
+    if (at_ == 0 && chunk.substr(0, kMark.size()) == kMark) skip(chunk, kMark.size()), open_.offset = at_;
+    while (!chunk.empty()) {
+      const std::size_t end = chunk.find('\n');
+      const bool line_ends = end != std::string_view::npos;
+      const std::string_view piece = chunk.substr(0, end);
+      skip(chunk, piece.size() + (line_ends ? 1 : 0));
+      line_ += line_ends ? 1 : 0;
+      if (quotes_ && std::count(piece.begin(), piece.end(), '"') % 2 != 0) quoted_ = !quoted_;
+      if (line_ends && !quoted_ && carried_.empty() && !open_.too_long) {
+        end_record(piece, take);  // the common case copies nothing
+        continue;
+      }
+      open_.too_long = open_.too_long || carried_.size() + piece.size() > kLongestRecord;
+      if (!open_.too_long) carried_ += piece;
+      if (!open_.too_long && line_ends && quoted_) carried_ += '\n';
+      if (line_ends && !quoted_) end_record(carried_, take);
+    }
+  }
+  template <class Take>
+  void finish(Take take) {
+    end_record(carried_, take);
+  }
+
+ private:
+  static constexpr std::string_view kMark = "\xEF\xBB\xBF";
+
+  void skip(std::string_view& chunk, std::size_t count) {
+    chunk.remove_prefix(count);
+    at_ += count;
+  }
+  template <class Take>
+  void end_record(std::string_view text, Take& take) {
+    open_.text = text;
+    take(open_);
+    carried_.clear();
+    open_ = {{}, at_, line_, false};
+  }
+
+  bool quotes_, quoted_ = false;
+  std::string carried_;  // the open record's begin, from lines and chunks before
+  std::uint64_t at_ = 0;
+  std::int64_t line_ = 1;
+  Record open_;
+};
 
 void check_values(const Job& job) {
   pipeline::check_prompt(job.prompt);
@@ -58,7 +118,7 @@ void check_id(const std::string& id) {
       ", expected a plain name: letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 100");
 }
 
-std::vector<std::string> csv_fields(const std::string& record) {
+std::vector<std::string> csv_fields(std::string_view record) {
   std::vector<std::string> fields(1);
   bool quoted = false, closed = false;
   for (std::size_t i = 0; i < record.size(); ++i) {
@@ -115,10 +175,9 @@ JobFile::JobFile(std::string path, JobDefaults defaults) : path_(std::move(path)
 
 JobFile::~JobFile() { ::close(descriptor_); }
 
-// Splits the file into records: lines, but for CSV, where a quoted field may go on in the next line.
 void JobFile::scan() {
   const std::string extension = fs::path(path_).extension().string();
-  bool known = true, quoted = false;
+  bool known = true;
   if (extension == ".csv") {
     format_ = Format::csv;
   } else if (extension == ".txt") {
@@ -126,53 +185,31 @@ void JobFile::scan() {
   } else {
     known = extension == ".jsonl" || extension == ".ndjson" || extension == ".json";
   }
-  std::string chunk(std::size_t{1} << 20, '\0'), record;
-  std::uint64_t at = 0, begin = 0;
-  std::int64_t line = 1, first_line = 1;
-  bool too_long = false;
-  const auto end_record = [&] {
-    const bool blank = trimmed(record).empty();
-    if (!known && !blank) {
-      format_ = trimmed(record)[0] == '{' ? Format::json_lines : Format::prompts;
-      known = true;
-    }
-    if (too_long) {
-      bad_.push_back({first_line, "longer than a megabyte"});
-    } else if (!blank) {
-      take(record, begin, first_line);
-    }
-    record.clear();
-    too_long = false;
+  const auto end_record = [&](const Record& record) {
+    const std::string_view text = trimmed(record.text);
+    if (record.too_long) return bad_.push_back({record.line, "longer than a megabyte"});
+    if (text.empty()) return;
+    if (!known) format_ = text.front() == '{' ? Format::json_lines : Format::prompts;
+    known = true;
+    take(record.text, record.offset, record.line);
   };
-  for (;;) {
+  Splitter splitter(format_ == Format::csv);
+  std::string chunk(std::size_t{1} << 20, '\0');
+  for (std::uint64_t at = 0;;) {
     const ssize_t count = ::pread(descriptor_, chunk.data(), chunk.size(), static_cast<off_t>(at));
     if (count < 0 && errno == EINTR) continue;
     ORRERY_CHECK(count >= 0, "cannot read ", path_, ": ", std::strerror(errno));
     if (count == 0) break;
-    std::size_t i = 0;
-    if (at == 0 && chunk.compare(0, 3, "\xEF\xBB\xBF") == 0) begin = i = 3;
-    for (; i < static_cast<std::size_t>(count); ++i) {
-      const char c = chunk[i];
-      if (format_ == Format::csv && c == '"') quoted = !quoted;
-      if (c == '\n') ++line;
-      if (c == '\n' && !quoted) {
-        end_record();
-        begin = at + i + 1, first_line = line;
-      } else if (record.size() < kLongestRecord) {
-        record += c;
-      } else {
-        too_long = true;
-      }
-    }
+    splitter.feed(std::string_view(chunk.data(), static_cast<std::size_t>(count)), end_record);
     at += static_cast<std::uint64_t>(count);
   }
-  end_record();
+  splitter.finish(end_record);
 }
 
-void JobFile::take(const std::string& record, std::uint64_t offset, std::int64_t line) {
+void JobFile::take(std::string_view record, std::uint64_t offset, std::int64_t line) {
   ORRERY_CHECK(line < std::numeric_limits<std::int32_t>::max(), path_, " has too many lines");
   if (format_ == Format::csv && columns_.empty()) {
-    for (const std::string& name : csv_fields(trimmed(record))) columns_.push_back(trimmed(name));
+    for (const std::string& name : csv_fields(trimmed(record))) columns_.emplace_back(trimmed(name));
     ORRERY_CHECK(std::count(columns_.begin(), columns_.end(), "prompt") == 1, where(line),
                  ": expected a header that names a column \"prompt\"");
     return;
@@ -191,7 +228,7 @@ void JobFile::take(const std::string& record, std::uint64_t offset, std::int64_t
   }
 }
 
-Json JobFile::to_object(const std::string& record) const {
+Json JobFile::to_object(std::string_view record) const {
   if (format_ == Format::json_lines) return Json::parse(trimmed(record), "not a JSON object");
   if (format_ == Format::prompts) return Json::object({{"prompt", trimmed(record)}});
   const std::vector<std::string> fields = csv_fields(trimmed(record));
@@ -212,7 +249,7 @@ Json JobFile::to_object(const std::string& record) const {
   return json;
 }
 
-Job JobFile::parse(const std::string& record, std::int64_t line) const {
+Job JobFile::parse(std::string_view record, std::int64_t line) const {
   const Json json = to_object(record);
   const Fields fields(json, "job");
   Job job;

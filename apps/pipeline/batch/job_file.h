@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -76,10 +77,10 @@ class JobFile {
     Summary summary;
   };
   void scan();
-  void take(const std::string& record, std::uint64_t offset, std::int64_t line);
+  void take(std::string_view record, std::uint64_t offset, std::int64_t line);
   void refuse_twins();
-  Job parse(const std::string& record, std::int64_t line) const;
-  Json to_object(const std::string& record) const;
+  Job parse(std::string_view record, std::int64_t line) const;
+  Json to_object(std::string_view record) const;
 
   std::string path_, folder_;
   JobDefaults defaults_;
@@ -96,6 +97,6 @@ class JobFile {
 void check_id(const std::string& id);
 
 /// The fields of one CSV record (RFC 4180: quotes, doubled quotes inside). Throws InputError for a quote out of place.
-std::vector<std::string> csv_fields(const std::string& record);
+std::vector<std::string> csv_fields(std::string_view record);
 
 }  // namespace orrery::batch
