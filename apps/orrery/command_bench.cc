@@ -1,4 +1,6 @@
 // orrery bench: figures that a command prints again.
+#include "apps/orrery/command_bench.h"
+
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -8,7 +10,6 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/orrery/command.h"
-#include "apps/orrery/command_bench.h"
 #include "apps/orrery/interrupt.h"
 #include "apps/pipeline/codec_bench.h"
 #include "apps/pipeline/decode_bench.h"

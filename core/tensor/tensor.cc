@@ -265,8 +265,7 @@ Tensor Tensor::reshaped(Shape new_shape) const {
     new_shape[static_cast<std::size_t>(open)] = numel() / known;
     known = numel();
   }
-  ORRERY_CHECK(known == numel(), "[reshape] ", to_string(shape()), " does not fit ",
-               to_string(new_shape));
+  ORRERY_CHECK(known == numel(), "[reshape] ", to_string(shape()), " does not fit ", to_string(new_shape));
   Shape new_strides = row_major_strides(new_shape);
   return alias(std::move(new_shape), std::move(new_strides), 0);
 }
