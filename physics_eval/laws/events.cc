@@ -144,12 +144,15 @@ std::vector<Event> find_events(std::span<const Path> paths, const Solids& solids
     };
     for (int t = 1; t + 1 < n; ++t) {
       if (!sudden(t)) continue;
-      // One push shows in two second differences; what turns the other way after that is another push.
-      int last = t;
+      // One push shows in two second differences; what turns the other way after that is another push. A jump turns
+      // after one, which may have a slight one before it.
+      int last = t, strong = 1;
       Vec sum = innovation.value[static_cast<Size>(t)];
       while (sudden(last + 1) && last - t < 3) {
         const Vec next = innovation.value[static_cast<Size>(last) + 1];
-        if (last > t && dot(next, sum) < -0.3 * length(next) * length(sum)) break;
+        if (strong > 1 && dot(next, sum) < -0.3 * length(next) * length(sum)) break;
+        const bool slight = length(sum) < 0.3 * length(next);
+        strong = slight ? 1 : strong + 1;
         sum = sum + next, ++last;
       }
       Event event;

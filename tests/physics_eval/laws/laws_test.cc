@@ -230,6 +230,20 @@ TEST_CASE("a stop right after a bounce is a push of its own", "[laws]") {
   CHECK(std::abs(law(score, "inertia").frame - 30) <= 1);
 }
 
+TEST_CASE("a jump is one, also with a slight push right before it", "[laws]") {
+  for (const double slight : {0.0, 0.7, 1.5, 3.0}) {
+    INFO("pushed by " << slight);
+    const auto flies = [slight](int t) {
+      const double way = t < 19 ? 0 : slight * (t - 18);
+      return Point{14 + 1.3 * t + (t >= 20 ? 30.0 : 0.0) + way, 30 + 0.04 * t * t - (t >= 20 ? 12.0 : 0.0)};
+    };
+    const PhysicsScore score = score_physics(tracks_of({flies}), {});
+    CHECK(score.violated);
+    CHECK(law(score, "permanence").score < 0.5);
+    CHECK(std::abs(score.worst_frame - 20) <= 3);
+  }
+}
+
 TEST_CASE("balls on strings that strike one another swing by one pull", "[laws]") {
   // The left one swings in and stops, the right one swings out; from frame 12 on `factor` of the pull is left.
   for (const double factor : {1.0, 0.0, 2.0}) {
