@@ -1,8 +1,11 @@
 // The session: what keys do, what is compared, judged, recorded.
 #include "viewer/state/session.h"
 
+#include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <thread>
+#include <utility>
 
 #include "core/base/error.h"
 #include "tests/apps/tiny_model.h"
@@ -130,6 +133,36 @@ TEST_CASE("the model's world has the engine's truth beside it", "[session]") {
   pass(session, 0.5);
   REQUIRE(session.live_run()->branches().size() == 2);
   CHECK(session.live_run()->branches()[1].settings.seed == 77);
+}
+
+TEST_CASE("a push shows in the model's world within two latent frames", "[session]") {
+  constexpr std::int64_t kLatent = 4;  // frames
+  const test::TemporaryFolder folder;
+  const SessionOptions options = options_in(folder, true);
+  const auto begin = [](Session& session, std::int64_t frame) {
+    session.form.prompt = "a ball bounces";
+    session.start_prompt();
+    while (session.playhead().frame() < frame) pass(session, 1.0 / 24);
+    // The thread has made what it is wanted to make: the latest moment at which a push can come in.
+    for (std::int64_t before = -1; std::exchange(before, session.info().frames) != session.info().frames;)
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  };
+  for (const std::int64_t frame : {20, 21, 22, 23}) {
+    Session calm(options), pushed(options);
+    begin(calm, frame);
+    begin(pushed, frame);
+    pushed.press({Key::right});
+    REQUIRE(pushed.live_run()->branches().size() == 1);
+    pass(calm, 0.6);
+    pass(pushed, 0.6);
+    std::int64_t first = frame;
+    while (first < frame + 3 * kLatent &&
+           *calm.live_run()->picture(-1, first) == *pushed.live_run()->picture(-1, first))
+      ++first;
+    INFO("pushed at frame " << frame << ", the first other one is " << first);
+    CHECK(first > frame);
+    CHECK(first <= frame + 2 * kLatent);
+  }
 }
 
 TEST_CASE("one looks inside the model at the frame that is shown", "[session]") {
@@ -280,16 +313,18 @@ TEST_CASE("settings come back, and a broken file is no reason not to start", "[s
 
 TEST_CASE("scripts are read strictly", "[script]") {
   const Script script = parse_script(R"({"window": [800, 600], "steps": [{"key": "Ctrl+E"}, {"click": "play"},
-      {"drag": "picture", "from": [0.1, 0.2], "to": [0.3, 0.4]}, {"until": {"frame": 24}}, {"screenshot": "a.png"}]})",
+      {"drag": "picture", "from": [0.1, 0.2], "to": [0.3, 0.4]}, {"until": {"frame": 24}}, {"screenshot": "a.png"},
+      {"drop": ["b.mp4", "c"]}, {"hover": "play"}, {"describe": "a.json"}]})",
                                      "s");
-  REQUIRE(script.steps.size() == 5);
+  REQUIRE(script.steps.size() == 8);
   CHECK(script.width == 800);
   CHECK(script.steps[0].press == KeyPress{letter('E'), false, true});
   CHECK(script.steps[2].to_u == 0.3);
   CHECK(script.steps[3].count == 24);
-  for (const char* wrong :
-       {R"({})", R"({"steps": []})", R"({"steps": [{"jump": "x"}]})", R"({"steps": [{"key": "Y"}]})",
-        R"({"steps": [{"until": {"moon": 1}}]})", R"({"steps": [{"drag": "picture", "from": [1]}]})"})
+  CHECK(script.steps[5].files == std::vector<std::string>{"b.mp4", "c"});
+  for (const char* wrong : {R"({})", R"({"steps": []})", R"({"steps": [{"jump": "x"}]})",
+                            R"({"steps": [{"key": "Y"}]})", R"({"steps": [{"until": {"moon": 1}}]})",
+                            R"({"steps": [{"drop": []}]})", R"({"steps": [{"drag": "picture", "from": [1]}]})"})
     CHECK_THROWS_AS(parse_script(wrong, "s"), InputError);
   const test::TemporaryFolder folder;
   const Session session(options_in(folder));

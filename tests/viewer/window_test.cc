@@ -6,11 +6,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "core/io/json.h"
 #include "tests/support/catch.h"
 #include "tests/support/temporary_folder.h"
 #include "video/io/reader.h"
+#include "video/io/writer.h"
+#include "viewer/state/keys.h"
 
 using namespace orrery;
 
@@ -31,6 +34,33 @@ struct Shot {
   Frame frame;
   Json facts;
 };
+
+Json steps_script(Json steps) {
+  Json script = Json::object({{"window", Json(Json::Array{1280, 800})}});
+  script.set("steps", std::move(steps));
+  return script;
+}
+
+// Plays the steps with the engine's world, or what `more` names; what it writes lies in the folder.
+int play(const test::TemporaryFolder& folder, Json steps, const std::string& more = "--engine") {
+  const std::string path = folder.path().string();
+  std::ofstream(path + "/script.json") << steps_script(std::move(steps)).dump();
+  return run(more + " --script " + path + "/script.json --screenshot-dir " + path + " -o " + path);
+}
+
+Json step(const char* kind, Json value) { return Json::object({{kind, std::move(value)}}); }
+Json wait_for(const char* condition, Json value) {
+  return step("until", Json::object({{condition, std::move(value)}}));
+}
+
+// The one line that the program leaves on stderr.
+std::string only_line(const std::string& path) {
+  std::ifstream file(path);
+  std::string line, second;
+  std::getline(file, line);
+  CHECK_FALSE(std::getline(file, second));
+  return line;
+}
 
 Shot read_shot(const test::TemporaryFolder& folder, const std::string& name) {
   return {read_image((folder / (name + ".png")).string()), Json::read((folder / (name + ".json")).string())};
@@ -153,10 +183,180 @@ TEST_CASE("what cannot be shown is said in the window, or in one line", "[window
   // No display: one line, exit code 2.
   const std::string errors = (folder / "errors").string();
   CHECK(run("--engine 2>" + errors, "env -u DISPLAY -u WAYLAND_DISPLAY ") == 2);
-  std::ifstream file(errors);
-  std::string line, second;
-  std::getline(file, line);
-  CHECK(line.find("orrery-viewer: no window") == 0);
-  CHECK_FALSE(std::getline(file, second));
-  CHECK(run("--model /nowhere/at/all 2>/dev/null") == 2);
+  CHECK(only_line(errors).find("orrery-viewer: no window") == 0);
+  CHECK(run("--model /nowhere/at/all >" + errors) == 2);
+  CHECK(only_line(errors).find("/nowhere/at/all") != std::string::npos);
+  // An older OpenGL, and a display that has none at all. xvfb-run mixes both outputs of what it runs.
+  const std::string xvfb = "xvfb-run -a -s '-screen 0 1400x900x24' ", no_glx = "xvfb-run -a -s '-extension GLX' ";
+  CHECK(run("--engine >" + errors, xvfb + "env MESA_GL_VERSION_OVERRIDE=2.1 ") == 2);
+  CHECK(only_line(errors).find("OpenGL 3.3 is needed") != std::string::npos);
+  CHECK(run("--engine >" + errors, no_glx) == 2);
+  CHECK(only_line(errors).find("OpenGL 3.3 is needed") != std::string::npos);
+}
+
+TEST_CASE("each key that help names comes in as that key and does something", "[window]") {
+  if (!have_xvfb()) return;
+  const test::TemporaryFolder folder;
+  Json steps = Json::array();
+  steps.push_back(wait_for("frame", 5));
+  for (const viewer::Binding& binding : viewer::bindings()) {
+    if (binding.command == viewer::Command::quit) continue;  // the last one, below
+    steps.push_back(step("key", binding.keys));
+    steps.push_back(step("describe", std::string("key ") + binding.keys + ".json"));
+  }
+  steps.push_back(step("key", "Ctrl+Q"));
+  steps.push_back(step("frames", 100000));  // which it does not live to see
+  REQUIRE(play(folder, std::move(steps)) == 0);
+  for (const viewer::Binding& binding : viewer::bindings()) {
+    if (binding.command == viewer::Command::quit) continue;
+    const Json facts = Json::read(folder / (std::string("key ") + binding.keys + ".json"));
+    CHECK(facts.find("key")->as_string() == binding.keys);
+  }
+}
+
+TEST_CASE("each control that is in sight says what it does", "[window]") {
+  if (!have_xvfb()) return;
+  const test::TemporaryFolder folder;
+  // The tabs one after the other, with a body followed, a second branch and the file list open.
+  const char* const tabs[] = {"World", "Clip", "Physics", "Plots"};
+  const auto begin = [] {
+    Json steps = Json::array();
+    for (Json& one : Json::Array{wait_for("frame", 20), step("key", "N"), wait_for("branches", 2),
+                                 wait_for("frame", 30), step("key", "Space"), step("key", "P"), wait_for("judged", 1)})
+      steps.push_back(std::move(one));
+    return steps;
+  };
+  Json look = begin();
+  for (const std::string tab : tabs) {
+    look.push_back(step("click", "tab " + tab));
+    look.push_back(step("frames", 3));
+    look.push_back(step("describe", tab + ".json"));
+  }
+  REQUIRE(play(folder, std::move(look)) == 0);
+  // What is no control: pictures, plots, numbers.
+  const std::set<std::string> shown{"picture", "time", "score", "score strip"};
+  Json hover = begin();
+  std::vector<std::string> places;
+  for (const std::string tab : tabs) {
+    hover.push_back(step("click", "tab " + tab));
+    hover.push_back(step("frames", 3));
+    for (const JsonMember& place : Json::read(folder / (tab + ".json")).find("places")->as_object()) {
+      if (shown.count(place.key) > 0 || place.key.rfind("plot ", 0) == 0) continue;
+      places.push_back(tab + ", " + place.key);
+      hover.push_back(step("hover", place.key));
+      hover.push_back(step("describe", "tip " + std::to_string(places.size()) + ".json"));
+    }
+  }
+  CHECK(places.size() > 100);
+  REQUIRE(play(folder, std::move(hover)) == 0);
+  std::set<std::string> said;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    INFO(places[i]);
+    const std::string tip =
+        Json::read(folder / ("tip " + std::to_string(i + 1) + ".json")).find("tooltip")->as_string();
+    CHECK_FALSE(tip.empty());
+    said.insert(tip);
+  }
+  CHECK(said.size() > 40);  // not the same one everywhere
+}
+
+// Beside the pointer's test, which sees only what is in sight.
+TEST_CASE("in the panels' sources a tooltip follows each control", "[panels]") {
+  const std::set<std::string> controls{"Button",     "InvisibleButton", "Selectable",        "Checkbox",
+                                       "SliderInt",  "SliderFloat",     "InputTextWithHint", "InputScalar",
+                                       "BeginCombo", "BeginTabItem",    "RadioButton",       "SmallButton"};
+  int found = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(ORRERY_SOURCE_DIR "/viewer/panels")) {
+    if (entry.path().extension() != ".cc") continue;
+    std::ifstream file(entry.path());
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(file, line);) lines.push_back(line);
+    const auto control = [&](std::size_t i) {
+      for (const std::string& name : controls)
+        if (lines[i].find("ImGui::" + name + "(") != std::string::npos) return name;
+      return std::string();
+    };
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      const std::string name = control(i);
+      if (name.empty() || lines[i].find("##picture") != std::string::npos) continue;  // the stage is no control
+      ++found;
+      bool explained = false;
+      for (std::size_t j = i; j < std::min(lines.size(), i + 20) && !explained; ++j) {
+        if (j > i && name != "BeginCombo" && !control(j).empty()) break;  // a combo's own follows its entries
+        explained = lines[j].find("tooltip(") != std::string::npos;
+      }
+      INFO(entry.path().filename().string() << ":" << i + 1 << ": " << lines[i]);
+      CHECK(explained);
+    }
+  }
+  CHECK(found > 20);
+}
+
+TEST_CASE("what is dropped on the window is opened: a clip, two beside each other, a folder", "[window]") {
+  if (!have_xvfb()) return;
+  const test::TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "clips");
+  const std::string a = (folder / "clips" / "a.mkv").string(), b = (folder / "clips" / "b.mkv").string();
+  for (const auto& [path, level] : {std::pair(a, 40), {b, 220}}) {
+    Clip clip;
+    clip.frames.assign(24, Frame(64, 64, static_cast<std::uint8_t>(level)));
+    write_video(path, clip);
+  }
+  Json steps = Json::array();
+  const auto add = [&](Json one) { steps.push_back(std::move(one)); };
+  add(wait_for("frame", 5));
+  add(step("drop", Json(Json::Array{a})));
+  add(wait_for("open", true));
+  add(step("frames", 5));
+  add(step("screenshot", "one.png"));
+  add(step("drop", Json(Json::Array{a, b})));
+  add(wait_for("open", true));
+  add(step("frames", 20));
+  add(step("screenshot", "two.png"));
+  add(step("drop", Json(Json::Array{(folder / "clips").string()})));
+  add(step("frames", 20));
+  add(step("describe", "sheet.json"));
+  REQUIRE(play(folder, std::move(steps)) == 0);
+  const Shot one = read_shot(folder, "one"), two = read_shot(folder, "two");
+  CHECK(one.facts.find("title")->as_string() == "a.mkv");
+  CHECK(count_pixels(one, "picture", [](const std::uint8_t* p) { return near(p, 40, 40, 40); }) > 10000);
+  CHECK(two.facts.find("view")->as_string() == "side by side");
+  CHECK(count_pixels(two, "other picture", [](const std::uint8_t* p) { return near(p, 220, 220, 220); }) > 10000);
+  const Json sheet = Json::read(folder / "sheet.json");
+  CHECK(sheet.find("places")->find("clip 2") != nullptr);
+}
+
+TEST_CASE("a window that closes while it records leaves a file that plays", "[window]") {
+  if (!have_xvfb()) return;
+  const test::TemporaryFolder folder;
+  Json steps = Json::array();
+  for (Json& one : Json::Array{wait_for("frame", 5), step("key", "R"), step("frames", 60)})
+    steps.push_back(std::move(one));
+  REQUIRE(play(folder, std::move(steps)) == 0);
+  CHECK(read_video((folder / "recording-1.mp4").string()).frames.size() > 20);
+}
+
+TEST_CASE("letters and controls grow with the scale, and all stays in the window", "[window]") {
+  if (!have_xvfb()) return;
+  const test::TemporaryFolder folder;
+  Json sizes[2];
+  for (const int scale : {1, 2}) {
+    Json steps = Json::array();
+    steps.push_back(wait_for("frame", 5));
+    steps.push_back(step("describe", "scale.json"));
+    REQUIRE(play(folder, std::move(steps), "--engine --scale " + std::to_string(scale)) == 0);
+    sizes[scale - 1] = Json::read(folder / "scale.json");
+  }
+  const auto side = [&](int scale, const char* place, std::size_t which) {
+    return static_cast<double>(sizes[scale - 1].find("places")->find(place)->as_array()[which].as_integer());
+  };
+  for (const char* place : {"play", "open", "seed", "record"}) {
+    INFO(place);
+    CHECK(side(2, place, 3) == Approx(2 * side(1, place, 3)).margin(2));
+  }
+  for (const char* place : {"open", "help", "record", "screenshot"}) {
+    INFO(place);
+    CHECK(side(2, place, 0) + side(2, place, 2) <= 1280);
+    CHECK(side(2, place, 1) + side(2, place, 3) <= 800);
+  }
 }

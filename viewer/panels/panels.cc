@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "viewer/panels/layout.h"
+#include "viewer/panels/parts.h"
 
 namespace orrery::viewer {
 
@@ -45,6 +46,7 @@ void draw_panels(Session& session, TextureSource& textures, float scale) {
     ImGui::End();
   }
   panels::draw_popups(session, stage, scale);
+  session.shown.tooltip = parts::take_tooltip();
 }
 
 }  // namespace orrery::viewer

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <utility>
 
 namespace orrery::viewer::parts {
 
@@ -56,6 +57,8 @@ void draw_icon(ImDrawList& list, Icon icon, ImVec2 centre, float r, ImU32 colour
   }
 }
 
+std::string tooltip_shown;  // one window, one thread
+
 bool is_dark() { return ImGui::GetStyle().Colors[ImGuiCol_WindowBg].x < 0.5f; }
 
 }  // namespace
@@ -96,6 +99,7 @@ void mark(Session& session, const std::string& name) {
 
 void tooltip(const std::string& text, const char* keys) {
   if (text.empty() || !ImGui::IsItemHovered()) return;
+  tooltip_shown = text;
   const float pad = ImGui::GetFontSize() * 0.5f;  // the stage has none
   ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(pad, pad * 0.7f));
   ImGui::BeginTooltip();
@@ -106,6 +110,8 @@ void tooltip(const std::string& text, const char* keys) {
   ImGui::PopTextWrapPos();
   ImGui::EndTooltip();
 }
+
+std::string take_tooltip() { return std::exchange(tooltip_shown, {}); }
 
 bool icon_button(Session& session, const char* name, Icon icon, bool lit, const std::string& help, Command command) {
   const float side = ImGui::GetFrameHeight() * 1.15f;

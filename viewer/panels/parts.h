@@ -23,6 +23,8 @@ enum class Icon { play, pause, to_start, to_end, back, on, record, stop, camera,
 void mark(Session& session, const std::string& name);
 /// Under the pointer, the last item shows `text`, and the command's key when it has one.
 void tooltip(const std::string& text, const char* keys = "");
+/// The text that tooltip() showed since the last call; empty when it showed none.
+std::string take_tooltip();
 /// A square button with a drawn icon; `lit`: in the accent's colour.
 bool icon_button(Session& session, const char* name, Icon icon, bool lit, const std::string& help, Command command);
 /// A button of a group of which one is on.

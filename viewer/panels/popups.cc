@@ -85,18 +85,26 @@ void draw_browser(Session& session, const Rect& stage, float scale) {
     }
     std::sort(folders.begin(), folders.end());
     std::sort(files.begin(), files.end());
-    if (folder.has_parent_path() && ImGui::Selectable("..  (the folder above)")) folder = folder.parent_path();
+    if (folder.has_parent_path()) {
+      const fs::path above = folder.parent_path();
+      if (ImGui::Selectable("..  (the folder above)")) folder = above;
+      parts::tooltip(above.string());
+    }
     if (!beside && !files.empty()) {
       if (ImGui::Selectable("All clips of this folder, as a contact sheet"))
         session.open(folder.string()), open = false;
       parts::mark(session, "folder as sheet");
+      parts::tooltip("A frame of each clip, its prompt and its physics score");
     }
-    for (const fs::path& path : folders)
+    for (const fs::path& path : folders) {
       if (ImGui::Selectable((path.filename().string() + "/").c_str())) folder = path;
+      parts::tooltip("Looks into this folder");
+    }
     for (const fs::path& path : files) {
       ImGui::PushStyleColor(ImGuiCol_Text, parts::tone(session.shown.dark, Tone::accent));
       const bool chosen = ImGui::Selectable(path.filename().string().c_str());
       ImGui::PopStyleColor();
+      parts::tooltip(beside ? "Lays this video beside the one that is open" : "Opens this video");
       if (!chosen) continue;
       if (beside) {
         session.open_beside(path.string());

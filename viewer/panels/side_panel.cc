@@ -58,10 +58,13 @@ void draw_corruption(Session& session) {
   ImGui::SetNextItemWidth(-1);
   if (ImGui::BeginCombo("##corruption", form.corruption.empty() ? "all laws kept" : form.corruption.c_str())) {
     if (ImGui::Selectable("all laws kept", form.corruption.empty())) form.corruption.clear();
+    parts::tooltip("A lawful world");
     worlds::WorldSpec spec;
     spec.scene = form.scene.empty() ? "bounce" : form.scene;
-    for (const std::string& kind : worlds::corruptions_of(spec))
+    for (const std::string& kind : worlds::corruptions_of(spec)) {
       if (ImGui::Selectable(kind.c_str(), kind == form.corruption)) form.corruption = kind;
+      parts::tooltip("The next world breaks this law");
+    }
     ImGui::EndCombo();
   }
   parts::mark(session, "corruption");

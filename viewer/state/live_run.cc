@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/base/parallel.h"
+#include "viewer/state/thread_clock.h"
 
 namespace orrery::viewer {
 
@@ -19,6 +20,12 @@ struct Branch {
   std::vector<ChunkPtr> chunks;
   worlds::Action pending;
 };
+
+// A mean that follows, of frames a second.
+void smooth(double& rate, std::size_t frames, double seconds) {
+  const double now = seconds > 0 ? static_cast<double>(frames) / seconds : rate;
+  rate = rate == 0 ? now : rate * 0.8 + now * 0.2;
+}
 
 std::size_t bytes_of(const Chunk& chunk) {
   std::size_t bytes = 0;
@@ -38,14 +45,13 @@ struct LiveRun::State {
   int current = 0;
   std::int64_t wanted = 1;
   std::size_t bytes = 0;
-  double rate = 0;
+  double rate = 0, processor_rate = 0;
   std::string error;
   bool stop = false;
   std::thread thread;
 
   void run();
   void forget();
-  void count_time(std::size_t frames, double seconds);
 
   const Branch& at(int id) const { return branches[static_cast<std::size_t>(id < 0 ? current : id)]; }
   Branch& at(int id) { return branches[static_cast<std::size_t>(id < 0 ? current : id)]; }
@@ -67,11 +73,6 @@ struct LiveRun::State {
     return chunk < branch.chunks.size() ? branch.chunks[chunk] : nullptr;
   }
 };
-
-void LiveRun::State::count_time(std::size_t frames, double seconds) {
-  const double now = seconds > 0 ? static_cast<double>(frames) / seconds : rate;
-  rate = rate == 0 ? now : rate * 0.8 + now * 0.2;
-}
 
 // Drops the pictures of the oldest chunks, wherever they are, until the rest fits. Codes and pushes stay.
 void LiveRun::State::forget() {
@@ -116,15 +117,18 @@ void LiveRun::State::run() {
       const worlds::Action action = std::exchange(at(id).pending, {});
       lock.unlock();
       const auto begin = std::chrono::steady_clock::now();
+      const double worked = thread_seconds();
       ChunkPtr chunk = generator->next(action);
       const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+      const double processor = thread_seconds() - worked;
       lock.lock();
       Branch& branch = at(id);
       if (chunk->action.push != worlds::Push::none)
         branch.info.actions.push_back({static_cast<int>(branch.info.frames), chunk->action});
       branch.info.frames += static_cast<std::int64_t>(chunk->frames.size());
       bytes += bytes_of(*chunk);
-      count_time(chunk->frames.size(), seconds);
+      smooth(rate, chunk->frames.size(), seconds);
+      smooth(processor_rate, chunk->frames.size(), processor);
       branch.chunks.push_back(std::move(chunk));
       forget();
       changed.notify_all();
@@ -268,6 +272,11 @@ std::pair<std::vector<ChunkPtr>, std::string> LiveRun::history(std::int64_t fram
 double LiveRun::rate() const {
   const std::lock_guard lock(state_->mutex);
   return state_->rate;
+}
+
+double LiveRun::processor_rate() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->processor_rate;
 }
 
 void LiveRun::settle(std::int64_t frames) const {

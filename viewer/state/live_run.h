@@ -68,6 +68,8 @@ class LiveRun {
 
   /// Frames a second that the thread makes, over its last second of work; 0 before the first chunk.
   double rate() const;
+  /// The same by the processor time of its thread: with a core to itself.
+  double processor_rate() const;
   /// Waits until so many frames (at most the wanted ones) are there or the thread has failed: for tests and scripts.
   void settle(std::int64_t frames) const;
 

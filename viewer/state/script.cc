@@ -12,7 +12,7 @@ namespace orrery::viewer {
 
 namespace {
 
-constexpr std::int64_t kDragFrames = 8;
+constexpr std::int64_t kDragFrames = 8, kHoverFrames = 4;
 
 KeyPress parse_key(const std::string& text, const std::string& where) {
   for (const Binding& binding : bindings())
@@ -49,6 +49,12 @@ ScriptStep parse_step(const Json& json, const std::string& where) {
     step.kind = ScriptStep::Kind::frames, step.count = first.value.as_integer();
     return step;
   }
+  if (first.key == "drop") {
+    step.kind = ScriptStep::Kind::drop;
+    for (const Json& file : first.value.as_array()) step.files.push_back(file.as_string());
+    ORRERY_CHECK(!step.files.empty(), where, ": drop names no file");
+    return step;
+  }
   step.text = first.value.as_string();
   if (first.key == "key") {
     step.kind = ScriptStep::Kind::key, step.press = parse_key(step.text, where);
@@ -56,12 +62,17 @@ ScriptStep parse_step(const Json& json, const std::string& where) {
     step.kind = ScriptStep::Kind::type;
   } else if (first.key == "screenshot") {
     step.kind = ScriptStep::Kind::screenshot;
-  } else if (first.key == "click" || first.key == "drag") {
-    step.kind = first.key == "click" ? ScriptStep::Kind::click : ScriptStep::Kind::drag;
+  } else if (first.key == "describe") {
+    step.kind = ScriptStep::Kind::describe;
+  } else if (first.key == "click" || first.key == "drag" || first.key == "hover") {
+    step.kind = first.key == "click"  ? ScriptStep::Kind::click
+                : first.key == "drag" ? ScriptStep::Kind::drag
+                                      : ScriptStep::Kind::hover;
     if (const Json* from = json.find("from")) read_place(*from, step.from_u, step.from_v, where + ": from");
     if (const Json* to = json.find("to")) read_place(*to, step.to_u, step.to_v, where + ": to");
   } else {
-    throw InputError(where + " is \"" + first.key + "\", expected key, type, click, drag, frames, until or screenshot");
+    throw InputError(where + " is \"" + first.key +
+                     "\", expected key, type, click, drag, hover, drop, frames, until, screenshot or describe");
   }
   return step;
 }
@@ -118,13 +129,14 @@ bool ScriptPlayer::move_pointer(const ScriptStep& step, const Session& session, 
   }
   const Rect& rect = place->second;
   const bool drag = step.kind == ScriptStep::Kind::drag;
-  const std::int64_t last = drag ? kDragFrames : 2;
+  const bool hover = step.kind == ScriptStep::Kind::hover;
+  const std::int64_t last = drag ? kDragFrames : hover ? kHoverFrames : 2;
   const double share =
       drag ? std::clamp((static_cast<double>(within_) - 1) / static_cast<double>(last - 2), 0.0, 1.0) : 0;
   const double u = step.from_u + (step.to_u - step.from_u) * share, v = step.from_v + (step.to_v - step.from_v) * share;
   x_ = rect.x + static_cast<float>(u) * rect.width, y_ = rect.y + static_cast<float>(v) * rect.height;
   pointer_ = true;
-  input.down = within_ >= 1 && within_ < last;
+  input.down = !hover && within_ >= 1 && within_ < last;
   return within_ >= last;
 }
 
@@ -143,8 +155,13 @@ ScriptInput ScriptPlayer::next(const Session& session, double seconds) {
         if (within_ == 0) input.text = step.text;
         over = within_ >= 1;
         break;
+      case ScriptStep::Kind::drop:
+        if (within_ == 0) input.dropped = step.files;
+        over = within_ >= 2;
+        break;
       case ScriptStep::Kind::click:
       case ScriptStep::Kind::drag:
+      case ScriptStep::Kind::hover:
         over = move_pointer(step, session, input);
         break;
       case ScriptStep::Kind::frames:
@@ -159,12 +176,17 @@ ScriptInput ScriptPlayer::next(const Session& session, double seconds) {
       case ScriptStep::Kind::screenshot:
         input.screenshot = step.text;
         break;
+      case ScriptStep::Kind::describe:
+        input.description = step.text;
+        break;
     }
     ++within_;
     if (over) ++at_, within_ = 0, waited_ = 0;
   }
   input.pointer = pointer_, input.x = x_, input.y = y_;
-  if (within_ == 0) x_ = y_ = -1;  // away, so that no tooltip covers what comes next
+  // Away, so that no tooltip covers what comes next; but a tooltip that was asked for is to be seen.
+  const bool rests = input.done || script_.steps[at_ > 0 ? at_ - 1 : 0].kind == ScriptStep::Kind::hover;
+  if (within_ == 0 && !rests) x_ = y_ = -1;
   return input;
 }
 
@@ -183,10 +205,18 @@ std::string describe(const Session& session) {
   static constexpr std::array<const char*, 4> kHeats = {"none", "unsure", "experts", "attention"};
   json.set("heat", kHeats[static_cast<std::size_t>(session.shown.heat)]);
   json.set("branches", session.live() ? static_cast<std::int64_t>(session.live_run()->branches().size()) : 0);
-  if (session.live()) json.set("world_frames_a_second", session.live_run()->rate());
+  if (session.live()) {
+    json.set("world_frames_a_second", session.live_run()->rate());
+    json.set("world_frames_a_processor_second", session.live_run()->processor_rate());
+  }
   double drawing = 0;
   for (const float one : session.times.draw) drawing += static_cast<double>(one);
   json.set("drawing_ms", drawing / static_cast<double>(session.times.draw.size()));
+  double processor = 0;
+  for (const float one : session.times.processor) processor += static_cast<double>(one);
+  json.set("drawing_processor_ms", processor / static_cast<double>(session.times.processor.size()));
+  json.set("tooltip", session.shown.tooltip);
+  json.set("key", session.shown.key);
   Json notices = Json::array();
   for (const Notice& notice : session.notices()) notices.push_back(notice.text);
   json.set("notices", std::move(notices));

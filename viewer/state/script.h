@@ -2,10 +2,12 @@
 //   {"window": [1280, 800], "steps": [
 //     {"click": "prompt"}, {"type": "two balls collide"}, {"key": "Enter"},
 //     {"until": {"frame": 24}}, {"drag": "picture", "from": [0.5, 0.5], "to": [0.8, 0.5]},
-//     {"frames": 10}, {"screenshot": "pushed.png"}]}
-// Places are named as the panels mark them; "from" and "to" are shares of the place. Conditions of "until": "frame"
-// (the playhead has come so far), "frames" (so many exist), "branches", "saved" (videos written), "judged": true,
-// "open": true (the clip can be shown), "inside": true (experts and attention of the frame shown are worked out).
+//     {"frames": 10}, {"screenshot": "pushed.png"}, {"drop": ["a.mp4", "b.mp4"]}, {"hover": "play"}]}
+// Places are named as the panels mark them; "from" and "to" are shares of the place. "drop" lets files and folders fall
+// on the window, "hover" rests the pointer until a tooltip would show, "describe" writes the JSON file that lies beside
+// a screenshot, alone. Conditions of "until": "frame" (the playhead has come so far), "frames" (so many exist),
+// "branches", "saved" (videos written), "judged": true, "open": true (the clip can be shown), "inside": true (experts
+// and attention of the frame shown are worked out).
 #pragma once
 
 #include <cstdint>
@@ -18,10 +20,12 @@
 namespace orrery::viewer {
 
 struct ScriptStep {
-  enum class Kind { key, type, click, drag, frames, until, screenshot };
+  enum class Kind { key, type, click, drag, hover, drop, frames, until, screenshot, describe };
   Kind kind = Kind::frames;
   /// Key, text, place, condition or file name.
   std::string text;
+  /// What is dropped.
+  std::vector<std::string> files;
   /// Frames to wait, or the number that the condition waits for.
   std::int64_t count = 0;
   double from_u = 0.5, from_v = 0.5, to_u = 0.5, to_v = 0.5;
@@ -44,10 +48,11 @@ Script screenshot_script(std::int64_t frame, const std::string& file);
 struct ScriptInput {
   std::optional<KeyPress> press;
   std::string text;
+  std::vector<std::string> dropped;
   bool pointer = false, down = false;
   float x = 0, y = 0;
   /// To be taken of the frame that is drawn now.
-  std::string screenshot;
+  std::string screenshot, description;
   bool done = false;
 };
 

@@ -15,7 +15,7 @@ namespace {
 constexpr double kNoticeSeconds = 8;
 constexpr std::size_t kMostNotices = 4;
 // A live world is made so far ahead of the playhead: what a push waits for at most (with what is in work).
-constexpr std::int64_t kAheadEngine = 3;  // frames; the model: a latent frame
+constexpr std::int64_t kAheadEngine = 3;  // frames; the model: a latent frame, and the one in work makes two
 // Frames of a live world that one judgement looks at.
 constexpr std::int64_t kJudged = 360;
 constexpr std::size_t kJudgedBytes = std::size_t{400} << 20;
@@ -175,7 +175,10 @@ void Session::arrow(worlds::Push way, std::int64_t frames) {
 void Session::seek(std::int64_t frame) { playhead_.seek(frame); }
 
 void Session::press(const KeyPress& pressed) {
-  if (const auto command = command_of(pressed)) run(*command);
+  const auto command = command_of(pressed);
+  if (!command) return;
+  shown.key = keys_of(*command);
+  run(*command);
 }
 
 void Session::set_view(View view) {
@@ -329,7 +332,7 @@ void Session::tick(double seconds) {
   reel_->attend(playhead_.frame());
   if (other_) other_->attend(other_frame());
   if (run_) {
-    run_->want(playhead_.frame() + 1 + std::max<std::int64_t>(kAheadEngine, run_->chunk_frames() + 1));
+    run_->want(playhead_.frame() + 1 + std::max<std::int64_t>(kAheadEngine, run_->chunk_frames()));
     if (world_.bodies.empty() && now.frames > 0) world_ = run_->world();
   }
   look_inside();

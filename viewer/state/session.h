@@ -66,6 +66,10 @@ struct Shown {
   std::string browser;
   /// Where things are, by name: for scripts, that click and check by name.
   std::map<std::string, Rect> places;
+  /// The tooltip that the last drawn frame showed.
+  std::string tooltip;
+  /// The last key that meant something, as help names it.
+  std::string key;
 };
 
 /// The prompt line and what is beside it. Panels edit it; start_prompt() and branch_here() read it.
@@ -91,6 +95,9 @@ struct Uncertainty {
 struct Times {
   /// Milliseconds: the last drawn frames; of it drawing alone (without waiting for the screen).
   std::array<float, 120> frame{}, draw{};
+  /// Of the window's own thread, drawing: less than `draw` when other work has the processor, or the driver draws on
+  /// threads of its own.
+  std::array<float, 120> processor{};
   std::size_t next = 0;
 };
 

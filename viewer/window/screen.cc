@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -50,8 +51,15 @@ constexpr std::array<std::pair<int, Key>, 22> kKeys = {{{GLFW_KEY_LEFT, Key::lef
                                                         {GLFW_KEY_PAGE_UP, Key::page_up},
                                                         {GLFW_KEY_PAGE_DOWN, Key::page_down}}};
 
-// GLFW's letters, digits and space are ASCII, as ours are.
+// GLFW's letters, digits and space are ASCII, as ours are, and named after a US keyboard: on another one, what is
+// printed on the key counts, as F1 names it.
 Key key_of(int glfw) {
+  const char* printed = glfwGetKeyName(glfw, 0);
+  if (printed != nullptr && printed[0] != '\0' && printed[1] == '\0') {
+    const char c = printed[0];
+    if (c >= 'a' && c <= 'z') return letter(static_cast<char>(c - 'a' + 'A'));
+    if (c == '+' || c == '-') return letter(c);
+  }
   for (const auto& [code, key] : kKeys)
     if (code == glfw) return key;
   return glfw > 0 && glfw < 128 ? static_cast<Key>(glfw) : Key::none;
@@ -122,7 +130,7 @@ void add_fonts(float scale) {
 
 struct Screen::State {
   GLFWwindow* window = nullptr;
-  float scale = 1;
+  float scale = 1, enlarged = 1;  // enlarged: by GLFW at creation, where a window is measured in pixels
   Textures textures;
   Incoming incoming;
   std::vector<int> held;  // injected keys to be released
@@ -167,6 +175,10 @@ Screen::Screen(int width, int height, float scale) : state_(std::make_unique<Sta
   float x = 1, y = 1;
   glfwGetWindowContentScale(state_->window, &x, &y);
   state_->scale = std::clamp(x * scale, 0.5f, 4.0f);
+  int window_width = 0, window_height = 0, pixels_across = 0, pixels_down = 0;
+  glfwGetWindowSize(state_->window, &window_width, &window_height);
+  glfwGetFramebufferSize(state_->window, &pixels_across, &pixels_down);
+  if (window_width == pixels_across) state_->enlarged = std::max(x, 0.1f);
   glfwSetKeyCallback(state_->window, State::on_key);  // Dear ImGui's hands on to it
   glfwSetDropCallback(state_->window, State::on_drop);
   IMGUI_CHECKVERSION();
@@ -209,6 +221,12 @@ void Screen::inject_text(const std::string& text) { ImGui::GetIO().AddInputChara
 void Screen::inject_pointer(float x, float y, bool down) {
   state_->pointer = true;
   state_->x = x, state_->y = y, state_->down = down;
+}
+
+void Screen::inject_drop(const std::vector<std::string>& paths) {
+  std::vector<const char*> raw;
+  for (const std::string& path : paths) raw.push_back(path.c_str());
+  State::on_drop(state_->window, static_cast<int>(raw.size()), raw.data());
 }
 
 void Screen::begin_frame(bool dark) {
@@ -255,7 +273,11 @@ Frame Screen::read() const {
 void Screen::show() { glfwSwapBuffers(state_->window); }
 void Screen::hide() { glfwHideWindow(state_->window); }
 void Screen::set_title(const std::string& title) { glfwSetWindowTitle(state_->window, title.c_str()); }
-void Screen::size(int& width, int& height) const { glfwGetWindowSize(state_->window, &width, &height); }
+void Screen::size(int& width, int& height) const {
+  glfwGetWindowSize(state_->window, &width, &height);
+  width = static_cast<int>(std::lround(static_cast<float>(width) / state_->enlarged));
+  height = static_cast<int>(std::lround(static_cast<float>(height) / state_->enlarged));
+}
 TextureSource& Screen::textures() { return state_->textures; }
 float Screen::scale() const { return state_->scale; }
 

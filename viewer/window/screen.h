@@ -32,6 +32,7 @@ class Screen {
   void inject(const KeyPress& press);
   void inject_text(const std::string& text);
   void inject_pointer(float x, float y, bool down);
+  void inject_drop(const std::vector<std::string>& paths);
 
   void begin_frame(bool dark);
   /// Draws what was laid out; waits until it is drawn, not until it is on the screen.
@@ -42,6 +43,7 @@ class Screen {
   void hide();
   void set_full_screen(bool on);
   void set_title(const std::string& title);
+  /// As the constructor takes it: on a screen with small pixels the window has more of them.
   void size(int& width, int& height) const;
   TextureSource& textures();
   /// Screen pixels a layout pixel, with the person's factor.

@@ -11,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/io/files.h"
 #include "video/io/writer.h"
+#include "viewer/state/thread_clock.h"
 #include "viewer/window/screen.h"
 
 namespace orrery::viewer {
@@ -80,21 +81,26 @@ class Loop {
     ScriptInput input = player_->next(session_, seconds);
     if (input.press) screen_.inject(*input.press);
     if (!input.text.empty()) screen_.inject_text(input.text);
+    if (!input.dropped.empty()) screen_.inject_drop(input.dropped);
     if (input.pointer) screen_.inject_pointer(input.x, input.y, input.down);
     return input;
   }
 
   void draw(const ScriptInput& input, double seconds) {
     const auto begin = Clock::now();
+    const double worked = thread_seconds();
     screen_.begin_frame(session_.shown.dark);
     draw_panels(session_, screen_.textures(), screen_.scale());
     screen_.end_frame(session_.shown.dark);
     Times& times = session_.times;
     times.draw[times.next] = static_cast<float>(since(begin) * 1000);
+    times.processor[times.next] = static_cast<float>((thread_seconds() - worked) * 1000);
     times.frame[times.next] = static_cast<float>(seconds * 1000);
     times.next = (times.next + 1) % times.draw.size();
     if (!input.screenshot.empty())
       save_screenshot(session_, screen_.read(), options_.screenshot_folder + "/" + input.screenshot, true);
+    if (!input.description.empty())
+      write_file(options_.screenshot_folder + "/" + input.description, describe(session_));
     if (std::exchange(session_.screenshot_asked, false))
       save_screenshot(session_, screen_.read(), session_.fresh_name("screenshot", ".png"), false);
     screen_.show();
