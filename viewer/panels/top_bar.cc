@@ -55,7 +55,7 @@ void draw_top_bar(Session& session, float scale) {
     form.maker = Maker::engine;
   ImGui::SameLine(0, 2 * gap);
   const float right = 346 * scale;
-  ImGui::SetNextItemWidth(std::max(160 * scale, ImGui::GetContentRegionAvail().x - right));
+  ImGui::SetNextItemWidth(std::max(120 * scale, ImGui::GetContentRegionAvail().x - right));
   bool start = prompt_line(session);
   ImGui::SameLine(0, gap);
   start |= parts::button(session, "Make it", "make", "Makes the world of these words from its start", "Enter", true);
