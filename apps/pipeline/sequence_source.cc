@@ -162,7 +162,10 @@ SequenceSource::Sequence SequenceSource::make(std::uint64_t clip, std::int64_t l
 Batch SequenceSource::batch(std::uint64_t index) const {
   Random random = Random(options_.seed, 0x6F70656E).fork(index);
   const bool openings = options_.opening_share > 0 && random.chance(options_.opening_share);
-  const std::int64_t latents = openings ? options_.opening_latents : options_.latents;
+  const bool middle = !openings && options_.middle_share > 0 && random.chance(options_.middle_share);
+  const std::int64_t latents = openings ? options_.opening_latents
+                               : middle ? options_.middle_latents
+                                        : options_.latents;
   const std::int64_t most = options_.sequences * length(options_.latents), size = length(latents);
   const std::int64_t count = most / size;
   Batch batch{{Tensor::empty({count, size}, DType::i32), Tensor::empty({count, size}, DType::i32),

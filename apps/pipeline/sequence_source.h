@@ -32,6 +32,10 @@ struct SequenceSourceOptions {
   /// sequences shows few of them.
   double opening_share = 0;
   std::int64_t opening_latents = 2;
+  /// Share of the other batches whose sequences have `middle_latents` latent frames, from anywhere in their clips: what
+  /// follows a short video, and words for it.
+  double middle_share = 0;
+  std::int64_t middle_latents = 12;
   std::vector<std::string> scenes;  ///< empty: all
   worlds::Split split = worlds::Split::in_distribution;
   bool smooth_backgrounds = false;  ///< plain and gradient backgrounds only

@@ -49,6 +49,7 @@ void train_codec(const TrainOptions& options) {
   const bool bf16 = fields.object("train").choice_or("compute", {"f32", "bf16"}, "bf16") == "bf16";
   const bool decoder_only = fields.object("train").boolean_or("decoder_only", false),
              extra_only = fields.object("train").boolean_or("extra_only", false);
+  const double extra_dropout = fields.object("train").number_or("extra_dropout", 0, {0, 1});
   fields.refuse_unknown();
   ORRERY_CHECK((!decoder_only && !extra_only) || !options.init.empty(), options.config,
                ": train.decoder_only and extra_only need a trained encoder: name its folder with --init");
@@ -65,9 +66,11 @@ void train_codec(const TrainOptions& options) {
   codec.compute = bf16 ? DType::bf16 : DType::f32;
   move_to_device(codec.parameters(), options.device);
   using Frozen = CodecTraining::Frozen;
-  CodecTraining training(codec, decoder_only ? Frozen::encoder
-                                : extra_only ? Frozen::encoder_but_extra
-                                             : Frozen::nothing);
+  CodecTraining training(codec,
+                         decoder_only ? Frozen::encoder
+                         : extra_only ? Frozen::encoder_but_extra
+                                      : Frozen::nothing,
+                         extra_dropout);
   Trainer trainer(training, std::make_shared<CodecSource>(source), train, options.out, options.ranks);
   CodecSourceOptions held_out = source;
   held_out.seed = source.seed + 1'000'000;

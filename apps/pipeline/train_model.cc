@@ -1,5 +1,6 @@
 #include "apps/pipeline/train_model.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <span>
 
@@ -34,6 +35,9 @@ SequenceSourceOptions read_source(const Fields& fields) {
   options.still_weight = data.number_or("still_weight", options.still_weight, {0, 1});
   options.opening_share = data.number_or("opening_share", options.opening_share, {0, 1});
   options.opening_latents = data.integer_or("opening_latents", options.opening_latents, {2, options.latents});
+  options.middle_share = data.number_or("middle_share", options.middle_share, {0, 1});
+  options.middle_latents =
+      data.integer_or("middle_latents", std::min<std::int64_t>(12, options.latents), {2, options.latents});
   if (data.has("scenes")) options.scenes = data.texts("scenes");
   options.smooth_backgrounds = data.boolean_or("smooth_backgrounds", false);
   return options;
@@ -138,7 +142,7 @@ void train_model(const TrainOptions& options) {
   SequenceSourceOptions held_out = source;
   held_out.seed = source.seed + 1'000'000;
   held_out.corruption = 0;
-  held_out.opening_share = 0;
+  held_out.opening_share = held_out.middle_share = 0;
   trainer.add_validation("held-out", std::make_shared<SequenceSource>(held_out, codec, tokenizer, layout));
   held_out.split = worlds::Split::out_of_distribution;
   trainer.add_validation("out-of-distribution", std::make_shared<SequenceSource>(held_out, codec, tokenizer, layout));

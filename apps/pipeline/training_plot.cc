@@ -40,7 +40,7 @@ Frame plot_training(const std::string& folder) {
     const std::string set = set_name->as_string();
     if (std::find(sets.begin(), sets.end(), set) == sets.end()) sets.push_back(set);
     for (const auto& [name, value] : entry.as_object()) {
-      if (name == "step" || name == "set" || name == "seconds" || !value.is_number()) continue;
+      if (name == "step" || name == "set" || name == "seconds" || name == "waited" || !value.is_number()) continue;
       if (std::find(metrics.begin(), metrics.end(), name) == metrics.end()) metrics.push_back(name);
       curves[{name, set}].emplace_back(step->as_number(), value.as_number());
     }

@@ -1,8 +1,12 @@
 #include "core/model/code_digits.h"
 
+#include <numeric>
+
+#include "core/autograd/autograd.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/indexing.h"
 #include "core/ops/matmul.h"
+#include "core/ops/shape.h"
 
 namespace orrery {
 
@@ -17,21 +21,32 @@ std::vector<std::int64_t> digits_in(std::int64_t number, const std::vector<std::
   return digits;
 }
 
-// [T, Σ levels]: ones at the digits of number(id), the first digit's levels first; zeros where it is negative.
+// [T, digits] i32: the digits of number(id), −1 where it is negative.
 template <typename Number>
-Tensor one_hot(const Tensor& ids, const std::vector<std::int64_t>& levels, const Number& number) {
-  std::int64_t width = 0;
-  for (const std::int64_t level : levels) width += level;
-  const Tensor hot = Tensor::zeros({ids.numel(), width});
-  for (std::int64_t t = 0; t < ids.numel(); ++t) {
-    std::int64_t rest = number(ids.data<std::int32_t>()[t]);
-    float* row = hot.data<float>() + t * width;
-    for (std::size_t i = 0; i < levels.size() && rest >= 0; ++i, row += levels[i - 1]) {
-      row[rest % levels[i]] = 1.0f;
-      rest /= levels[i];
+Tensor digits_of(const Tensor& ids, const std::vector<std::int64_t>& levels, const Number& number) {
+  const Tensor digits = Tensor::empty({ids.numel(), static_cast<std::int64_t>(levels.size())}, DType::i32);
+  auto* out = digits.data<std::int32_t>();
+  for (const std::int32_t id : ids.span<std::int32_t>()) {
+    std::int64_t rest = number(id);
+    for (const std::int64_t level : levels) {
+      *out++ = rest < 0 ? -1 : static_cast<std::int32_t>(rest % level);
+      if (rest >= 0) rest /= level;
     }
   }
-  return hot;
+  return digits;
+}
+
+// [T, Σ levels] f32 where digits [T, digits] i32 are: ones at the digits, the first digit's levels first.
+Tensor one_hot(const Tensor& digits, const std::vector<std::int64_t>& levels) {
+  const NoGrad guard;
+  std::vector<Tensor> parts;
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    std::vector<std::int32_t> values(static_cast<std::size_t>(levels[i]));
+    std::iota(values.begin(), values.end(), 0);
+    parts.push_back(ops::equal(ops::narrow(digits, 1, static_cast<std::int64_t>(i), 1),
+                               Tensor::from(values, {1, levels[i]}).to(digits.device())));
+  }
+  return ops::cast(ops::concat(parts, 1), DType::f32);
 }
 
 }  // namespace
@@ -48,30 +63,35 @@ Tensor table_rows(const Tensor& ids, const ModelConfig& config) {
   return rows;
 }
 
-Tensor one_hot_extra(const Tensor& ids, const ModelConfig& config) {
+Tensor extra_digits_of(const Tensor& ids, const ModelConfig& config) {
   const std::int64_t first = config.first_code(), codes = config.table_codes();
-  return one_hot(ids, config.video.extra_levels,
-                 [=](std::int32_t id) { return id < first ? std::int64_t{-1} : (id - first) / codes; });
+  return digits_of(ids, config.video.extra_levels,
+                   [=](std::int32_t id) { return id < first ? std::int64_t{-1} : (id - first) / codes; });
 }
 
-Tensor one_hot_digits(const Tensor& ids, const ModelConfig& config) {
+Tensor one_hot_extra(const Tensor& ids, const ModelConfig& config, Device device) {
+  return one_hot(extra_digits_of(ids, config).to(device), config.video.extra_levels);
+}
+
+Tensor one_hot_digits(const Tensor& ids, const ModelConfig& config, Device device) {
   const std::int64_t first = config.first_code(), codes = config.table_codes();
-  return one_hot(ids, config.video.levels,
-                 [=](std::int32_t id) { return id < first ? std::int64_t{-1} : (id - first) % codes; });
+  const Tensor digits = digits_of(
+      ids, config.video.levels, [=](std::int32_t id) { return id < first ? std::int64_t{-1} : (id - first) % codes; });
+  return one_hot(digits.to(device), config.video.levels);
 }
 
 Tensor with_digits(const Tensor& table, const Tensor& digits, const ModelConfig& config) {
   if (!digits.defined()) return table;
   const Tensor ids = Tensor::empty({config.vocab_size}, DType::i32);
   for (std::int64_t id = 0; id < config.vocab_size; ++id) ids.data<std::int32_t>()[id] = static_cast<std::int32_t>(id);
-  return ops::add(table, ops::linear(one_hot_digits(ids, config).to(digits.device()), digits));
+  return ops::add(table, ops::linear(one_hot_digits(ids, config, digits.device()), digits));
 }
 
 Tensor embed_ids(const DigitTable& table, const Tensor& ids, const ModelConfig& config, DType compute) {
   const Tensor rows = with_digits(table.rows, table.digits, config);
   const Tensor embedded = ops::embedding(rows, table_rows(ids, config), compute);
   if (!table.extra.defined()) return embedded;
-  return ops::add(embedded, ops::linear(one_hot_extra(ids, config).to(compute).to(table.extra.device()), table.extra));
+  return ops::add(embedded, ops::linear(one_hot_extra(ids, config, table.extra.device()).to(compute), table.extra));
 }
 
 }  // namespace orrery

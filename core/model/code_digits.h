@@ -21,11 +21,15 @@ std::vector<std::int64_t> extra_digits(std::int32_t id, const ModelConfig& confi
 /// The table's row of each id [T] i32, on the CPU: a code's by its first digits.
 Tensor table_rows(const Tensor& ids, const ModelConfig& config);
 
-/// [T, Σ extra_levels] f32 on the CPU: ones at the extra digits of each id that is a code, zeros for other ids.
-Tensor one_hot_extra(const Tensor& ids, const ModelConfig& config);
+/// [T, extra digits] i32 on the CPU: the extra digits of each id that is a code, −1 for other ids.
+Tensor extra_digits_of(const Tensor& ids, const ModelConfig& config);
 
-/// [T, Σ levels] f32 on the CPU: ones at the first digits of each id that is a code, zeros for other ids.
-Tensor one_hot_digits(const Tensor& ids, const ModelConfig& config);
+/// [T, Σ extra_levels] f32 on `device`: ones at the extra digits of each id that is a code, zeros for other ids. Ids
+/// are on the CPU, and only their digits travel.
+Tensor one_hot_extra(const Tensor& ids, const ModelConfig& config, Device device);
+
+/// [T, Σ levels] f32 on `device`: ones at the first digits of each id that is a code, zeros for other ids.
+Tensor one_hot_digits(const Tensor& ids, const ModelConfig& config, Device device);
 
 /// table [vocab, hidden] with, in the codes' rows, the sum of their digits' vectors: `digits` [hidden, Σ levels];
 /// undefined: the table itself. Recorded on the tape.

@@ -37,27 +37,18 @@ Tensor out_mask(const ModelConfig& config) {
   return mask;
 }
 
-// The i-th extra digit of the targets that are codes; others are ignored.
-Tensor digit_targets(const Tensor& targets, std::size_t digit, const ModelConfig& config) {
-  const Tensor result = Tensor::full({targets.numel()}, -1, DType::i32);
-  for (std::int64_t t = 0; t < targets.numel(); ++t)
-    if (const std::int32_t id = targets.data<std::int32_t>()[t]; id >= config.first_code())
-      result.data<std::int32_t>()[t] = static_cast<std::int32_t>(extra_digits(id, config)[digit]);
-  return result;
-}
-
 }  // namespace
 
 Tensor extra_logits(const Tensor& hidden, const Tensor& ids, const ExtraHeadWeights& weights,
                     const ModelConfig& config) {
   const Device device = hidden.device();
   const auto seen = [&](const Tensor& one_hot, const Tensor& weight) {
-    return ops::linear(one_hot.to(hidden.dtype()).to(device), weight);
+    return ops::linear(one_hot.to(hidden.dtype()), weight);
   };
   Tensor units = ops::linear(hidden, weights.hidden, weights.hidden_bias);
-  if (weights.first.defined()) units = ops::add(units, seen(one_hot_digits(ids, config), weights.first));
+  if (weights.first.defined()) units = ops::add(units, seen(one_hot_digits(ids, config, device), weights.first));
   const Tensor earlier = ops::mul(weights.earlier, earlier_mask(config).to(device));
-  units = ops::silu(ops::add(units, seen(one_hot_extra(ids, config), earlier)));
+  units = ops::silu(ops::add(units, seen(one_hot_extra(ids, config, device), earlier)));
   const Tensor out = ops::mul(weights.out, out_mask(config).to(device));
   return ops::cast(ops::linear(units, out, weights.out_bias), DType::f32);
 }
@@ -74,12 +65,13 @@ ops::HeadLoss extra_loss(const Tensor& hidden, const Tensor& targets, const Tens
   const auto share = static_cast<float>(all > 0 ? codes / all : 0);
   const std::vector<Tensor> by_digit =
       ops::split(extra_logits(hidden, targets, head, config), 1, config.video.extra_levels);
-  ops::HeadLoss sum{Tensor(), Tensor::zeros({targets.numel()})};
+  const Tensor digits = extra_digits_of(targets, config);
+  ops::HeadLoss sum;
   for (std::size_t i = 0; i < by_digit.size(); ++i) {
-    const ops::HeadLoss digit = ops::cross_entropy(by_digit[i], digit_targets(targets, i, config), weights);
+    const Tensor wanted = digits.alias({targets.numel()}, {digits.dim(1)}, static_cast<std::int64_t>(i));
+    const ops::HeadLoss digit = ops::cross_entropy(by_digit[i], wanted, weights);
     sum.total = sum.total.defined() ? ops::add(sum.total, digit.total) : digit.total;
-    const Tensor losses = digit.losses.to(Device::cpu);
-    for (std::int64_t t = 0; t < losses.numel(); ++t) sum.losses.data<float>()[t] += losses.data<float>()[t];
+    sum.losses = sum.losses.defined() ? ops::add(sum.losses, digit.losses) : digit.losses;
   }
   sum.total = ops::scale(sum.total, share);
   return sum;

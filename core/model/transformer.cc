@@ -234,7 +234,7 @@ ops::HeadLoss Transformer::loss(const Tensor& hidden, const Tensor& targets, con
   const ops::HeadLoss first = ops::linear_cross_entropy(hidden, head(), table_rows(targets, config_), weights);
   if (config_.video.extra_levels.empty()) return first;
   const ops::HeadLoss extra = extra_loss(hidden, targets, weights, weights_.extra_head, config_);
-  return {ops::add(first.total, extra.total), ops::add(first.losses.to(Device::cpu), extra.losses)};
+  return {ops::add(first.total, extra.total), ops::add(first.losses, extra.losses)};
 }
 
 Tensor Transformer::logits(const Tensor& hidden) const { return ops::cast(ops::linear(hidden, head()), DType::f32); }

@@ -38,8 +38,11 @@ std::string short_number(double value) {
 class Trainer::Prefetcher {
  public:
   Prefetcher(std::shared_ptr<const BatchSource> source, std::uint64_t first, std::int64_t threads)
-      : source_(std::move(source)), next_out_(first), next_in_(first) {
-    for (std::int64_t i = 0; i < std::max<std::int64_t>(1, threads); ++i) workers_.emplace_back([this] { work(); });
+      : source_(std::move(source)),
+        threads_(static_cast<std::uint64_t>(std::max<std::int64_t>(1, threads))),
+        next_out_(first),
+        next_in_(first) {
+    for (std::uint64_t i = 0; i < threads_; ++i) workers_.emplace_back([this] { work(); });
   }
   ~Prefetcher() {
     {
@@ -63,12 +66,12 @@ class Trainer::Prefetcher {
  private:
   void work() {
     set_thread_count(1);  // this thread's own parallel regions: the cores belong to the training step
-    constexpr std::uint64_t kAhead = 4;
+    const std::uint64_t ahead = 4 * threads_;
     for (;;) {
       std::uint64_t index;
       {
         std::unique_lock lock(mutex_);
-        wake_.wait(lock, [&] { return closing_ || next_in_ < next_out_ + kAhead; });
+        wake_.wait(lock, [&] { return closing_ || next_in_ < next_out_ + ahead; });
         if (closing_) return;
         index = next_in_++;
       }
@@ -85,6 +88,7 @@ class Trainer::Prefetcher {
   }
 
   std::shared_ptr<const BatchSource> source_;
+  const std::uint64_t threads_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::map<std::uint64_t, Batch> ready_;
@@ -109,17 +113,17 @@ TrainConfig read_train_config(const Fields& fields) {
   config.validate_every = train.integer_or("validate_every", config.validate_every, {0, 1'000'000'000});
   config.validation_batches = train.integer_or("validation_batches", config.validation_batches, {1, 100000});
   config.data_threads = train.integer_or("data_threads", config.data_threads, {1, 64});
+  config.schedule_by_time = train.boolean_or("schedule_by_time", config.schedule_by_time);
   config.optimizer = read_optimizer_config(fields);
   return config;
 }
 
-double schedule_factor(const TrainConfig& config, std::int64_t step) {
+double schedule_factor(const TrainConfig& config, std::int64_t step, double done) {
   const auto at = static_cast<double>(step) + 1;
   if (at <= static_cast<double>(config.warmup_steps)) return at / static_cast<double>(config.warmup_steps);
-  const double decay_steps = config.decay_fraction * static_cast<double>(config.steps);
-  const double left = static_cast<double>(config.steps) - static_cast<double>(step);
-  if (decay_steps <= 0 || left >= decay_steps) return 1;
-  return config.min_lr_ratio + (1 - config.min_lr_ratio) * std::max(0.0, left / decay_steps);
+  const double left = 1 - std::max(done, static_cast<double>(step) / static_cast<double>(config.steps));
+  if (config.decay_fraction <= 0 || left >= config.decay_fraction) return 1;
+  return config.min_lr_ratio + (1 - config.min_lr_ratio) * std::max(0.0, left / config.decay_fraction);
 }
 
 // One rank's batches of those of all.
@@ -146,6 +150,8 @@ Trainer::Trainer(Trainable& model, std::shared_ptr<const BatchSource> data, Trai
       optimizer_(model.parameters(), config_.optimizer) {
   ORRERY_CHECK(!ranks_ || config_.accumulate % ranks_->size() == 0, "train.accumulate is ", config_.accumulate,
                ", expected a multiple of the ", ranks_ ? ranks_->size() : 1, " ranks that share a step");
+  ORRERY_CHECK(!config_.schedule_by_time || config_.max_seconds > 0,
+               "train.schedule_by_time needs a time: --max-seconds");
   std::filesystem::create_directories(std::filesystem::path(folder_) / "state");
   if (config_.ema > 0)
     for (const Parameter& item : model_.parameters().all()) averages_.push_back(item.value.clone());
@@ -158,12 +164,19 @@ void Trainer::add_validation(const std::string& name, std::shared_ptr<const Batc
   validation_.emplace_back(name, std::move(data));
 }
 
+double Trainer::share_done() const {
+  return config_.schedule_by_time && config_.max_seconds > 0 ? (now_seconds() - begin_) / config_.max_seconds : 0;
+}
+
 StepLoss Trainer::train_step() {
   StepLoss total;
   double loss_sum = 0;
   model_.parameters().clear_grads();
   for (std::int64_t part = 0; part < own_batches(); ++part) {
-    StepLoss step = model_.loss(prefetcher_->next(), step_, /*training=*/true);
+    const double asked = now_seconds();
+    const Batch batch = prefetcher_->next();
+    waited_ += now_seconds() - asked;
+    StepLoss step = model_.loss(batch, step_, /*training=*/true);
     const float share = 1.0f / static_cast<float>(config_.accumulate);
     backward(step.loss, Tensor::full(step.loss.shape(), share, step.loss.dtype(), step.loss.device()));
     loss_sum += step.loss.item() / static_cast<double>(config_.accumulate);
@@ -178,7 +191,7 @@ StepLoss Trainer::train_step() {
   if (ranks_) sum_over_ranks(loss_sum, total.metrics);
   ORRERY_ASSERT(std::isfinite(loss_sum), "[train] the loss is ", loss_sum, " at step ", step_,
                 "; the last checkpoint in ", folder_, " is intact: lower the learning rate");
-  const double factor = schedule_factor(config_, step_);
+  const double factor = schedule_factor(config_, step_, share_done());
   const double norm = optimizer_.step(factor, config_.clip_norm);
   model_.after_step(step_, factor);
   if (!averages_.empty()) {
@@ -229,18 +242,19 @@ double Trainer::run(const std::atomic<bool>* stop) {
   prefetcher_ =
       std::make_unique<Prefetcher>(data_, static_cast<std::uint64_t>(step_ * own_batches()), config_.data_threads);
   if (!leads()) Progress::set_enabled(false);
-  Progress progress("training", "steps", config_.steps);
-  const double begin = now_seconds(), seconds_before = seconds_;
-  double last_checkpoint = begin, loss = 0;
+  Progress progress("training", "steps", config_.schedule_by_time ? 0 : config_.steps);
+  begin_ = now_seconds();
+  const double seconds_before = seconds_;
+  double last_checkpoint = begin_, loss = 0;
   while (step_ < config_.steps) {
     const StepLoss result = train_step();
     loss = result.loss.item();
     const double now = now_seconds();
-    seconds_ = seconds_before + now - begin;
+    seconds_ = seconds_before + now - begin_;
     progress.update(step_, "loss " + short_number(loss));
     if (leads() && (step_ % config_.log_every == 0 || step_ == config_.steps)) log_line("train", loss, result.metrics);
     if (leads() && config_.validate_every > 0 && step_ % config_.validate_every == 0) validate();
-    const bool out_of_time = config_.max_seconds > 0 && now - begin >= config_.max_seconds;
+    const bool out_of_time = config_.max_seconds > 0 && now - begin_ >= config_.max_seconds;
     const bool stopped = any_rank(out_of_time || (stop && stop->load()));
     if (leads() && (stopped || step_ == config_.steps || now - last_checkpoint >= config_.checkpoint_seconds)) {
       write_checkpoint();
@@ -286,7 +300,7 @@ void Trainer::validate() {
 }
 
 void Trainer::log_line(const std::string& kind, double loss, const Metrics& metrics) {
-  Json line = Json::object({{"step", step_}, {"set", kind}, {"loss", loss}, {"seconds", seconds_}});
+  Json line = Json::object({{"step", step_}, {"set", kind}, {"loss", loss}, {"seconds", seconds_}, {"waited", waited_}});
   for (const auto& [name, value] : metrics) line.set(name, std::isfinite(value) ? Json(value) : Json());
   std::ofstream log(std::filesystem::path(folder_) / "log.jsonl", std::ios::app);
   log << line.dump() << "\n";

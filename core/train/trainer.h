@@ -28,14 +28,18 @@ struct TrainConfig {
   std::int64_t validation_batches = 4;
   std::int64_t data_threads = 1;
   double max_seconds = 0;  ///< stops (with a checkpoint) after this time; 0: none
+  /// The schedule ends with max_seconds, however many steps that gives: for a machine that is lent for a time. Such a
+  /// run does not repeat step by step.
+  bool schedule_by_time = false;
 };
 
 /// Reads the [train] and [optimizer] tables of a training configuration.
 class Fields;
 TrainConfig read_train_config(const Fields& fields);
 
-/// The learning rate's factor at a step (0-based): linear warm-up, stable, linear decay.
-double schedule_factor(const TrainConfig& config, std::int64_t step);
+/// The learning rate's factor at a step (0-based): linear warm-up, stable, linear decay over the last decay_fraction.
+/// `done`: the share of the run that is over, where it is not step / steps.
+double schedule_factor(const TrainConfig& config, std::int64_t step, double done = 0);
 
 /// One training run in a folder: `state/` (weights, optimiser moments, averages, counters: exact resume), `log.jsonl`,
 /// and the model as users load it, refreshed at each checkpoint from the averaged weights.
@@ -62,6 +66,7 @@ class Trainer {
   bool leads() const { return !ranks_ || ranks_->rank() == 0; }
   std::int64_t own_batches() const { return config_.accumulate / (ranks_ ? ranks_->size() : 1); }
   StepLoss train_step();
+  double share_done() const;
   void sum_over_ranks(double& loss, Metrics& metrics);
   bool any_rank(bool mine);
   void validate();
@@ -80,6 +85,8 @@ class Trainer {
   std::vector<Tensor> averages_;
   std::int64_t step_ = 0;
   double seconds_ = 0;  ///< trained so far, over all resumes
+  double begin_ = 0;    ///< of this run, on a steady clock
+  double waited_ = 0;   ///< seconds of this run without a batch to train on
   class Prefetcher;
   std::unique_ptr<Prefetcher> prefetcher_;
 };

@@ -115,6 +115,7 @@ bool blas_product(const BlasProduct& p) {
   const Plan& plan = plan_of(p);
   if (!plan.found) return false;
   void* workspace = scratch(kScratchBlas, static_cast<std::int64_t>(kWorkspace));
+  const Timed timed("cublaslt", "");
   const float alpha = 1, beta = p.accumulate ? 1.0f : 0.0f;
   check_blas(cublasLtMatmul(handle(), plan.operation, &alpha, p.a, plan.a, p.b, plan.b, &beta, p.c, plan.c, p.c, plan.c,
                             &plan.algorithm, workspace, kWorkspace, stream()),

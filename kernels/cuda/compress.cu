@@ -168,7 +168,7 @@ void pool_backward(const CompressPoolBackwardArgs& args) {
     launch_each(op, runs * forward.out_width,
                 PoolBackward<T>{forward, args.grad_out.as<const T>(), args.grad_kv.as<T>(), args.grad_gate.as<T>(),
                                 partial, all, runs});
-    launch_each(op, sums, ColumnSum{partial, runs, sums, args.grad_bias.as<float>()});
+    sum_columns(op, partial, runs, sums, sums, args.grad_bias.as<float>());
   });
 }
 

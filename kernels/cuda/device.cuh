@@ -10,6 +10,8 @@
 
 #define ORRERY_ON_DEVICE inline __device__
 #define ORRERY_ANYWHERE inline __host__ __device__
+/// Before a loop over an array that is to stay in registers.
+#define ORRERY_UNROLL _Pragma("unroll")
 
 namespace orrery::gpu {
 
@@ -26,6 +28,20 @@ void check(cudaError_t status, const char* what);
 /// Device memory for a kernel's intermediate values: slot by slot, kept and grown. Valid until the next call for the
 /// same slot; stream order protects it.
 void* scratch(int slot, std::int64_t bytes);
+
+/// Measures, while one lives, what the device does meanwhile, if the program is profiled (profile.cu). `signature`: the
+/// caller's __PRETTY_FUNCTION__, which names its kernel.
+class Timed {
+ public:
+  Timed(const char* op, const char* signature);
+  ~Timed();
+  Timed(const Timed&) = delete;
+  Timed& operator=(const Timed&) = delete;
+
+ private:
+  const char *op_, *signature_;
+  cudaEvent_t begin_ = nullptr;
+};
 
 /// One thread's view of its block.
 struct Block {
@@ -53,6 +69,16 @@ __device__ inline unsigned ballot(bool value) { return __ballot_sync(0xFFFFFFFFu
 /// What one lane wrote before, the others read after.
 __device__ inline void warp_sync() { __syncwarp(); }
 
+/// c += a·b by a warp, bf16 into f32: mma.m16n8k16. With g = lane / 4 and t = lane % 4 a lane holds of a (16 × 16) rows
+/// g and g + 8 at depths 2t, 2t + 1 and then both rows at 2t + 8, 2t + 9; of b (16 × 8) column g at depths 2t, 2t + 1
+/// and 2t + 8, 2t + 9; of c (16 × 8) columns 2t, 2t + 1 of rows g and g + 8. The lower half of a word comes first.
+__device__ inline void multiply_add(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, "
+      "%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
 __device__ inline std::uint32_t float_bits(float value) { return __float_as_uint(value); }
 
 template <class Kernel>
@@ -71,6 +97,7 @@ __global__ void __launch_bounds__(kMaxThreads) run_blocks(const Kernel kernel) {
 template <class Kernel>
 void launch_each(const char* op, std::int64_t count, const Kernel& kernel) {
   if (count <= 0) return;
+  const Timed timed(op, __PRETTY_FUNCTION__);
   constexpr std::int64_t kMostBlocks = 1 << 16;
   const std::int64_t blocks = (count + kMaxThreads - 1) / kMaxThreads;
   run_each<<<static_cast<unsigned>(blocks < kMostBlocks ? blocks : kMostBlocks), kMaxThreads, 0, stream()>>>(kernel,
@@ -83,6 +110,7 @@ void launch_each(const char* op, std::int64_t count, const Kernel& kernel) {
 template <class Kernel>
 void launch_blocks(const char* op, std::int64_t blocks, int threads, std::int64_t shared, const Kernel& kernel) {
   if (blocks <= 0) return;
+  const Timed timed(op, __PRETTY_FUNCTION__);
   constexpr std::int64_t kMostBlocks = (std::int64_t{1} << 31) - 1, kWithoutAsking = 48 * 1024;
   if (blocks > kMostBlocks || shared > kMaxShared) check(cudaErrorInvalidConfiguration, op);
   if (shared > kWithoutAsking)

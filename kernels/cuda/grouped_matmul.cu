@@ -111,6 +111,7 @@ const char* refuses_blas(const GroupedMatmulArgs& args) {
 }
 
 void by_expert(const GroupedMatmulArgs& args) {
+  const TensorView weights = stack_like(args.a.dtype, args.b);
   const std::vector<std::int32_t> offsets = host_offsets(args.offsets);
   for (std::size_t e = 0; e + 1 < offsets.size(); ++e) {
     const std::int64_t first = offsets[e], count = offsets[e + 1] - first;
@@ -118,7 +119,7 @@ void by_expert(const GroupedMatmulArgs& args) {
     MatrixView a = matrix_of(args.a, 0, 1, first * args.a.strides[0]);
     MatrixView c = matrix_of(args.c, 0, 1, first * args.c.strides[0]);
     a.rows = c.rows = count;
-    const MatrixView b = matrix_of(args.b, 1, 2, static_cast<std::int64_t>(e) * args.b.strides[0]);
+    const MatrixView b = matrix_of(weights, 1, 2, static_cast<std::int64_t>(e) * weights.strides[0]);
     if (!multiply(a, rounded_like(a, b), c, false)) return tiled(args);
   }
 }

@@ -113,22 +113,20 @@ struct FnParts {
   }
 };
 
-// A block a logit: its gradient's sum over tokens is base's, times mix a part of scale's.
-struct LogitSums {
+// A logit's gradient summed over a part's tokens is base's, times mix a share of scale's: partial[part, 2 · rows].
+struct LogitParts {
   const float *grad_logits, *mix;
-  float *grad_base, *scale_parts;
-  std::int64_t tokens, rows;
-  ORRERY_ON_DEVICE void operator()(const Block& block) const {
+  float* partial;
+  std::int64_t tokens, parts, rows;
+  ORRERY_ON_DEVICE void operator()(std::int64_t index) const {
+    const std::int64_t part = index / rows, r = index % rows;
     float plain = 0, scaled = 0;
-    for (std::int64_t t = block.thread; t < tokens; t += block.threads) {
-      plain += grad_logits[t * rows + block.index];
-      scaled += grad_logits[t * rows + block.index] * mix[t * rows + block.index];
+    for (std::int64_t t = tokens * part / parts; t < tokens * (part + 1) / parts; ++t) {
+      plain += grad_logits[t * rows + r];
+      scaled += grad_logits[t * rows + r] * mix[t * rows + r];
     }
-    plain = block_sum(block, plain, block.memory);
-    scaled = block_sum(block, scaled, block.memory);
-    if (block.thread != 0) return;
-    grad_base[block.index] = plain;
-    scale_parts[block.index] = scaled;
+    partial[part * 2 * rows + r] = plain;
+    partial[part * 2 * rows + rows + r] = scaled;
   }
 };
 
@@ -148,7 +146,7 @@ void pre_backward(const HcPreBackwardArgs& args) {
   const char* op = HcPreBackwardArgs::kOp;
   constexpr std::int64_t kFloat = sizeof(float);
   const std::int64_t tokens = args.x.shape[0], n = args.x.shape[1], d = args.x.shape[2], rows = args.fn.shape[0],
-                     width = n * d, parts = std::clamp<std::int64_t>((tokens + 31) / 32, 1, 64);
+                     width = n * d, parts = std::clamp<std::int64_t>((tokens + 31) / 32, 1, 256);
   auto* grad_logits = static_cast<float*>(scratch(kScratchRows, (2 * tokens + 1) * rows * kFloat));
   float *grad_mix = grad_logits + tokens * rows, *scale_parts = grad_mix + tokens * rows;
   auto* partial = static_cast<float*>(scratch(kScratchPartial, parts * rows * width * kFloat));
@@ -164,10 +162,13 @@ void pre_backward(const HcPreBackwardArgs& args) {
     const std::int64_t groups = (rows + kRowsAtOnce - 1) / kRowsAtOnce;
     launch_each(op, parts * groups * width, FnParts<T>{x, grad_mix, partial, tokens, parts, rows, width});
   });
-  launch_each(op, rows * width, ColumnSum{partial, parts, rows * width, args.grad_fn.as<float>()});
-  launch_blocks(
-      op, rows, kThreads, kReduceBytes,
-      LogitSums{grad_logits, args.mix.as<const float>(), args.grad_base.as<float>(), scale_parts, tokens, rows});
+  sum_columns(op, partial, parts, rows * width, rows * width, args.grad_fn.as<float>());
+  const std::int64_t logit_parts = row_parts(tokens);
+  partial = static_cast<float*>(scratch(kScratchPartial, logit_parts * 2 * rows * kFloat));
+  launch_each(op, logit_parts * rows,
+              LogitParts{grad_logits, args.mix.as<const float>(), partial, tokens, logit_parts, rows});
+  sum_columns(op, partial, logit_parts, 2 * rows, rows, args.grad_base.as<float>());
+  sum_columns(op, partial + rows, logit_parts, 2 * rows, rows, scale_parts);
   launch_each(op, args.grad_scale.numel(), ScaleSums{scale_parts, args.grad_scale.as<float>(), n, rows});
 }
 

@@ -28,6 +28,7 @@ struct EmbeddingBackward {
   const std::int32_t* ids;
   const float* scale;
   std::int64_t n, d;
+  static constexpr int kAtOnce = 8;
 
   ORRERY_ON_DEVICE void operator()(const Block& block) const {
     float* sums = reinterpret_cast<float*>(block.memory);
@@ -49,11 +50,17 @@ struct EmbeddingBackward {
       }
       if (mine) list[before + ones(bits & ((1u << block.lane()) - 1u))] = static_cast<std::int32_t>(block.thread);
       block.sync();
-      for (std::int32_t k = 0; k < total; ++k) {
-        const std::int64_t row = first + list[k];
-        const float factor = scale ? scale[row] : 1.0f;
-        for (std::int64_t c = block.thread; c < d; c += block.threads)
-          sums[c] += factor * grad_y.load<float>(row * d + c);
+      for (std::int64_t c = block.thread; c < d; c += block.threads) {
+        // A common id's rows are many: several are on their way at a time.
+        float sum = sums[c];
+        std::int32_t k = 0;
+        for (; k + kAtOnce <= total; k += kAtOnce) {
+          float values[kAtOnce];
+          for (int j = 0; j < kAtOnce; ++j) values[j] = scaled(first + list[k + j], c);
+          for (int j = 0; j < kAtOnce; ++j) sum += values[j];
+        }
+        for (; k < total; ++k) sum += scaled(first + list[k], c);
+        sums[c] = sum;
       }
       hit = hit || total > 0;
       block.sync();  // before the list is written anew
@@ -61,6 +68,9 @@ struct EmbeddingBackward {
     if (!hit) return;
     for (std::int64_t c = block.thread; c < d; c += block.threads)
       grad_table.store<float>(block.index * d + c, sums[c]);
+  }
+  ORRERY_ON_DEVICE float scaled(std::int64_t row, std::int64_t c) const {
+    return (scale ? scale[row] : 1.0f) * grad_y.load<float>(row * d + c);
   }
   static ORRERY_ON_DEVICE std::int32_t ones(unsigned bits) {
     std::int32_t count = 0;

@@ -30,6 +30,8 @@ void add_route_kernels();
 void add_hyper_connection_kernels();
 void add_hyper_connection_backward_kernels();
 void add_matmul_kernels();
+void add_grouped_tensor_kernels();
+void add_grouped_tensor_kernels();
 void add_grouped_matmul_kernels();
 void add_attention_kernels();
 void add_attention_backward_kernels();

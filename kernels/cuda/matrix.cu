@@ -60,6 +60,19 @@ MatrixView rounded_like(const MatrixView& a, const MatrixView& b) {
   return result;
 }
 
+TensorView stack_like(DType dtype, const TensorView& stack) {
+  const std::int64_t count = stack.numel();
+  const bool lines = (stack.strides[2] == 1 && stack.strides[1] == stack.shape[2]) ||
+                     (stack.strides[1] == 1 && stack.strides[2] == stack.shape[1]);
+  if (stack.dtype == dtype || !lines || stack.strides[0] != stack.shape[1] * stack.shape[2]) return stack;
+  auto* copy = static_cast<BFloat16*>(scratch(kScratchCast, count * std::int64_t{sizeof(BFloat16)}));
+  launch_each("matmul", count, RoundLines{static_cast<const float*>(stack.data), copy, count, count});
+  TensorView rounded = stack;
+  rounded.data = copy;
+  rounded.dtype = DType::bf16;
+  return rounded;
+}
+
 bool multiply(const MatrixView& a, const MatrixView& b, const MatrixView& c, bool accumulate) {
   BlasProduct product;
   product.m = c.columns;

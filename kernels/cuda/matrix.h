@@ -21,6 +21,10 @@ bool is_matrix(const TensorView& view, int row, int column);
 /// b itself, or in a's bf16 where b is f32. The copy lives until the next call.
 MatrixView rounded_like(const MatrixView& a, const MatrixView& b);
 
+/// A stack of matrices [E, rows, columns] in `dtype`, rounded all at once where it is f32 and has no gaps; else itself.
+/// The copy lives until the next call.
+TensorView stack_like(DType dtype, const TensorView& stack);
+
 /// c = a·b (+ c); c's rows are contiguous. False when BLAS has no kernel for it.
 bool multiply(const MatrixView& a, const MatrixView& b, const MatrixView& c, bool accumulate);
 

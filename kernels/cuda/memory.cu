@@ -63,19 +63,25 @@ void release(void* block, std::size_t) { static_cast<void>(cudaFree(block)); }
 
 // The host's pages are not pinned, so CUDA stages them: the call returns once they are read.
 void to_device(void* device, const void* host, std::size_t bytes) {
+  const Timed timed("copy to the device", "");
   check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream()), "copy to the device");
 }
 
 void to_host(void* host, const void* device, std::size_t bytes) {
+  const Timed timed("copy to the host", "");
   check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream()), "copy to the host");
   check(cudaStreamSynchronize(stream()), "copy to the host");
 }
 
 void within(void* to, const void* from, std::size_t bytes) {
+  const Timed timed("copy on the device", "");
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream()), "copy on the device");
 }
 
-void zero(void* block, std::size_t bytes) { check(cudaMemsetAsync(block, 0, bytes, stream()), "zero"); }
+void zero(void* block, std::size_t bytes) {
+  const Timed timed("zero", "");
+  check(cudaMemsetAsync(block, 0, bytes, stream()), "zero");
+}
 
 void synchronize() { check(cudaStreamSynchronize(stream()), "device"); }
 

@@ -84,7 +84,7 @@ void backward(const RmsNormBackwardArgs& args) {
     if (!args.grad_weight) return;
     auto* partial = static_cast<float*>(scratch(kScratchPartial, parts * d * std::int64_t{sizeof(float)}));
     launch_each(RmsNormBackwardArgs::kOp, parts * d, WeightParts<T>{x, inverse, grad_y, partial, rows, d, parts});
-    launch_each(RmsNormBackwardArgs::kOp, d, ColumnSum{partial, parts, d, args.grad_weight.as<float>()});
+    sum_columns(RmsNormBackwardArgs::kOp, partial, parts, d, d, args.grad_weight.as<float>());
   });
 }
 

@@ -35,17 +35,33 @@ ORRERY_ON_DEVICE T warp_max(T value) {
   return warp_reduce(value, Larger());
 }
 
-/// out[c] = Σ over parts of partial[part · stride + c], in the order of the parts.
 struct ColumnSum {
+  static constexpr int kColumns = 32, kThreads = 256, kSlices = kThreads / kColumns;
   const float* partial;
-  std::int64_t parts, stride;
+  std::int64_t parts, stride, columns;
   float* out;
-  ORRERY_ON_DEVICE void operator()(std::int64_t c) const {
+  ORRERY_ON_DEVICE void operator()(const Block& block) const {
+    double* sums = reinterpret_cast<double*>(block.memory);  // [slices][columns]
+    const int slice = block.thread / kColumns;
+    const std::int64_t c = block.index * kColumns + block.thread % kColumns;
     double sum = 0;
-    for (std::int64_t p = 0; p < parts; ++p) sum += static_cast<double>(partial[p * stride + c]);
+    if (c < columns)
+      for (std::int64_t p = slice; p < parts; p += kSlices) sum += static_cast<double>(partial[p * stride + c]);
+    sums[block.thread] = sum;
+    block.sync();
+    if (slice > 0 || c >= columns) return;
+    for (int other = 1; other < kSlices; ++other) sum += sums[other * kColumns + block.thread];
     out[c] = static_cast<float>(sum);
   }
 };
+
+/// out[c] = Σ over parts of partial[part · stride + c] for c below `columns`, in an order that depends on the parts
+/// alone.
+inline void sum_columns(const char* op, const float* partial, std::int64_t parts, std::int64_t stride,
+                        std::int64_t columns, float* out) {
+  launch_blocks(op, (columns + ColumnSum::kColumns - 1) / ColumnSum::kColumns, ColumnSum::kThreads,
+                ColumnSum::kThreads * std::int64_t{sizeof(double)}, ColumnSum{partial, parts, stride, columns, out});
+}
 
 /// Into how many parts `rows` rows are cut for sums over all of them: a function of the rows alone.
 inline std::int64_t row_parts(std::int64_t rows) { return std::clamp<std::int64_t>((rows + 31) / 32, 1, 512); }

@@ -15,6 +15,8 @@ set(ORRERY_CUDA_KERNELS
   matrix.cu
   matmul.cu
   grouped_matmul.cu
+  grouped_tensor.cu
+  grouped_tensor.cu
   attention.cu
   attention_backward.cu
   indexer.cu

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "core/autograd/autograd.h"
+#include "core/base/random.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/reduce.h"
 #include "core/ops/shape.h"
@@ -58,14 +59,33 @@ Tensor CodecTraining::quantized(const Tensor& chunks) const {
   return codec_.quantize(codec_.encode(chunks)).detach();
 }
 
-StepLoss CodecTraining::loss(const Batch& batch, std::int64_t, bool) {
+// Latents [N, rows, columns, dims] with the extra dimensions of some windows zero, as if their digits were not known:
+// so the first digits learn to say most (nested dropout, Rippel et al. 2014).
+Tensor CodecTraining::without_some_extra(const Tensor& latents, std::int64_t windows, std::int64_t step) const {
+  const auto first = static_cast<std::int64_t>(codec_.config().levels.size());
+  const std::int64_t dims = latents.dim(3), length = latents.dim(0) / windows;
+  if (extra_dropout_ <= 0 || dims == first) return latents;
+  Random random(static_cast<std::uint64_t>(step), 0x6E657374);
+  const Tensor kept = Tensor::full({latents.dim(0), 1, 1, dims}, 1);
+  for (std::int64_t w = 0; w < windows; ++w) {
+    if (!random.chance(extra_dropout_)) continue;
+    for (std::int64_t row = w * length; row < (w + 1) * length; ++row)
+      std::fill_n(kept.data<float>() + row * dims + first, dims - first, 0.0f);
+  }
+  return ops::mul(latents, kept.to(latents.device()));
+}
+
+StepLoss CodecTraining::loss(const Batch& batch, std::int64_t step, bool training) {
   const CodecConfig& c = codec_.config();
   const Device device = codec_.parameters().all().front().value.device();
-  const Tensor chunks = batch.tensors.at(0).to(device), &weights = batch.tensors.at(1);
+  const Tensor chunks = batch.tensors.at(0).to(device);
   const std::int64_t windows = chunks.dim(0), length = chunks.dim(1), t = chunks.dim(2), h = chunks.dim(3),
                      w = chunks.dim(4);
-  const Tensor flat = chunks.reshaped({windows * length, t, h, w, 3});
-  const Tensor latents = quantized(flat);
+  const Tensor flat = chunks.reshaped({windows * length, t, h, w, 3}),
+               weights = batch.tensors.at(1).to(device).reshaped(flat.shape());
+  const auto total = [](const Tensor& x) { return double{ops::sum(x).item()}; };
+  const double weight_sum = total(weights);  // asked for early: the device has nothing else to do yet
+  const Tensor found = quantized(flat), latents = training ? without_some_extra(found, windows, step) : found;
   const std::int64_t rows = latents.dim(1), columns = latents.dim(2), dims = latents.dim(3);
 
   Tensor history;
@@ -87,25 +107,13 @@ StepLoss CodecTraining::loss(const Batch& batch, std::int64_t, bool) {
   }
   const Tensor decoded = codec_.decode(latents, history);
   const Tensor square = ops::square(ops::sub(decoded, flat));
-  const Tensor pixel_weights = weights.reshaped(square.shape()), weights_there = pixel_weights.to(device);
-  const float* weight = pixel_weights.data<float>();
-  double weight_sum = 0, shown_sum = 0, shown_error = 0;
-  for (std::int64_t i = 0; i < square.numel(); ++i) {
-    weight_sum += weight[i];
-    shown_sum += weight[i] > 0 ? 1 : 0;
-  }
-  if (device == Device::cpu) {
-    const float* error = square.data<float>();
-    for (std::int64_t i = 0; i < square.numel(); ++i) shown_error += weight[i] > 0 ? error[i] : 0;
-  } else {
-    const NoGrad guard;
-    const Tensor shown = ops::less(Tensor::zeros({1}, DType::f32, device), weights_there);
-    shown_error = double{ops::sum(ops::mul(square.detach(), shown)).item()};
-  }
   StepLoss result;
-  result.loss = ops::scale(ops::sum(ops::mul(square, weights_there)), static_cast<float>(1 / weight_sum));
+  result.loss = ops::scale(ops::sum(ops::mul(square, weights)), static_cast<float>(1 / weight_sum));
+  const NoGrad guard;
+  const Tensor shown = ops::less(Tensor::zeros({1}, DType::f32, device), weights);
   // The signal's range is 2 here: PSNR = 10·log10(4 / mean square).
-  result.metrics = {{"psnr", 10 * std::log10(4 / std::max(1e-12, shown_error / shown_sum))}};
+  result.metrics = {
+      {"psnr", 10 * std::log10(4 * total(shown) / std::max(1e-12, total(ops::mul(square.detach(), shown))))}};
   return result;
 }
 

@@ -20,16 +20,20 @@ class CodecTraining : public Trainable {
  public:
   /// `frozen`: what stays as it is, so that a transformer trained on these digits of the codes goes on fitting.
   enum class Frozen { nothing, encoder, encoder_but_extra };
-  explicit CodecTraining(LatentCodec& codec, Frozen frozen = Frozen::nothing) : codec_(codec), frozen_(frozen) {}
+  /// `extra_dropout`: share of windows whose extra digits the decoder does not see in training.
+  explicit CodecTraining(LatentCodec& codec, Frozen frozen = Frozen::nothing, double extra_dropout = 0)
+      : codec_(codec), frozen_(frozen), extra_dropout_(extra_dropout) {}
   const ParameterList& parameters() const override { return codec_.parameters(); }
   StepLoss loss(const Batch& batch, std::int64_t step, bool training) override;
   void save(const std::string& folder) const override { save_codec(codec_, folder); }
 
  private:
   Tensor quantized(const Tensor& chunks) const;
+  Tensor without_some_extra(const Tensor& latents, std::int64_t windows, std::int64_t step) const;
 
   LatentCodec& codec_;
   Frozen frozen_;
+  double extra_dropout_;
 };
 
 }  // namespace orrery

@@ -69,8 +69,8 @@ TEST_CASE("the digits of a code are its mixed radix", "[extra_head]") {
   CHECK(extra_digits(kId, config) == std::vector<std::int64_t>{3, 1});
   CHECK(extra_digits(kText - 1, config).empty());
   const Tensor ids = Tensor::from(std::vector<std::int32_t>{kText - 1, kId}, {2});
-  CHECK(one_hot_digits(ids, config).to_vector() == std::vector<float>{0, 0, 0, 0, 0, 0, 0, 1, 0, 1});
-  CHECK(one_hot_extra(ids, config).to_vector() == std::vector<float>{0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1});
+  CHECK(one_hot_digits(ids, config, Device::cpu).to_vector() == std::vector<float>{0, 0, 0, 0, 0, 0, 0, 1, 0, 1});
+  CHECK(one_hot_extra(ids, config, Device::cpu).to_vector() == std::vector<float>{0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1});
 }
 
 TEST_CASE("probabilities of all ids sum to one", "[extra_head]") {

@@ -138,6 +138,16 @@ TEST_CASE("grouped products keep to their experts' rows", "[ops][matmul]") {
                 .roundings = 2});
 }
 
+TEST_CASE("grouped products of several tiles a side", "[ops][matmul]") {
+  for (const DType weight_type : {DType::f32, DType::bf16})
+    check_op({.name = std::string("grouped_linear of tiles, weights ") + name_of(weight_type),
+              .inputs = {normal({200, 136}, 1, DType::bf16), normal({3, 264, 136}, 2, weight_type),
+                         Tensor::from(std::vector<std::int32_t>{0, 131, 131, 200}, {4})},
+              .run = [](const Tensors& in) { return Tensors{ops::grouped_linear(in[0], in[1], in[2])}; },
+              .depth = 264,
+              .roundings = 2});
+}
+
 TEST_CASE("batched_linear has a weight for each group", "[ops][matmul]") {
   for (const auto& [x_type, weight_type] : {std::pair{DType::f32, DType::f32}, std::pair{DType::bf16, DType::f32}})
     check_op({.name = "batched_linear",

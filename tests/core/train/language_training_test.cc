@@ -67,7 +67,7 @@ std::map<std::int64_t, std::string> train(const std::string& folder, std::int64_
   std::ifstream log(folder + "/log.jsonl");
   for (std::string line; std::getline(log, line);) {
     Json json = Json::parse(line, "log");
-    json.set("seconds", 0);
+    for (const char* time : {"seconds", "waited"}) json.set(time, 0);
     losses[json.find("step")->as_integer()] = json.dump();
   }
   return losses;
@@ -103,6 +103,17 @@ TEST_CASE("even use is 1, and one expert for all the least", "[train][balance]")
   CHECK(expert_entropy({0, 0, 20, 0}) == 0);
   CHECK(expert_utilisation({3, 1, 2, 2}) == Approx(2.0 / 3));
   CHECK(expert_utilisation({0, 0}) == 1);
+}
+
+TEST_CASE("the learning rate warms up, stays, and falls at the end of the steps or of the time", "[train]") {
+  TrainConfig config;
+  config.steps = 100, config.warmup_steps = 10, config.decay_fraction = 0.5, config.min_lr_ratio = 0.1;
+  CHECK(schedule_factor(config, 0) == Approx(0.1));
+  CHECK(schedule_factor(config, 9) == 1);
+  CHECK(schedule_factor(config, 50) == 1);
+  CHECK(schedule_factor(config, 75) == Approx(0.1 + 0.9 * 0.5));
+  CHECK(schedule_factor(config, 20, 0.75) == Approx(0.1 + 0.9 * 0.5));
+  CHECK(schedule_factor(config, 20, 1.5) == Approx(0.1));
 }
 
 TEST_CASE("a resumed run gives the losses and weights of an uninterrupted one", "[train]") {

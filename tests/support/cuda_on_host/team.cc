@@ -141,6 +141,16 @@ unsigned warp_ballot(bool value) {
   return bits;
 }
 
+const void* warp_publish(const void* bytes, int count) {
+  static unsigned char published[kMost / kWarp][kWarp * 32];
+  if (count > 32) stop("more than 32 bytes for a warp");
+  const int me = team().current;
+  unsigned char* own = published[me / kWarp];
+  std::memcpy(own + me % kWarp * count, bytes, static_cast<std::size_t>(count));
+  wait(State::at_warp);
+  return own;
+}
+
 bool reverse() { return running_backwards; }
 void set_reverse(bool value) { running_backwards = value; }
 std::int64_t launches() { return launch_count; }

@@ -14,6 +14,8 @@ void block_barrier();
 /// The value that `lane` of the caller's warp gave.
 std::uint64_t warp_exchange(std::uint64_t value, int lane);
 unsigned warp_ballot(bool value);
+/// The bytes (32 at most) that each lane of the caller's warp gave, lane after lane: to be read until the next barrier.
+const void* warp_publish(const void* bytes, int count);
 
 /// Whether threads, blocks and elements run from the last to the first.
 bool reverse();

@@ -17,6 +17,7 @@
 
 #define ORRERY_ON_DEVICE inline
 #define ORRERY_ANYWHERE inline
+#define ORRERY_UNROLL
 
 namespace orrery::gpu {
 
@@ -54,6 +55,25 @@ T shuffle_xor(T value, int mask) {
 inline unsigned ballot(bool value) { return on_host::warp_ballot(value); }
 inline std::uint32_t float_bits(float value) { return std::bit_cast<std::uint32_t>(value); }
 inline void warp_sync() { on_host::warp_ballot(true); }
+
+inline void multiply_add(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
+  std::uint32_t mine[6];
+  std::memcpy(mine, a, sizeof a);
+  std::memcpy(mine + 4, b, sizeof b);
+  const auto* all = reinterpret_cast<const std::uint32_t(*)[6]>(on_host::warp_publish(mine, sizeof mine));
+  const auto half = [](std::uint32_t pair, int i) {
+    return std::bit_cast<float>(i % 2 == 0 ? pair << 16 : pair & 0xFFFF0000u);
+  };
+  const int group = on_host::lane() / 4, pair = on_host::lane() % 4;
+  for (int i = 0; i < 4; ++i) {
+    const int row = group + i / 2 * 8, column = 2 * pair + i % 2;
+    for (int k = 0; k < 16; ++k) {
+      const int t = k % 8 / 2;
+      c[i] += half(all[row % 8 * 4 + t][row / 8 + k / 8 * 2], k) * half(all[column * 4 + t][4 + k / 8], k);
+    }
+  }
+  warp_sync();
+}
 
 template <class Kernel>
 void launch_each(const char* op, std::int64_t count, const Kernel& kernel) {
