@@ -161,7 +161,7 @@ Trainer::Trainer(Trainable& model, std::shared_ptr<const BatchSource> data, Trai
 Trainer::~Trainer() = default;
 
 void Trainer::add_validation(const std::string& name, std::shared_ptr<const BatchSource> data) {
-  validation_.emplace_back(name, std::move(data));
+  validation_.push_back({name, std::move(data), {}});
 }
 
 double Trainer::share_done() const {
@@ -281,12 +281,13 @@ void Trainer::swap_in_averages() {
 void Trainer::validate() {
   const NoGrad guard;
   swap_in_averages();
-  for (const auto& [name, source] : validation_) {
+  for (auto& [name, source, batches] : validation_) {
     double loss = 0;
     Metrics sums;
     for (std::int64_t i = 0; i < config_.validation_batches; ++i) {
-      const Batch batch = source->batch(static_cast<std::uint64_t>(i));
-      const StepLoss result = model_.loss(batch, step_, /*training=*/false);
+      if (static_cast<std::int64_t>(batches.size()) == i)
+        batches.push_back(source->batch(static_cast<std::uint64_t>(i)));
+      const StepLoss result = model_.loss(batches[static_cast<std::size_t>(i)], step_, /*training=*/false);
       loss += result.loss.item() / static_cast<double>(config_.validation_batches);
       if (sums.empty())
         sums.assign(result.metrics.begin(), result.metrics.end());
@@ -300,7 +301,8 @@ void Trainer::validate() {
 }
 
 void Trainer::log_line(const std::string& kind, double loss, const Metrics& metrics) {
-  Json line = Json::object({{"step", step_}, {"set", kind}, {"loss", loss}, {"seconds", seconds_}, {"waited", waited_}});
+  Json line =
+      Json::object({{"step", step_}, {"set", kind}, {"loss", loss}, {"seconds", seconds_}, {"waited", waited_}});
   for (const auto& [name, value] : metrics) line.set(name, std::isfinite(value) ? Json(value) : Json());
   std::ofstream log(std::filesystem::path(folder_) / "log.jsonl", std::ios::app);
   log << line.dump() << "\n";

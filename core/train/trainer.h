@@ -81,7 +81,12 @@ class Trainer {
   std::string folder_;
   std::shared_ptr<RankGroup> ranks_;
   Optimizer optimizer_;
-  std::vector<std::pair<std::string, std::shared_ptr<const BatchSource>>> validation_;
+  struct HeldOut {
+    std::string name;
+    std::shared_ptr<const BatchSource> source;
+    std::vector<Batch> batches;  ///< made once, at the first validation
+  };
+  std::vector<HeldOut> validation_;
   std::vector<Tensor> averages_;
   std::int64_t step_ = 0;
   double seconds_ = 0;  ///< trained so far, over all resumes
