@@ -1,5 +1,6 @@
 #include "core/model/code_digits.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "core/autograd/autograd.h"
@@ -27,10 +28,12 @@ Tensor digits_of(const Tensor& ids, const std::vector<std::int64_t>& levels, con
   const Tensor digits = Tensor::empty({ids.numel(), static_cast<std::int64_t>(levels.size())}, DType::i32);
   auto* out = digits.data<std::int32_t>();
   for (const std::int32_t id : ids.span<std::int32_t>()) {
-    std::int64_t rest = number(id);
+    const std::int32_t whole = number(id);
+    auto rest = static_cast<std::uint32_t>(std::max(whole, 0));  // 32 bits divide faster
     for (const std::int64_t level : levels) {
-      *out++ = rest < 0 ? -1 : static_cast<std::int32_t>(rest % level);
-      if (rest >= 0) rest /= level;
+      const auto of = static_cast<std::uint32_t>(level);
+      *out++ = whole < 0 ? -1 : static_cast<std::int32_t>(rest % of);
+      rest /= of;
     }
   }
   return digits;
@@ -64,9 +67,10 @@ Tensor table_rows(const Tensor& ids, const ModelConfig& config) {
 }
 
 Tensor extra_digits_of(const Tensor& ids, const ModelConfig& config) {
-  const std::int64_t first = config.first_code(), codes = config.table_codes();
+  const auto first = static_cast<std::int32_t>(config.first_code()),
+             codes = static_cast<std::int32_t>(config.table_codes());
   return digits_of(ids, config.video.extra_levels,
-                   [=](std::int32_t id) { return id < first ? std::int64_t{-1} : (id - first) / codes; });
+                   [=](std::int32_t id) { return id < first ? -1 : (id - first) / codes; });
 }
 
 Tensor one_hot_extra(const Tensor& ids, const ModelConfig& config, Device device) {
@@ -74,9 +78,10 @@ Tensor one_hot_extra(const Tensor& ids, const ModelConfig& config, Device device
 }
 
 Tensor one_hot_digits(const Tensor& ids, const ModelConfig& config, Device device) {
-  const std::int64_t first = config.first_code(), codes = config.table_codes();
-  const Tensor digits = digits_of(
-      ids, config.video.levels, [=](std::int32_t id) { return id < first ? std::int64_t{-1} : (id - first) % codes; });
+  const auto first = static_cast<std::int32_t>(config.first_code()),
+             codes = static_cast<std::int32_t>(config.table_codes());
+  const Tensor digits =
+      digits_of(ids, config.video.levels, [=](std::int32_t id) { return id < first ? -1 : (id - first) % codes; });
   return one_hot(digits.to(device), config.video.levels);
 }
 

@@ -59,8 +59,9 @@ void check_ids(const Tensor& ids, std::int64_t vocab) {
 // A token's place in its latent frame: sequences start at a frame's border.
 Tensor places_of(const Tensor& ids, std::int64_t group) {
   const Tensor places = Tensor::empty({ids.numel()}, DType::i32);
-  for (std::int64_t i = 0; i < ids.numel(); ++i)
-    places.data<std::int32_t>()[i] = static_cast<std::int32_t>(i % ids.dim(1) % group);
+  auto* out = places.data<std::int32_t>();
+  for (std::int64_t b = 0; b < ids.dim(0); ++b)
+    for (std::int64_t t = 0; t < ids.dim(1); ++t) *out++ = static_cast<std::int32_t>(t % group);
   return places;
 }
 
