@@ -1,8 +1,11 @@
 // device_bench [cpu|cuda]: speeds of the ops that training spends its time in, at sizes of a small model, as CSV:
 // op, milliseconds, GB/s of the bytes that must move, GFLOP/s. Median of repeated runs; "+backward" is both passes.
+// device_bench DEVICE attention LENGTH: sparse attention over a long context, forward, 16 heads of 128, for
+// scripts/measures/gpu_compare, as its CSV: what, by, milliseconds, TFLOP/s.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <vector>
@@ -54,7 +57,7 @@ double milliseconds(const std::function<void()>& once) {
   wait();
   std::vector<double> times;
   double total = 0;
-  while (total < 300 && (times.size() < 3 || times.size() < 50)) {
+  while (times.size() < 3 || (total < 300 && times.size() < 50)) {
     const auto start = Clock::now();
     once();
     wait();
@@ -205,6 +208,58 @@ void attention() {
   }
 }
 
+// Entries that each query sees, spread over all of them from a place of its own.
+Tensor visible_picks(std::int64_t length, std::int64_t rate, std::int64_t count) {
+  const Tensor indices = Tensor::full({1, length, count}, -1, DType::i32);
+  for (std::int64_t t = 0; t < length; ++t) {
+    const std::int64_t visible = (t + 1) / rate, some = std::min(count, visible);
+    for (std::int64_t j = 0; j < some; ++j)
+      indices.data<std::int32_t>()[t * count + j] =
+          static_cast<std::int32_t>((t * 7919 + j * (visible / some)) % visible);
+  }
+  return indices.to(device);
+}
+
+void long_attention(std::int64_t length) {
+  const NoGrad guard;
+  constexpr std::int64_t kHeads = 16, kDim = 128, kWindow = 272, kIndexHeads = 8, kIndexDim = 64;
+  const Tensor q = normal({1, length, kHeads, kDim}), kv = normal({1, length, kDim});
+  const auto print = [&](const char* what, double time, double pairs, std::int64_t dims) {
+    std::printf("attention forward %lld,orrery %s,%.3f,%.1f\n", static_cast<long long>(length), what, time,
+                static_cast<double>(dims) * pairs / time / 1e9);
+    std::fflush(stdout);
+  };
+  struct Kind {
+    const char* name;
+    std::int64_t rate, count;  ///< count 0: all entries
+  };
+  for (const Kind& kind :
+       {Kind{"window 272 and all entries at 68", 68, 0}, Kind{"window 272 and 64 chosen entries at 4", 4, 64}}) {
+    ops::SparseAttentionOptions options;
+    options.window = kWindow;
+    options.rate = kind.rate;
+    options.scale = 0.0883883f;
+    const Tensor entries = normal({1, length / kind.rate, kDim});
+    const Tensor indices = kind.count ? visible_picks(length, kind.rate, kind.count) : Tensor();
+    double pairs = 0;
+    for (std::int64_t t = 0; t < length; ++t) {
+      const std::int64_t visible = (t + 1) / kind.rate;
+      pairs += static_cast<double>(std::min(t + 1, kWindow) + (kind.count ? std::min(visible, kind.count) : visible));
+    }
+    print(kind.name, milliseconds([&] { ops::sparse_attention(q, kv, entries, indices, {}, options); }), pairs,
+          4 * kHeads * kDim);
+  }
+  // What chooses the entries, which the other line leaves out; time grows with the square of the length.
+  const std::int64_t part = length / 4;
+  const Tensor index_q = normal({1, part, kIndexHeads, kIndexDim}), keys = normal({1, part / 4, kIndexDim}),
+               weights = normal({1, part, kIndexHeads}, DType::f32);
+  const double seen = static_cast<double>(part) * static_cast<double>(part) / 8;
+  print(("indexer of 64 entries; length " + std::to_string(part)).c_str(), milliseconds([&] {
+          ops::index_top_k(index_q, keys, weights, 64, {4, 0});
+        }),
+        seen, 2 * kIndexHeads * kIndexDim);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -212,6 +267,15 @@ int main(int argc, char** argv) {
     device = device_from_name(argc > 1 ? argv[1] : "cuda");
   } catch (const std::exception& error) {
     std::printf("skipped: %s\n", error.what());
+    return 0;
+  }
+  if (argc == 4 && std::string(argv[2]) == "attention") {
+    try {
+      long_attention(std::atoll(argv[3]));
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "device_bench: %s\n", error.what());
+      return 1;
+    }
     return 0;
   }
   if (device != Device::cpu) std::printf("# %s\n", device_memory(device).description.c_str());
