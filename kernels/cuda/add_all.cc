@@ -18,8 +18,9 @@ void add_all_kernels() {
   add_hyper_connection_backward_kernels();
   add_matmul_kernels();
   add_grouped_tensor_kernels();
-  add_grouped_tensor_kernels();
   add_grouped_matmul_kernels();
+  add_attention_tensor_kernels();
+  add_attention_tensor_backward_kernels();
   add_attention_kernels();
   add_attention_backward_kernels();
   add_indexer_kernels();

@@ -193,22 +193,6 @@ struct KeyPass {
   }
 };
 
-// A block a head.
-struct SinkPass {
-  const float *sinks, *lse, *delta;
-  float* grad_sinks;
-  std::int64_t rows, heads;
-  ORRERY_ON_DEVICE void operator()(const Block& block) const {
-    double sum = 0;
-    for (std::int64_t row = block.thread; row < rows; row += block.threads) {
-      const std::int64_t at = row * heads + block.index;
-      sum -= static_cast<double>(expf(sinks[block.index] - lse[at]) * delta[at]);
-    }
-    sum = block_sum(block, sum, block.memory);
-    if (block.thread == 0) grad_sinks[block.index] = static_cast<float>(sum);
-  }
-};
-
 template <class T, int kParts>
 void key_pass(KeyPass<T, kParts> kernel, std::int64_t batch) {
   const std::int64_t dim = kernel.in.dim, a_warp = 2 * kWarp * (dim + 1) + kWarp;

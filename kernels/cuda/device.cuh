@@ -79,7 +79,39 @@ __device__ inline void multiply_add(float (&c)[4], const std::uint32_t (&a)[4], 
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+/// Two floats rounded to bf16, `low` in the lower half.
+__device__ inline std::uint32_t bf16_pair(float low, float high) {
+  std::uint32_t pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+}
+/// Four 8 × 8 matrices of shared memory: lane l gives the address of row l % 8 of matrix l / 8, and gets row g, columns
+/// 2t and 2t + 1 of each: with g = lane / 4 and t = lane % 4, parts of two right factors b.
+__device__ inline void load_matrices(std::uint32_t (&r)[2][2], const BFloat16* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(r[0][0]), "=r"(r[0][1]), "=r"(r[1][0]), "=r"(r[1][1])
+               : "r"(static_cast<std::uint32_t>(__cvta_generic_to_shared(row)))
+               : "memory");
+}
+/// The same of their transposes: rows 2t and 2t + 1, column g.
+__device__ inline void load_transposed(std::uint32_t (&r)[2][2], const BFloat16* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(r[0][0]), "=r"(r[0][1]), "=r"(r[1][0]), "=r"(r[1][1])
+               : "r"(static_cast<std::uint32_t>(__cvta_generic_to_shared(row)))
+               : "memory");
+}
+
 __device__ inline std::uint32_t float_bits(float value) { return __float_as_uint(value); }
+
+/// Memory of any type as a W, to whose size `at` is aligned.
+template <class W>
+__device__ W load_as(const void* at) {
+  return *static_cast<const W*>(at);
+}
+template <class W>
+__device__ void store_as(void* at, W value) {
+  *static_cast<W*>(at) = value;
+}
 
 template <class Kernel>
 __global__ void __launch_bounds__(kMaxThreads) run_each(const Kernel kernel, const std::int64_t count) {
@@ -87,8 +119,17 @@ __global__ void __launch_bounds__(kMaxThreads) run_each(const Kernel kernel, con
   for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += step) kernel(i);
 }
 
+/// Blocks of kMaxThreads whose registers a multiprocessor is to hold at once: the kernel's own kBlocksAtOnce, or 1.
 template <class Kernel>
-__global__ void __launch_bounds__(kMaxThreads) run_blocks(const Kernel kernel) {
+constexpr int blocks_at_once() {
+  if constexpr (requires { Kernel::kBlocksAtOnce; })
+    return Kernel::kBlocksAtOnce;
+  else
+    return 1;
+}
+
+template <class Kernel>
+__global__ void __launch_bounds__(kMaxThreads, blocks_at_once<Kernel>()) run_blocks(const Kernel kernel) {
   extern __shared__ __align__(16) unsigned char memory[];
   kernel(Block{std::int64_t{blockIdx.x}, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x), memory});
 }

@@ -25,7 +25,7 @@ ORRERY_ON_DEVICE Eight eight_of(const BFloat16* from) { return *reinterpret_cast
 ORRERY_ON_DEVICE Eight eight_of(const float* from) {
   Eight result;
   ORRERY_UNROLL
-  for (int i = 0; i < 4; ++i) result.pairs[i] = pair_of(from[2 * i], from[2 * i + 1]);
+  for (int i = 0; i < 4; ++i) result.pairs[i] = bf16_pair(from[2 * i], from[2 * i + 1]);
   return result;
 }
 

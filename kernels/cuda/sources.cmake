@@ -16,7 +16,8 @@ set(ORRERY_CUDA_KERNELS
   matmul.cu
   grouped_matmul.cu
   grouped_tensor.cu
-  grouped_tensor.cu
+  attention_tensor.cu
+  attention_tensor_backward.cu
   attention.cu
   attention_backward.cu
   indexer.cu

@@ -2,6 +2,7 @@
 // two.
 #include "core/base/random.h"
 #include "core/ops/attention.h"
+#include "core/ops/shape.h"
 #include "tests/support/catch.h"
 #include "tests/support/parity.h"
 
@@ -21,7 +22,18 @@ Tensor beside(const Tensor& x, const std::vector<Tensor>& in) { return x.defined
 struct Case {
   std::int64_t batch, steps, heads, dim, window, rate, picks;  // rate 0: no entries; picks 0: all of them
   bool sinks;
+  std::int64_t query_start = 0, kv_start = 0, entry_start = 0;
+  // Rows that are there, where not all: keys of positions from kv_start on, entries from entry_start on.
+  std::int64_t keys() const { return query_start + steps - kv_start; }
+  std::int64_t entries() const {
+    return rate ? std::max<std::int64_t>(0, (query_start + steps) / rate - entry_start) : 0;
+  }
 };
+
+// Tensor cores take bf16 without picks. They round weights (which reach the gradients through out) and slopes.
+int device_rounding(const Case& c, DType dtype) {
+  return dtype == DType::bf16 && c.picks == 0 && c.dim % 8 == 0 && c.dim <= 128 ? 2 : 0;
+}
 
 // Distinct entries in scattered order, some invisible, some −1.
 Tensor scattered(const Case& c, std::int64_t entries) {
@@ -65,9 +77,70 @@ TEST_CASE("sparse_attention: fast against reference", "[attention][parity]") {
          c.sinks ? normal({c.heads}, 4, DType::f32) : Tensor()},
         c.dim + c.window + entries + c.heads, rounded, choice);
   };
+  if (test::device_under_test() != Device::cpu) return run("", device_rounding(c, dtype));
   run("*=simd", 0);
   // The tiles' products round weights and their gradients to bf16.
   if (dtype == DType::bf16) run("*=amx", 1);
+}
+
+namespace {
+
+void check_tiles(const Case& c) {
+  INFO(c.batch << " × " << c.steps << " steps, " << c.heads << " heads of " << c.dim << ", window " << c.window
+               << ", rate " << c.rate << ", sinks " << c.sinks << ", from " << c.query_start << ", " << c.kv_start
+               << ", " << c.entry_start);
+  ops::SparseAttentionOptions options;
+  options.window = c.window;
+  options.rate = std::max<std::int64_t>(1, c.rate);
+  options.scale = 0.3f;
+  options.query_start = c.query_start;
+  options.kv_start = c.kv_start;
+  options.entry_start = c.entry_start;
+  check_parity(
+      [&](const std::vector<Tensor>& in) {
+        const auto result = ops::sparse_attention(in[0], in[1], in[2], {}, in[3], options);
+        return std::vector<Tensor>{result.out, result.lse};
+      },
+      {normal({c.batch, c.steps, c.heads, c.dim}, 1, DType::bf16), normal({c.batch, c.keys(), c.dim}, 2, DType::bf16),
+       c.entries() ? normal({c.batch, c.entries(), c.dim}, 3, DType::bf16) : Tensor(),
+       c.sinks ? normal({c.heads}, 4, DType::f32) : Tensor()},
+      c.dim + c.window + c.entries() + c.heads,
+      test::device_under_test() == Device::cpu ? 1 : device_rounding(c, DType::bf16));
+}
+
+}  // namespace
+
+TEST_CASE("sparse_attention: tiles of bf16", "[ops][attention][parity]") {
+  check_tiles(GENERATE(Case{1, 1, 1, 32, 1, 0, 0, false}, Case{1, 9, 8, 32, 5, 0, 0, true},
+                       Case{2, 37, 3, 32, 7, 4, 0, true}, Case{1, 21, 8, 64, 100, 2, 0, false},
+                       Case{1, 19, 3, 128, 9, 1, 0, true}, Case{1, 23, 1, 40, 70, 1, 0, true},
+                       Case{2, 17, 3, 32, 30, 4, 0, true, 1000, 975, 245},
+                       Case{1, 6, 8, 64, 3, 5, 0, false, 4, 6, 0}));  // the first queries come before every key
+}
+
+TEST_CASE("sparse_attention: many tiles of bf16", "[attention][parity]") {
+  check_tiles(GENERATE(Case{1, 301, 8, 32, 40, 2, 0, true}, Case{2, 133, 3, 64, 100, 1, 0, false},
+                       Case{1, 150, 8, 128, 64, 3, 0, true}, Case{1, 203, 1, 96, 65, 0, 0, true},
+                       Case{1, 333, 8, 64, 272, 68, 0, true}, Case{1, 90, 8, 64, 130, 4, 0, true, 5003, 4870, 1201}));
+}
+
+TEST_CASE("sparse_attention: a sequence cut into calls keeps its bits", "[ops][attention]") {
+  const std::int64_t steps = 90, cut = 41, dim = 32, window = 33, rate = 2;
+  const Device device = test::device_under_test();
+  const Tensor q = normal({1, steps, 3, dim}, 1, DType::bf16).to(device),
+               kv = normal({1, steps, dim}, 2, DType::bf16).to(device),
+               entries = normal({1, steps / rate, dim}, 3, DType::bf16).to(device);
+  ops::SparseAttentionOptions options;
+  options.window = window;
+  options.rate = rate;
+  options.scale = 0.3f;
+  const auto whole = ops::sparse_attention(q, kv, entries, {}, {}, options);
+  options.query_start = cut;
+  options.kv_start = cut - window + 1;
+  const auto tail = [&](const Tensor& x, std::int64_t from) { return ops::narrow(x, 1, from, steps - from).clone(); };
+  const auto later = ops::sparse_attention(tail(q, cut), tail(kv, options.kv_start), entries, {}, {}, options);
+  CHECK(later.out.to_vector() == tail(whole.out.to(Device::cpu), cut).to_vector());
+  CHECK(later.lse.to_vector() == tail(whole.lse.to(Device::cpu), cut).to_vector());
 }
 
 TEST_CASE("sparse_attention: a later chunk, kept keys and dropped entries", "[attention][parity]") {

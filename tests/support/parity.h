@@ -90,7 +90,8 @@ inline void check_tensor(const Tensor& found, const Tensor& expected, std::int64
 }
 
 /// A device against the CPU's references, and bit for bit against itself run once more.
-inline void check_device_parity(const Function& f, const std::vector<Tensor>& inputs, std::int64_t terms) {
+inline void check_device_parity(const Function& f, const std::vector<Tensor>& inputs, std::int64_t terms,
+                                int rounded = 0) {
   const Device device = device_under_test();
   const Outcome reference = outcome_of(f, inputs, "*=reference", "*=reference");
   const Outcome found = outcome_of(f, inputs, "", "", device);
@@ -98,12 +99,12 @@ inline void check_device_parity(const Function& f, const std::vector<Tensor>& in
   const Outcome again = outcome_of(f, inputs, "", "", device);
   for (std::size_t n = 0; n < found.outputs.size(); ++n) {
     INFO("output " << n);
-    check_tensor(found.outputs[n], reference.outputs[n], terms);
+    check_tensor(found.outputs[n], reference.outputs[n], terms, rounded);
     if (found.outputs[n].defined()) CHECK(found.outputs[n].to_vector() == again.outputs[n].to_vector());
   }
   for (std::size_t n = 0; n < found.gradients.size(); ++n) {
     INFO("gradient " << n);
-    check_tensor(found.gradients[n], reference.gradients[n], terms);
+    check_tensor(found.gradients[n], reference.gradients[n], terms, rounded);
     if (found.gradients[n].defined()) CHECK(found.gradients[n].to_vector() == again.gradients[n].to_vector());
   }
 }
@@ -116,7 +117,7 @@ inline void check_device_parity(const Function& f, const std::vector<Tensor>& in
 /// The reference's backward pass runs on what the fast forward pass saved: a saved bf16 may differ by one unit.
 inline void check_parity(const Function& f, const std::vector<Tensor>& inputs, std::int64_t terms, int rounded = 0,
                          const char* fast_choice = "") {
-  if (device_under_test() != Device::cpu) return check_device_parity(f, inputs, terms);
+  if (device_under_test() != Device::cpu) return check_device_parity(f, inputs, terms, rounded);
   const int threads = thread_count();
   const Outcome reference = outcome_of(f, inputs, "*=reference", "*=reference");
   const Outcome half = outcome_of(f, inputs, fast_choice, "*=reference");

@@ -75,6 +75,41 @@ inline void multiply_add(float (&c)[4], const std::uint32_t (&a)[4], const std::
   warp_sync();
 }
 
+template <class W>
+W load_as(const void* at) {
+  if (reinterpret_cast<std::uintptr_t>(at) % sizeof(W) != 0) on_host::stop("a load that is not aligned");
+  W value;
+  std::memcpy(&value, at, sizeof(W));
+  return value;
+}
+template <class W>
+void store_as(void* at, W value) {
+  if (reinterpret_cast<std::uintptr_t>(at) % sizeof(W) != 0) on_host::stop("a store that is not aligned");
+  std::memcpy(at, &value, sizeof(W));
+}
+
+inline std::uint32_t bf16_pair(float low, float high) {
+  return from_float<BFloat16>(low).bits | static_cast<std::uint32_t>(from_float<BFloat16>(high).bits) << 16;
+}
+/// r = read(rows) of each of four matrices, whose rows the lanes give.
+template <class Read>
+void read_matrices(std::uint32_t (&r)[2][2], const BFloat16* row, const Read& read) {
+  if (reinterpret_cast<std::uintptr_t>(row) % 16 != 0) on_host::stop("a matrix row that is not aligned");
+  const auto* all = static_cast<const BFloat16* const*>(on_host::warp_publish(&row, sizeof row));
+  for (int m = 0; m < 4; ++m) r[m / 2][m % 2] = read(all + m * 8);
+  warp_sync();
+}
+inline void load_matrices(std::uint32_t (&r)[2][2], const BFloat16* row) {
+  const int g = on_host::lane() / 4, t = on_host::lane() % 4;
+  read_matrices(r, row, [&](const BFloat16* const* rows) { return load_as<std::uint32_t>(rows[g] + 2 * t); });
+}
+inline void load_transposed(std::uint32_t (&r)[2][2], const BFloat16* row) {
+  const int g = on_host::lane() / 4, t = on_host::lane() % 4;
+  read_matrices(r, row, [&](const BFloat16* const* rows) {
+    return rows[2 * t][g].bits | static_cast<std::uint32_t>(rows[2 * t + 1][g].bits) << 16;
+  });
+}
+
 template <class Kernel>
 void launch_each(const char* op, std::int64_t count, const Kernel& kernel) {
   const on_host::Running running(op, 0, kMaxThreads, 0);
