@@ -134,7 +134,7 @@ void TensorFile::load_into(const std::string& name, const Tensor& target) const 
                entry.describe(), ", expected ", name_of(target.dtype()), " ", to_string(target.shape()));
   if (entry.dtype == file_dtype_of(target.dtype()) && target.contiguous() && entry.dtype != FileDType::I8) {
     copy_bytes(target.raw(), target.device(), entry.data.data(), Device::cpu, entry.data.size());
-    if (target.dtype() == DType::f32) check_finite(target.span<float>(), name, source());
+    if (target.dtype() == DType::f32) check_finite(target.to(Device::cpu).span<float>(), name, source());
     return;
   }
   const std::vector<float> values = as_floats(entry, file_->find(name + ".scale"), source());
