@@ -1,5 +1,8 @@
 #include "apps/pipeline/codec_source.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "core/base/random.h"
 
 namespace orrery::pipeline {
@@ -43,8 +46,12 @@ Batch CodecSource::batch(std::uint64_t index) const {
     const std::uint64_t clip = index * static_cast<std::uint64_t>(options_.windows) + static_cast<std::uint64_t>(w);
     options_.window.append(draw_window(options_, clip, 1 + (options_.latents - 1) * t), chunks, weights);
   }
-  return {{Tensor::from(chunks, {options_.windows, options_.latents, t, size, size, 3}),
-           Tensor::from(weights, {options_.windows, options_.latents, t, size, size, 3})}};
+  // Bytes and bf16: a device is a slow copy away. A byte's 128 stands for 0; weights are few and short numbers.
+  const Shape shape{options_.windows, options_.latents, t, size, size, 3};
+  const Tensor bytes = Tensor::empty(shape, DType::i8);
+  std::transform(chunks.begin(), chunks.end(), bytes.data<std::int8_t>(),
+                 [](float x) { return static_cast<std::int8_t>(std::lround((x + 1.0f) * 127.5f) - 128); });
+  return {{bytes, Tensor::from(weights, shape).to(DType::bf16)}};
 }
 
 }  // namespace orrery::pipeline

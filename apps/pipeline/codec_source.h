@@ -24,7 +24,8 @@ struct CodecSourceOptions {
 class CodecSource : public BatchSource {
  public:
   explicit CodecSource(CodecSourceOptions options) : options_(std::move(options)) {}
-  /// tensors: chunks [windows, latents, time_factor, H, W, 3], pixel weights of the same shape.
+  /// tensors: chunks [windows, latents, time_factor, H, W, 3] i8, pixel weights of the same shape, bf16
+  /// (video/latent/codec_training.h).
   Batch batch(std::uint64_t index) const override;
 
  private:

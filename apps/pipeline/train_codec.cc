@@ -3,6 +3,7 @@
 #include "apps/pipeline/codec_source.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/base/parallel.h"
 #include "core/base/random.h"
 #include "core/io/fields.h"
 #include "core/io/parameters_file.h"
@@ -38,6 +39,7 @@ void move_to_device(const ParameterList& parameters, const std::string& name) {
   if (device == Device::cpu) return;
   log_info("training on " + device_memory(device).description);
   parameters.move_to(device);
+  set_thread_count(1);
 }
 
 void train_codec(const TrainOptions& options) {

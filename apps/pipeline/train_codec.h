@@ -20,7 +20,8 @@ struct TrainOptions {
   std::shared_ptr<RankGroup> ranks;  ///< processes that train together; null: this one alone
 };
 
-/// Moves the parameters to the device that `name` asks for ("auto": a CUDA device where there is one) and says so.
+/// Moves the parameters to the device that `name` asks for ("auto": a CUDA device where there is one) and says so. The
+/// cores then belong to the threads that prepare data.
 void move_to_device(const ParameterList& parameters, const std::string& name);
 
 /// Trains until done, out of time or stopped; `out` then holds the codec and the state to go on from.

@@ -42,9 +42,9 @@ AttentionResult latent_attention(const Tensor& h, AttentionKind kind, const Atte
 float latent_scale(const ModelConfig& config);
 
 struct MoeResult {
-  Tensor out;                      ///< [B·S, hidden]
-  Tensor balance_loss;             ///< one element; undefined where it is not asked for or experts are given by a table
-  std::vector<std::int64_t> load;  ///< tokens per expert
+  Tensor out;           ///< [B·S, hidden]
+  Tensor balance_loss;  ///< one element; undefined where it is not asked for or experts are given by a table
+  Tensor offsets;       ///< [experts + 1] i32 on the device: the first row of each expert, rows sorted by expert
 };
 
 /// Mixture of experts of one layer (V4, §2.1). h [B·S, hidden], already normed.
@@ -58,7 +58,7 @@ Tensor balance_loss(const Tensor& scores, std::int64_t sequences, std::int64_t c
 struct LayerResult {
   Tensor state;  ///< [B·S, hc_mult, hidden]
   Tensor indexer_loss, balance_loss;
-  std::vector<std::int64_t> load;
+  Tensor offsets;  ///< as in MoeResult; undefined without experts
 };
 
 /// One block: mHC around attention, mHC around the experts. state [B·S, hc_mult, hidden].

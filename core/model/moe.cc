@@ -3,6 +3,8 @@
 #include "core/ops/moe.h"
 
 #include <algorithm>
+#include <numeric>
+#include <vector>
 
 #include "core/autograd/autograd.h"
 #include "core/model/code_digits.h"
@@ -60,16 +62,18 @@ Tensor shared_expert(const Tensor& h, const MoeWeights& weights, float limit) {
 
 Tensor balance_loss(const Tensor& scores, std::int64_t sequences, std::int64_t count) {
   const std::int64_t experts = scores.dim(1), length = scores.dim(0) / sequences;
-  const Tensor counts = Tensor::zeros({sequences, experts});
+  Tensor chosen;  // [sequences, experts]: how often among the `count` best, even use being 1
   {
     const NoGrad guard;
-    const ops::TopK top = ops::top_k(scores.detach().to(Device::cpu), count);
-    const auto* expert = top.indices.data<std::int32_t>();
-    const float one = static_cast<float>(experts) / static_cast<float>(count * length);
-    for (std::int64_t i = 0; i < scores.dim(0) * count; ++i)
-      counts.data<float>()[i / (count * length) * experts + expert[i]] += one;
+    const Tensor best = ops::top_k(scores.detach(), count).indices;
+    std::vector<std::int32_t> numbers(static_cast<std::size_t>(experts));
+    std::iota(numbers.begin(), numbers.end(), 0);
+    const Tensor hits = ops::equal(ops::reshape(best, {scores.dim(0) * count, 1}),
+                                   Tensor::from(numbers, {1, experts}).to(scores.device()));
+    const Tensor counts =
+        ops::sum(ops::reshape(ops::cast(hits, DType::f32), {sequences, length * count, experts}), {1});
+    chosen = ops::scale(counts, static_cast<float>(experts) / static_cast<float>(count * length));
   }
-  const Tensor chosen = counts.to(scores.device());
   const Tensor share = ops::div(scores, ops::sum(scores, {1}, /*keep=*/true));
   const Tensor mean_share = ops::mean(ops::reshape(share, {sequences, length, experts}), {1});
   return ops::scale(ops::sum(ops::mul(mean_share, chosen)), 1.0f / static_cast<float>(sequences));
@@ -78,7 +82,7 @@ Tensor balance_loss(const Tensor& scores, std::int64_t sequences, std::int64_t c
 MoeResult mixture_of_experts(const Tensor& h, MlpKind kind, const MoeWeights& weights, const LayerContext& context) {
   const ModelConfig& c = context.config;
   const auto limit = static_cast<float>(c.swiglu_limit);
-  if (kind == MlpKind::dense) return {shared_expert(h, weights, limit), Tensor(), {}};
+  if (kind == MlpKind::dense) return {shared_expert(h, weights, limit), Tensor(), Tensor()};
   const Tensor logits = ops::linear(ops::cast(h, DType::f32), weights.gate);
   const Tensor given = kind == MlpKind::hash_moe ? hash_choice(table_rows(context.ids, c), weights.tid2eid) : Tensor();
   const ops::Routing routing = ops::route(logits, weights.bias, given, c.num_experts_per_tok, route_options(kind, c));
@@ -89,10 +93,8 @@ MoeResult mixture_of_experts(const Tensor& h, MlpKind kind, const MoeWeights& we
   const Tensor routed =
       ops::moe_combine(ops::grouped_linear(inner, weights.down_proj, plan.offsets), routing.weights, plan);
 
-  const Tensor bounds = plan.offsets.to(Device::cpu);
-  const auto* offsets = bounds.data<std::int32_t>();
   MoeResult result;
-  for (std::int64_t e = 0; e < c.n_routed_experts; ++e) result.load.push_back(offsets[e + 1] - offsets[e]);
+  result.offsets = plan.offsets;
   result.out = ops::add(routed, shared_expert(h, weights, limit));
   if (context.options.balance && is_scored(kind))
     result.balance_loss = balance_loss(routing.scores, context.batch, c.num_experts_per_tok);

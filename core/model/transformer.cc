@@ -47,6 +47,16 @@ void accumulate(Tensor& sum, const Tensor& part) {
   if (part.defined()) sum = sum.defined() ? ops::add(sum, part) : part;
 }
 
+// Tokens per expert. Asked for when all layers are under way: a device is waited for once.
+std::vector<std::int64_t> tokens_of(const Tensor& offsets) {
+  std::vector<std::int64_t> tokens;
+  if (!offsets.defined()) return tokens;
+  const Tensor here = offsets.to(Device::cpu);
+  const auto* first = here.data<std::int32_t>();
+  for (std::int64_t e = 0; e + 1 < here.numel(); ++e) tokens.push_back(first[e + 1] - first[e]);
+  return tokens;
+}
+
 void check_ids(const Tensor& ids, std::int64_t vocab) {
   ORRERY_CHECK(ids.dtype() == DType::i32 && ids.rank() == 2 && ids.dim(1) >= 1, "[transformer] ids are ",
                name_of(ids.dtype()), " ", to_string(ids.shape()), ", expected i32 [batch, length]");
@@ -134,7 +144,7 @@ LayerResult plain_layer(const Tensor& state, const LayerWeights& weights, const 
   MoeResult mixed = mixture_of_experts(ops::rms_norm(middle, weights.post_attention_norm, eps), weights.mlp_kind,
                                        weights.moe, context);
   return {ops::reshape(ops::add(middle, mixed.out), state.shape()), attended.indexer_loss, mixed.balance_loss,
-          std::move(mixed.load)};
+          mixed.offsets};
 }
 
 }  // namespace
@@ -159,7 +169,7 @@ LayerResult layer_forward(const Tensor& state, const LayerWeights& weights, cons
                                        weights.moe, context);
   result.state = ops::hc_post(middle, mixed.out, inner.post, inner.comb);
   result.balance_loss = mixed.balance_loss;
-  result.load = std::move(mixed.load);
+  result.offsets = mixed.offsets;
   return result;
 }
 
@@ -188,23 +198,24 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
                                             recalled_ids(ids, config_.video.group()), config_, options.compute));
   Tensor state = expand_streams(embedded, config_.hc_mult);
   int indexer_layers = 0;
+  std::vector<Tensor> bounds;  // of the rows of each layer's experts
   for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
     const LayerWeights& layer = weights_.layers[i];
     LayerResult out;
     if (options.checkpoint) {
-      const auto load = std::make_shared<std::vector<std::int64_t>>();
-      auto run = [&layer, context, load](const std::vector<Tensor>& in) {
+      const auto offsets = std::make_shared<Tensor>();
+      auto run = [&layer, context, offsets](const std::vector<Tensor>& in) {
         const LayerResult inner = layer_forward(in[0], layer, context);
-        if (load->empty()) *load = inner.load;
+        if (!offsets->defined()) *offsets = inner.offsets;
         return std::vector<Tensor>{inner.state, inner.indexer_loss, inner.balance_loss};
       };
       const std::vector<Tensor> outputs = checkpoint(run, {state});
-      out = {outputs[0], outputs[1], outputs[2], *load};
+      out = {outputs[0], outputs[1], outputs[2], *offsets};
     } else {
       out = layer_forward(state, layer, context);
     }
     state = out.state;
-    result.loads.push_back({static_cast<std::int64_t>(i), layer.mlp_kind, std::move(out.load)});
+    bounds.push_back(out.offsets);
     if (out.indexer_loss.defined()) ++indexer_layers;
     accumulate(result.indexer_loss, out.indexer_loss);
     accumulate(result.balance_loss, out.balance_loss);
@@ -222,9 +233,14 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
     const Tensor e = expand_streams(ops::linear(next_embedded, mtp.e_proj), config_.hc_mult);
     const Tensor h = ops::linear(ops::rms_norm(state, mtp.h_norm, eps), mtp.h_proj);
     LayerResult out = layer_forward(ops::add(e, h), mtp.layer, mtp_context);
-    result.loads.push_back({config_.num_hidden_layers(), MlpKind::moe, std::move(out.load)});
+    bounds.push_back(out.offsets);
     accumulate(result.balance_loss, out.balance_loss);
     result.mtp_hidden = final_hidden(out.state, mtp.hc_head, mtp.norm, config_);
+  }
+  for (std::size_t i = 0; i < bounds.size(); ++i) {
+    const bool is_mtp = i == weights_.layers.size();
+    result.loads.push_back(
+        {static_cast<std::int64_t>(i), is_mtp ? MlpKind::moe : weights_.layers[i].mlp_kind, tokens_of(bounds[i])});
   }
   return result;
 }

@@ -1,10 +1,13 @@
 // The products of a mixture of experts on tensor cores, all experts in one launch that reads the offsets itself: nobody
 // waits for them. A block has 128 × 128 results, its warps 64 × 32 each; the next 32 steps of depth are fetched while
 // the present ones are multiplied.
+#include <algorithm>
+
 #include "kernels/api/matmul.h"
 #include "kernels/api/registry.h"
 #include "kernels/cuda/fragments.cuh"
 #include "kernels/cuda/kernels.h"
+#include "kernels/cuda/matrix.h"
 #include "kernels/cuda/values.cuh"
 
 namespace orrery::gpu {
@@ -12,8 +15,6 @@ namespace orrery::gpu {
 namespace {
 
 constexpr int kLines = 128, kDepth = 32, kThreads = 256;
-constexpr int kPitch = kDepth + 8;  // halves from line to line: eight lines fall into different banks
-constexpr std::int64_t kBytes = 2 * kLines * kPitch * std::int64_t{sizeof(BFloat16)};
 constexpr int kWarpRows = 64, kWarpColumns = 32, kRowTiles = kWarpRows / 16, kColumnTiles = kWarpColumns / 8;
 
 /// Eight neighbouring bf16.
@@ -21,230 +22,263 @@ struct alignas(16) Eight {
   std::uint32_t pairs[4];
 };
 
-ORRERY_ON_DEVICE Eight eight_of(const BFloat16* from) { return *reinterpret_cast<const Eight*>(from); }
-ORRERY_ON_DEVICE Eight eight_of(const float* from) {
-  Eight result;
-  ORRERY_UNROLL
-  for (int i = 0; i < 4; ++i) result.pairs[i] = bf16_pair(from[2 * i], from[2 * i + 1]);
-  return result;
-}
-
-// An operand as lines (rows of A, columns of B) along the depth that is summed over. One of the strides is 1.
-template <class T>
+// An operand as lines (rows of A, columns of B) along the depth that is summed over. Neighbours in memory are steps of
+// depth (kAlongDepth), else lines; its tile in shared memory keeps that order, and eight rows of it start in different
+// banks.
+template <bool kAlongDepth>
 struct Lines {
-  const T* data;
-  std::int64_t line_stride, depth_stride, lines, depth;
-  bool aligned;  ///< eights start at multiples of 16 bytes
+  static constexpr int kPitch = (kAlongDepth ? kDepth : kLines) + 8,
+                       kTileSize = (kAlongDepth ? kLines : kDepth) * kPitch;
+  static constexpr int kPieces = (kAlongDepth ? kDepth : kLines) / 8;  ///< eights in a row of the tile
+  const BFloat16* data;
+  std::int64_t stride;  ///< of what are no neighbours
+  int lines, depth;     // 32 bits: registers are scarce
+  bool aligned;         ///< eights start at multiples of 16 bytes
 
   /// Part 0 or 1 of what the thread carries of the tile at (line, step).
-  ORRERY_ON_DEVICE Eight fetch(const Block& block, int part, std::int64_t line, std::int64_t step) const {
-    const bool along_depth = depth_stride == 1;
-    const int index = block.thread + part * kThreads;
-    line += along_depth ? index / 4 : (block.warp() + part * block.warps()) * 8;
-    step += along_depth ? index % 4 * 8 : block.lane();
-    const T* from = data + line * line_stride + step * depth_stride;
-    const bool whole = along_depth ? line < lines && step + 8 <= depth : line + 8 <= lines && step < depth;
-    if (whole && aligned) return eight_of(from);
-    float values[8];
-    ORRERY_UNROLL
-    for (int i = 0; i < 8; ++i) {
-      const bool inside = along_depth ? line < lines && step + i < depth : line + i < lines && step < depth;
-      values[i] = inside ? to_float(from[i]) : 0.0f;
-    }
-    return eight_of(values);
-  }
-  /// Puts it at its place in the tile [kLines][kPitch].
-  ORRERY_ON_DEVICE void place(const Block& block, int part, const Eight& eight, BFloat16* tile) const {
-    const int index = block.thread + part * kThreads;
-    if (depth_stride == 1) {
-      *reinterpret_cast<Eight*>(tile + index / 4 * kPitch + index % 4 * 8) = eight;
-      return;
-    }
-    auto* halves = reinterpret_cast<std::uint16_t*>(tile);
-    const int line = (block.warp() + part * block.warps()) * 8;
+  ORRERY_ON_DEVICE Eight fetch(int thread, int line, int step) const {
+    const int across = thread / kPieces, along = thread % kPieces * 8;
+    line += kAlongDepth ? across : along;
+    step += kAlongDepth ? along : across;
+    const int first = kAlongDepth ? step : line, end = kAlongDepth ? depth : lines;
+    const bool inside = kAlongDepth ? line < lines : step < depth;
+    const BFloat16* from = data + (kAlongDepth ? line : step) * stride + first;
+    if (inside && first + 8 <= end && aligned) return load_as<Eight>(from);
+    Eight result{};
     ORRERY_UNROLL
     for (int i = 0; i < 8; ++i)
-      halves[(line + i) * kPitch + block.lane()] = static_cast<std::uint16_t>(eight.pairs[i / 2] >> (i % 2 * 16));
+      if (inside && first + i < end) result.pairs[i / 2] |= std::uint32_t{from[i].bits} << (i % 2 * 16);
+    return result;
+  }
+  static ORRERY_ON_DEVICE void place(int thread, const Eight& eight, BFloat16* tile) {
+    store_as(tile + thread / kPieces * kPitch + thread % kPieces * 8, eight);
+  }
+  /// 16 lines from `line` on, 16 steps from `step` on: of each half of lines both halves of steps, or the other way
+  /// round.
+  static ORRERY_ON_DEVICE void load(std::uint32_t (&r)[2][2], const BFloat16* tile, int line, int step, int lane,
+                                    bool lines_first) {
+    const int outer = lane / 16 * 8, inner = lane / 8 % 2 * 8;
+    line += lines_first ? outer : inner;
+    step += lines_first ? inner : outer;
+    if constexpr (kAlongDepth)
+      load_matrices(r, tile + (line + lane % 8) * kPitch + step);
+    else
+      load_transposed(r, tile + (step + lane % 8) * kPitch + line);
   }
 };
 
 using Sums = float[kRowTiles][kColumnTiles][4];
 
-// sums += A's lines from `row` on times B's from `column` on, over the depth [begin, end of both).
 template <class A, class B>
-ORRERY_ON_DEVICE void add_product(const Block& block, const Lines<A>& a, const Lines<B>& b, std::int64_t row,
-                                  std::int64_t column, std::int64_t begin, Sums& sums) {
+constexpr std::int64_t bytes_of() {
+  return (A::kTileSize + B::kTileSize) * std::int64_t{sizeof(BFloat16)};
+}
+
+// sums += A's lines from `row` on times B's from `column` on, over the depth from `begin` to their end.
+template <class A, class B>
+ORRERY_ON_DEVICE void add_product(const Block& block, const A& a, const B& b, int row, int column, int begin,
+                                  Sums& sums) {
   auto* left = reinterpret_cast<BFloat16*>(block.memory);
-  BFloat16* right = left + kLines * kPitch;
-  const int group = block.lane() / 4, pair = block.lane() % 4 * 2;
-  const BFloat16* my_rows = left + (block.warp() / 4 * kWarpRows + group) * kPitch + pair;
-  const BFloat16* my_columns = right + (block.warp() % 4 * kWarpColumns + group) * kPitch + pair;
-  const auto two = [](const BFloat16* from) { return *reinterpret_cast<const std::uint32_t*>(from); };
+  BFloat16* right = left + A::kTileSize;
+  const int my_row = block.warp() / 4 * kWarpRows, my_column = block.warp() % 4 * kWarpColumns, lane = block.lane();
   Eight next_a[2], next_b[2];
-  ORRERY_UNROLL
-  for (int part = 0; part < 2; ++part) {
-    next_a[part] = a.fetch(block, part, row, begin);
-    next_b[part] = b.fetch(block, part, column, begin);
-  }
-  for (std::int64_t step = begin; step < a.depth; step += kDepth) {
+  const auto fetch = [&](int step) {
+    ORRERY_UNROLL
+    for (int part = 0; part < 2; ++part) {
+      next_a[part] = a.fetch(block.thread + part * kThreads, row, step);
+      next_b[part] = b.fetch(block.thread + part * kThreads, column, step);
+    }
+  };
+  fetch(begin);
+  for (int step = begin; step < a.depth; step += kDepth) {
     block.sync();
     ORRERY_UNROLL
     for (int part = 0; part < 2; ++part) {
-      a.place(block, part, next_a[part], left);
-      b.place(block, part, next_b[part], right);
+      A::place(block.thread + part * kThreads, next_a[part], left);
+      B::place(block.thread + part * kThreads, next_b[part], right);
     }
     block.sync();
-    if (step + kDepth < a.depth) ORRERY_UNROLL
-    for (int part = 0; part < 2; ++part) {
-      next_a[part] = a.fetch(block, part, row, step + kDepth);
-      next_b[part] = b.fetch(block, part, column, step + kDepth);
-    }
-    ORRERY_UNROLL
+    if (step + kDepth < a.depth) fetch(step + kDepth);
     for (int k = 0; k < kDepth; k += 16) {
-      std::uint32_t columns[kColumnTiles][2];
+      std::uint32_t columns[kColumnTiles / 2][2][2];
       ORRERY_UNROLL
-      for (int j = 0; j < kColumnTiles; ++j) {
-        columns[j][0] = two(my_columns + j * 8 * kPitch + k);
-        columns[j][1] = two(my_columns + j * 8 * kPitch + k + 8);
-      }
+      for (int j = 0; j < kColumnTiles / 2; ++j) B::load(columns[j], right, my_column + j * 16, k, lane, true);
       ORRERY_UNROLL
       for (int i = 0; i < kRowTiles; ++i) {
-        const BFloat16* at = my_rows + i * 16 * kPitch + k;
-        const std::uint32_t rows[4] = {two(at), two(at + 8 * kPitch), two(at + 8), two(at + 8 * kPitch + 8)};
+        std::uint32_t r[2][2];
+        A::load(r, left, my_row + i * 16, k, lane, false);
+        const std::uint32_t rows[4] = {r[0][0], r[0][1], r[1][0], r[1][1]};
         ORRERY_UNROLL
-        for (int j = 0; j < kColumnTiles; ++j) multiply_add(sums[i][j], rows, columns[j]);
+        for (int j = 0; j < kColumnTiles; ++j) multiply_add(sums[i][j], rows, columns[j / 2][j % 2]);
       }
     }
   }
 }
 
-// result(row, column, sum) for each of the thread's sums.
-template <class Result>
-ORRERY_ON_DEVICE void for_each_sum(const Block& block, const Sums& sums, const Result& result) {
-  const int group = block.lane() / 4, pair = block.lane() % 4 * 2;
+struct alignas(8) TwoFloats {
+  float first, second;
+};
+
+// Writes the block's sums to c at (row, column), up to (rows, columns).
+template <class C>
+ORRERY_ON_DEVICE void store_sums(const Block& block, const Sums& sums, C* c, std::int64_t row_stride, int row, int rows,
+                                 int column, int columns) {
+  row += block.warp() / 4 * kWarpRows + block.lane() / 4;
+  column += block.warp() % 4 * kWarpColumns + block.lane() % 4 * 2;
+  const bool pairs = row_stride % 2 == 0;  // tensors begin at multiples of 16 bytes
   ORRERY_UNROLL
-  for (int i = 0; i < kRowTiles; ++i) ORRERY_UNROLL
-  for (int j = 0; j < kColumnTiles; ++j) ORRERY_UNROLL
-  for (int s = 0; s < 4; ++s)
-    result(block.warp() / 4 * kWarpRows + i * 16 + group + s / 2 * 8,
-           block.warp() % 4 * kWarpColumns + j * 8 + pair + s % 2, sums[i][j][s]);
+  for (int i = 0; i < kRowTiles; ++i) {
+    ORRERY_UNROLL
+    for (int half = 0; half < 2; ++half) {
+      const int r = row + i * 16 + half * 8;
+      if (r >= rows) continue;
+      ORRERY_UNROLL
+      for (int j = 0; j < kColumnTiles; ++j) {
+        const int s = column + j * 8;
+        const float first = sums[i][j][half * 2], second = sums[i][j][half * 2 + 1];
+        C* at = c + r * row_stride + s;
+        if (pairs && s + 1 < columns) {
+          if constexpr (sizeof(C) == sizeof(float))
+            store_as(at, TwoFloats{first, second});
+          else
+            store_as(at, bf16_pair(first, second));
+        } else {
+          if (s < columns) at[0] = from_float<C>(first);
+          if (s + 1 < columns) at[1] = from_float<C>(second);
+        }
+      }
+    }
+  }
 }
 
 // A block finds its expert and its tile of rows in the offsets; blocks beyond the last tile have nothing to do.
 template <class B, class C>
 struct Grouped {
-  Lines<BFloat16> a;  ///< all rows
-  Lines<B> b;         ///< the first expert's
+  static constexpr int kBlocksAtOnce = 2;
+  Lines<true> a;  ///< all rows
+  B b;            ///< the first expert's
   C* c;
   const std::int32_t* offsets;
-  std::int64_t experts, expert_stride, row_stride, column_tiles;
+  std::int64_t expert_stride, row_stride;
+  int experts, column_tiles;
 
   ORRERY_ON_DEVICE void operator()(const Block& block) const {
-    std::int64_t tile = block.index / column_tiles, expert = 0, first = 0, last = 0;
+    int tile = static_cast<int>(block.index) / column_tiles, expert = 0, first = 0, last = 0;
     for (; expert < experts; ++expert) {
       first = offsets[expert];
       last = offsets[expert + 1];
-      const std::int64_t tiles = (last - first + kLines - 1) / kLines;
+      const int tiles = (last - first + kLines - 1) / kLines;
       if (tile < tiles) break;
       tile -= tiles;
     }
     if (expert == experts) return;
-    Lines<BFloat16> rows = a;
-    Lines<B> weights = b;
+    Lines<true> rows = a;
+    B weights = b;
     rows.lines = last;
     weights.data += expert * expert_stride;
-    const std::int64_t row = first + tile * kLines, column = block.index % column_tiles * kLines;
+    const int row = first + tile * kLines, column = static_cast<int>(block.index) % column_tiles * kLines;
     Sums sums = {};
     add_product(block, rows, weights, row, column, 0, sums);
-    for_each_sum(block, sums, [&](std::int64_t r, std::int64_t s, float sum) {
-      if (row + r < last && column + s < weights.lines) c[(row + r) * row_stride + column + s] = from_float<C>(sum);
-    });
+    store_sums(block, sums, c, row_stride, row, last, column, b.lines);
   }
 };
 
-// C[e] (+)= A[rows of e]ᵀ·B[rows of e]: a block a tile of an expert's matrix.
-template <class C>
-struct WeightGrad {
-  Lines<BFloat16> a, b;  ///< lines are columns; the depth is all rows
-  C* c;
+// partial[part][e] = A[rows of e's part]ᵀ·B[the same rows]: a block a tile of an expert's matrix.
+struct WeightGradParts {
+  static constexpr int kBlocksAtOnce = 2;
+  Lines<false> a, b;  ///< lines are columns; the depth is all rows
+  float* partial;     ///< [parts, experts, k, n]
   const std::int32_t* offsets;
-  std::int64_t expert_stride, row_stride, row_tiles, column_tiles;
-  bool accumulate;
+  int experts, parts, row_tiles, column_tiles;
 
+  ORRERY_ON_DEVICE int part_of(std::int64_t count, int part) const { return static_cast<int>(count * part / parts); }
   ORRERY_ON_DEVICE void operator()(const Block& block) const {
-    const std::int64_t expert = block.index / (row_tiles * column_tiles),
-                       row = block.index / column_tiles % row_tiles * kLines,
-                       column = block.index % column_tiles * kLines;
-    Lines<BFloat16> left = a, right = b;
-    left.depth = right.depth = offsets[expert + 1];
+    const int index = static_cast<int>(block.index), column = index % column_tiles * kLines,
+              rest = index / column_tiles, row = rest % row_tiles * kLines, part = rest / row_tiles % parts,
+              expert = rest / row_tiles / parts;
+    const int first = offsets[expert], count = offsets[expert + 1] - first;
+    Lines<false> left = a, right = b;
+    left.depth = right.depth = first + part_of(count, part + 1);
     Sums sums = {};
-    add_product(block, left, right, row, column, offsets[expert], sums);
-    C* mine = c + expert * expert_stride;
-    for_each_sum(block, sums, [&](std::int64_t r, std::int64_t s, float sum) {
-      if (row + r >= a.lines || column + s >= b.lines) return;
-      C& at = mine[(row + r) * row_stride + column + s];
-      at = from_float<C>(accumulate ? to_float(at) + sum : sum);
-    });
+    add_product(block, left, right, row, column, first + part_of(count, part), sums);
+    store_sums(block, sums, partial + std::int64_t{part * experts + expert} * a.lines * b.lines, b.lines, row, a.lines,
+               column, b.lines);
   }
 };
 
-template <class T>
-Lines<T> lines_of(const TensorView& view, std::int64_t line_stride, std::int64_t depth_stride, std::int64_t lines,
-                  std::int64_t depth, std::int64_t matrix_stride) {
-  const std::int64_t longer = depth_stride == 1 ? line_stride : depth_stride;
+struct SumParts {
+  const float* partial;
+  float* c;
+  std::int64_t parts, count;
+  bool accumulate;
+  ORRERY_ON_DEVICE void operator()(std::int64_t i) const {
+    float sum = accumulate ? c[i] : 0.0f;
+    for (std::int64_t part = 0; part < parts; ++part) sum += partial[part * count + i];
+    c[i] = sum;
+  }
+};
+
+template <bool kAlongDepth>
+Lines<kAlongDepth> lines_of(const TensorView& view, std::int64_t stride, std::int64_t lines, std::int64_t depth,
+                            std::int64_t matrix_stride = 0) {
   const bool aligned =
-      longer % 8 == 0 && matrix_stride % 8 == 0 && reinterpret_cast<std::uintptr_t>(view.data) % 16 == 0;
-  return {view.as<const T>(), line_stride, depth_stride, lines, depth, aligned};
+      stride % 8 == 0 && matrix_stride % 8 == 0 && reinterpret_cast<std::uintptr_t>(view.data) % 16 == 0;
+  return {view.as<const BFloat16>(), stride, static_cast<int>(lines), static_cast<int>(depth), aligned};
 }
 
-bool has_unit_stride(std::int64_t a, std::int64_t b) { return a == 1 || b == 1; }
-
-// From so many multiplications an expert on cuBLASLt's kernels are worth a launch each and the wait.
+// From so many weights an expert on cuBLASLt's kernels are worth a launch each and the wait.
 constexpr std::int64_t kLargeMatrix = std::int64_t{1} << 20;
 
 const char* refuses(const GroupedMatmulArgs& args) {
   if (args.a.dtype != DType::bf16) return "A is f32";
   if (args.b.shape[1] * args.b.shape[2] >= kLargeMatrix) return "large matrices";
-  if (args.c.strides[1] != 1 || !has_unit_stride(args.a.strides[0], args.a.strides[1]) ||
-      !has_unit_stride(args.b.strides[1], args.b.strides[2]))
+  if (args.c.strides[1] != 1 || args.a.strides[1] != 1 || (args.b.strides[1] != 1 && args.b.strides[2] != 1))
     return "strides";
+  if (args.b.dtype != DType::bf16 && !is_dense_stack(args.b)) return "f32 weights with gaps";
   return nullptr;
 }
 
 void grouped(const GroupedMatmulArgs& args) {
   const std::int64_t rows = args.a.shape[0], k = args.a.shape[1], n = args.c.shape[1], experts = args.b.shape[0];
   if (rows == 0) return;
+  const TensorView weights = stack_like(DType::bf16, args.b);
   const std::int64_t column_tiles = (n + kLines - 1) / kLines, most_tiles = rows / kLines + experts;
-  const Lines<BFloat16> a = lines_of<BFloat16>(args.a, args.a.strides[0], args.a.strides[1], rows, k, 0);
-  with_float_type(args.b.dtype, [&]<class B>() {
-    const Lines<B> b = lines_of<B>(args.b, args.b.strides[2], args.b.strides[1], n, k, args.b.strides[0]);
+  const Lines<true> a = lines_of<true>(args.a, args.a.strides[0], rows, k);
+  const auto launch = [&]<class B>(const B& b) {
     with_float_type(args.c.dtype, [&]<class C>() {
-      launch_blocks(GroupedMatmulArgs::kOp, most_tiles * column_tiles, kThreads, kBytes,
-                    Grouped<B, C>{a, b, args.c.as<C>(), args.offsets.as<const std::int32_t>(), experts,
-                                  args.b.strides[0], args.c.strides[0], column_tiles});
+      launch_blocks(GroupedMatmulArgs::kOp, most_tiles * column_tiles, kThreads, bytes_of<Lines<true>, B>(),
+                    Grouped<B, C>{a, b, args.c.as<C>(), args.offsets.as<const std::int32_t>(), weights.strides[0],
+                                  args.c.strides[0], static_cast<int>(experts), static_cast<int>(column_tiles)});
     });
-  });
+  };
+  if (weights.strides[1] == 1)
+    launch(lines_of<true>(weights, weights.strides[2], n, k, weights.strides[0]));
+  else
+    launch(lines_of<false>(weights, weights.strides[1], n, k, weights.strides[0]));
 }
 
 const char* weight_grad_refuses(const GroupedMatmulWeightGradArgs& args) {
   if (args.a.dtype != DType::bf16 || args.b.dtype != DType::bf16) return "f32";
   if (args.c.shape[1] * args.c.shape[2] >= kLargeMatrix && !args.accumulate) return "large matrices";
-  if (args.c.strides[2] != 1 || !has_unit_stride(args.a.strides[0], args.a.strides[1]) ||
-      !has_unit_stride(args.b.strides[0], args.b.strides[1]))
-    return "strides";
+  if (args.a.strides[1] != 1 || args.b.strides[1] != 1) return "strides";
   return nullptr;
 }
 
 void weight_grad(const GroupedMatmulWeightGradArgs& args) {
-  const std::int64_t rows = args.a.shape[0], k = args.c.shape[1], n = args.c.shape[2];
-  const std::int64_t row_tiles = (k + kLines - 1) / kLines, column_tiles = (n + kLines - 1) / kLines;
-  with_float_type(args.c.dtype, [&]<class C>() {
-    launch_blocks(GroupedMatmulWeightGradArgs::kOp, args.c.shape[0] * row_tiles * column_tiles, kThreads, kBytes,
-                  WeightGrad<C>{lines_of<BFloat16>(args.a, args.a.strides[1], args.a.strides[0], k, rows, 0),
-                                lines_of<BFloat16>(args.b, args.b.strides[1], args.b.strides[0], n, rows, 0),
-                                args.c.as<C>(), args.offsets.as<const std::int32_t>(), args.c.strides[0],
-                                args.c.strides[1], row_tiles, column_tiles, args.accumulate});
-  });
+  const std::int64_t rows = args.a.shape[0], experts = args.c.shape[0], k = args.c.shape[1], n = args.c.shape[2],
+                     row_tiles = (k + kLines - 1) / kLines, column_tiles = (n + kLines - 1) / kLines;
+  constexpr std::int64_t kEnoughBlocks = 528, kMostParts = 16, kRowsAPart = 256;
+  const std::int64_t blocks = experts * row_tiles * column_tiles,
+                     wanted = (kEnoughBlocks + blocks - 1) / std::max<std::int64_t>(1, blocks),
+                     parts = std::clamp<std::int64_t>(std::min(wanted, rows / (kRowsAPart * experts)), 1, kMostParts);
+  auto* partial = static_cast<float*>(scratch(kScratchPartial, parts * args.c.numel() * std::int64_t{sizeof(float)}));
+  launch_blocks(GroupedMatmulWeightGradArgs::kOp, blocks * parts, kThreads, bytes_of<Lines<false>, Lines<false>>(),
+                WeightGradParts{lines_of<false>(args.a, args.a.strides[0], k, rows),
+                                lines_of<false>(args.b, args.b.strides[0], n, rows), partial,
+                                args.offsets.as<const std::int32_t>(), static_cast<int>(experts),
+                                static_cast<int>(parts), static_cast<int>(row_tiles), static_cast<int>(column_tiles)});
+  launch_each(GroupedMatmulWeightGradArgs::kOp, args.c.numel(),
+              SumParts{partial, args.c.as<float>(), parts, args.c.numel(), args.accumulate});
 }
 
 }  // namespace

@@ -60,11 +60,15 @@ MatrixView rounded_like(const MatrixView& a, const MatrixView& b) {
   return result;
 }
 
-TensorView stack_like(DType dtype, const TensorView& stack) {
-  const std::int64_t count = stack.numel();
+bool is_dense_stack(const TensorView& stack) {
   const bool lines = (stack.strides[2] == 1 && stack.strides[1] == stack.shape[2]) ||
                      (stack.strides[1] == 1 && stack.strides[2] == stack.shape[1]);
-  if (stack.dtype == dtype || !lines || stack.strides[0] != stack.shape[1] * stack.shape[2]) return stack;
+  return lines && stack.strides[0] == stack.shape[1] * stack.shape[2];
+}
+
+TensorView stack_like(DType dtype, const TensorView& stack) {
+  if (stack.dtype == dtype || !is_dense_stack(stack)) return stack;
+  const std::int64_t count = stack.numel();
   auto* copy = static_cast<BFloat16*>(scratch(kScratchCast, count * std::int64_t{sizeof(BFloat16)}));
   launch_each("matmul", count, RoundLines{static_cast<const float*>(stack.data), copy, count, count});
   TensorView rounded = stack;

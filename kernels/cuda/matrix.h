@@ -21,6 +21,9 @@ bool is_matrix(const TensorView& view, int row, int column);
 /// b itself, or in a's bf16 where b is f32. The copy lives until the next call.
 MatrixView rounded_like(const MatrixView& a, const MatrixView& b);
 
+/// Whether a stack of matrices [E, rows, columns] has no gaps, whichever of the two dimensions is contiguous.
+bool is_dense_stack(const TensorView& stack);
+
 /// A stack of matrices [E, rows, columns] in `dtype`, rounded all at once where it is f32 and has no gaps; else itself.
 /// The copy lives until the next call.
 TensorView stack_like(DType dtype, const TensorView& stack);

@@ -16,7 +16,8 @@ constexpr int kThreads = 256;
 
 // Sums are kept in f64: this is bound by memory, and the order then hardly shows. A block works on `outputs`
 // neighbouring results (1 or 32): neighbouring threads on neighbouring results, so that sums down the columns of a
-// matrix read whole rows.
+// matrix read whole rows. Where that makes few blocks, each result's elements are cut into parts, whose results are
+// joined afterwards.
 struct Reduce {
   Values x, y;
   Walk<1> outer;  ///< results → where their part of x begins
@@ -24,27 +25,44 @@ struct Reduce {
   std::int64_t results;
   int outputs;
   Reduction op;
+  std::int64_t parts = 1, length = 0;  ///< elements of a part
+  double* partial = nullptr;           ///< [parts, results], with several parts
 
   ORRERY_ON_DEVICE double joined(double a, double b) const { return op == Reduction::max ? Larger()(a, b) : a + b; }
+  ORRERY_ON_DEVICE void finish(std::int64_t result, double total) const {
+    y.store<double>(result, op == Reduction::mean ? total / static_cast<double>(inner.total) : total);
+  }
 
   ORRERY_ON_DEVICE void operator()(const Block& block) const {
-    double* parts = reinterpret_cast<double*>(block.memory);
+    double* sums = reinterpret_cast<double*>(block.memory);
     const int slices = block.threads / outputs, column = block.thread % outputs, slice = block.thread / outputs;
-    const std::int64_t result = block.index * outputs + column;
+    const std::int64_t part = block.index % parts, result = block.index / parts * outputs + column;
     double sum = op == Reduction::max ? -INFINITY : 0.0;
     if (result < results) {
-      const std::int64_t base = outer(result).at[0];
-      for (std::int64_t i = slice; i < inner.total; i += slices)
+      const std::int64_t base = outer(result).at[0], end = (part + 1) * length;
+      for (std::int64_t i = part * length + slice; i < (end < inner.total ? end : inner.total); i += slices)
         sum = joined(sum, x.load<double>(base + inner(i).at[0]));
     }
-    parts[block.thread] = sum;
+    sums[block.thread] = sum;
     for (int half = slices / 2; half > 0; half /= 2) {
       block.sync();
-      if (slice < half) parts[block.thread] = joined(parts[block.thread], parts[block.thread + half * outputs]);
+      if (slice < half) sums[block.thread] = joined(sums[block.thread], sums[block.thread + half * outputs]);
     }
     if (slice > 0 || result >= results) return;
-    const double total = parts[block.thread];
-    y.store<double>(result, op == Reduction::mean ? total / static_cast<double>(inner.total) : total);
+    if (parts > 1)
+      partial[part * results + result] = sums[block.thread];
+    else
+      finish(result, sums[block.thread]);
+  }
+};
+
+struct JoinParts {
+  Reduce whole;
+  ORRERY_ON_DEVICE void operator()(std::int64_t result) const {
+    double sum = whole.partial[result];
+    for (std::int64_t part = 1; part < whole.parts; ++part)
+      sum = whole.joined(sum, whole.partial[part * whole.results + result]);
+    whole.finish(result, sum);
   }
 };
 
@@ -62,8 +80,18 @@ void reduce(const ReduceArgs& args) {
   Reduce kernel{
       values_of(args.x), values_of(args.y), make_walk(kept_views), make_walk(gone_views), kept.numel(), 1, args.op};
   if (last_kept || kernel.inner.total <= 8) kernel.outputs = kernel.inner.total <= 8 ? kThreads : kWarp;
-  launch_blocks(ReduceArgs::kOp, (kernel.results + kernel.outputs - 1) / kernel.outputs, kThreads,
-                kThreads * std::int64_t{sizeof(double)}, kernel);
+  const std::int64_t blocks = (kernel.results + kernel.outputs - 1) / kernel.outputs;
+  constexpr std::int64_t kEnoughBlocks = 512, kMostParts = 128, kElementsAThread = 32;
+  const std::int64_t a_part = kElementsAThread * (kThreads / kernel.outputs);
+  if (blocks > 0 && blocks < kEnoughBlocks)
+    kernel.parts =
+        std::clamp<std::int64_t>(kernel.inner.total / a_part, 1, std::min(kMostParts, kEnoughBlocks / blocks));
+  kernel.length = (kernel.inner.total + kernel.parts - 1) / kernel.parts;
+  if (kernel.parts > 1)
+    kernel.partial =
+        static_cast<double*>(scratch(kScratchReduce, kernel.results * kernel.parts * std::int64_t{sizeof(double)}));
+  launch_blocks(ReduceArgs::kOp, blocks * kernel.parts, kThreads, kThreads * std::int64_t{sizeof(double)}, kernel);
+  if (kernel.parts > 1) launch_each(ReduceArgs::kOp, kernel.results, JoinParts{kernel});
 }
 
 // Each block sums its share of x; one block then sums the shares.

@@ -78,11 +78,14 @@ Tensor CodecTraining::without_some_extra(const Tensor& latents, std::int64_t win
 StepLoss CodecTraining::loss(const Batch& batch, std::int64_t step, bool training) {
   const CodecConfig& c = codec_.config();
   const Device device = codec_.parameters().all().front().value.device();
-  const Tensor chunks = batch.tensors.at(0).to(device);
+  const Tensor given = batch.tensors.at(0).to(device),
+               chunks = given.dtype() == DType::i8
+                            ? ops::affine(ops::cast(given, DType::f32), 2.0f / 255.0f, 256.0f / 255.0f - 1.0f)
+                            : given;
   const std::int64_t windows = chunks.dim(0), length = chunks.dim(1), t = chunks.dim(2), h = chunks.dim(3),
                      w = chunks.dim(4);
   const Tensor flat = chunks.reshaped({windows * length, t, h, w, 3}),
-               weights = batch.tensors.at(1).to(device).reshaped(flat.shape());
+               weights = batch.tensors.at(1).to(device).to(DType::f32).reshaped(flat.shape());
   const auto total = [](const Tensor& x) { return double{ops::sum(x).item()}; };
   const double weight_sum = total(weights);  // asked for early: the device has nothing else to do yet
   const Tensor found = quantized(flat), latents = training ? without_some_extra(found, windows, step) : found;

@@ -15,7 +15,8 @@ struct CodecWindow {
   void append(std::span<const Frame> frames, std::vector<float>& chunks, std::vector<float>& weights) const;
 };
 
-/// batch.tensors: chunks [B, L, time_factor, H, W, 3] in [−1, 1] and weights of the same shape.
+/// batch.tensors: chunks [B, L, time_factor, H, W, 3], f32 in [−1, 1] or i8 (a pixel's byte − 128), and weights of the
+/// same shape, f32 or bf16.
 class CodecTraining : public Trainable {
  public:
   /// `frozen`: what stays as it is, so that a transformer trained on these digits of the codes goes on fitting.
