@@ -74,8 +74,9 @@ struct Finish {
   Epilogue epilogue;
   std::int64_t n, row_stride;
   ORRERY_ON_DEVICE void operator()(std::int64_t i) const {
-    const std::int64_t at = i / n * row_stride + i % n;
-    c.store<float>(at, epilogue(product[i], i % n, c, at));
+    const auto [row, column] = divided(i, n);
+    const std::int64_t at = row * row_stride + column;
+    c.store<float>(at, epilogue(product[i], column, c, at));
   }
 };
 

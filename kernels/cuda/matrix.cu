@@ -27,7 +27,8 @@ struct RoundLines {
   BFloat16* y;
   std::int64_t length, stride;
   ORRERY_ON_DEVICE void operator()(std::int64_t i) const {
-    y[i] = from_float<BFloat16>(x[i / length * stride + i % length]);
+    const auto [line, at] = divided(i, length);
+    y[i] = from_float<BFloat16>(x[line * stride + at]);
   }
 };
 

@@ -1,5 +1,7 @@
 // The card: its memory, the stream in which all work is queued, and its errors.
+#include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 
@@ -61,10 +63,54 @@ void* allocate(std::size_t bytes) {
 // At exit the driver may be gone before the last tensor: its complaint then means nothing.
 void release(void* block, std::size_t) { static_cast<void>(cudaFree(block)); }
 
-// The host's pages are not pinned, so CUDA stages them: the call returns once they are read.
+// Copies to the device go through pinned memory, part by part in turn: from pages of its own the driver would first
+// wait for all that is queued. A part is used again when what was queued from it is done.
+class Staging {
+ public:
+  void copy(void* device, const void* host, std::size_t bytes) {
+    auto* to = static_cast<unsigned char*>(device);
+    const auto* from = static_cast<const unsigned char*>(host);
+    while (bytes > 0) {
+      if (used_ == kPart) next_part();
+      const std::size_t count = std::min(bytes, kPart - used_);
+      unsigned char* place = parts_[part_].memory + used_;
+      std::memcpy(place, from, count);
+      check(cudaMemcpyAsync(to, place, count, cudaMemcpyHostToDevice, stream()), "copy to the device");
+      used_ += count;
+      to += count;
+      from += count;
+      bytes -= count;
+    }
+  }
+
+ private:
+  static constexpr std::size_t kPart = std::size_t{8} << 20, kParts = 4;
+  struct Part {
+    unsigned char* memory = nullptr;
+    cudaEvent_t done = nullptr;
+  };
+  void next_part() {
+    const char* what = "pinned memory";
+    if (parts_[part_].memory) check(cudaEventRecord(parts_[part_].done, stream()), what);
+    part_ = (part_ + 1) % kParts;
+    Part& part = parts_[part_];
+    if (part.memory) {
+      check(cudaEventSynchronize(part.done), what);
+    } else {
+      check(cudaMallocHost(&part.memory, kPart), what);
+      check(cudaEventCreateWithFlags(&part.done, cudaEventDisableTiming), what);
+    }
+    used_ = 0;
+  }
+
+  Part parts_[kParts];
+  std::size_t part_ = 0, used_ = kPart;
+};
+
 void to_device(void* device, const void* host, std::size_t bytes) {
   const Timed timed("copy to the device", "");
-  check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream()), "copy to the device");
+  static auto* staging = new Staging;  // for the program's life
+  staging->copy(device, host, bytes);
 }
 
 void to_host(void* host, const void* device, std::size_t bytes) {

@@ -76,7 +76,10 @@ struct GatherRows {
   const std::int32_t* order;
   T* y;
   std::int64_t d, count;
-  ORRERY_ON_DEVICE void operator()(std::int64_t i) const { y[i] = x[order[i / d] / count * d + i % d]; }
+  ORRERY_ON_DEVICE void operator()(std::int64_t i) const {
+    const auto [row, c] = divided(i, d);
+    y[i] = x[divided(order[row], count).quotient * d + c];
+  }
 };
 
 template <class T>
@@ -87,7 +90,7 @@ struct Combine {
   T* out;
   std::int64_t d, count;
   ORRERY_ON_DEVICE void operator()(std::int64_t i) const {
-    const std::int64_t t = i / d, c = i % d;
+    const auto [t, c] = divided(i, d);
     float sum = 0;
     for (std::int64_t j = t * count; j < (t + 1) * count; ++j)
       sum += (weights ? weights[j] : 1.0f) * to_float(y[inverse[j] * d + c]);
@@ -136,7 +139,7 @@ struct Swiglu {
   std::int64_t width, gate_stride, up_stride, out_stride;
   float limit;
   ORRERY_ON_DEVICE void operator()(std::int64_t i) const {
-    const std::int64_t row = i / width, c = i % width;
+    const auto [row, c] = divided(i, width);
     const Clamped v = clamped(to_float(gate[row * gate_stride + c]), to_float(up[row * up_stride + c]), limit);
     out[row * out_stride + c] = from_float<T>(v.gate * sigmoid(v.gate) * v.up);
   }
@@ -149,7 +152,7 @@ struct SwigluBackward {
   std::int64_t width, gate_stride, up_stride, out_stride, grad_gate_stride, grad_up_stride;
   float limit;
   ORRERY_ON_DEVICE void operator()(std::int64_t i) const {
-    const std::int64_t row = i / width, c = i % width;
+    const auto [row, c] = divided(i, width);
     const Clamped v = clamped(to_float(gate[row * gate_stride + c]), to_float(up[row * up_stride + c]), limit);
     const float g = to_float(grad_out[row * out_stride + c]), s = sigmoid(v.gate);
     grad_gate[row * grad_gate_stride + c] = from_float<T>(v.gate_free ? g * v.up * s * (1 + v.gate * (1 - s)) : 0.0f);

@@ -57,7 +57,7 @@ struct WeightParts {
   float* partial;
   std::int64_t rows, d, parts;
   ORRERY_ON_DEVICE void operator()(std::int64_t i) const {
-    const std::int64_t part = i / d, c = i % d;
+    const auto [part, c] = divided(i, d);
     float sum = 0;
     for (std::int64_t row = rows * part / parts; row < rows * (part + 1) / parts; ++row)
       sum += to_float(grad_y[row * d + c]) * to_float(x[row * d + c]) * inverse[row];

@@ -17,12 +17,13 @@ struct Rope {
   float sign;
   ORRERY_ON_DEVICE void operator()(std::int64_t i) const {
     const std::int64_t first = dim - 2 * pairs, units = first + pairs;
-    const std::int64_t row = i / units, unit = i % units;
+    const auto [row, unit] = divided(i, units);
     if (unit < first) {
       y[row * dim + unit] = x[row * dim + unit];
       return;
     }
-    const std::int64_t pair = unit - first, angle = row / heads % steps * pairs + pair;
+    const std::int64_t pair = unit - first,
+                       angle = divided(divided(row, heads).quotient, steps).remainder * pairs + pair;
     const std::int64_t at = row * dim + first + 2 * pair;
     const float c = cos[angle], s = sin[angle] * sign, a = to_float(x[at]), b = to_float(x[at + 1]);
     y[at] = from_float<T>(a * c - b * s);

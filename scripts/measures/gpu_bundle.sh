@@ -11,7 +11,7 @@ ${ORRERY_NINJA:-ninja -C} $build orrery_train tests_cuda device_bench gpu_traini
 rm -rf out/gpu && mkdir -p out/gpu/bin out/gpu/lib
 cp $build/apps/orrery/orrery-train $build/tests/kernels/cuda/tests_cuda $build/tests/kernels/cuda/device_bench \
   $build/tests/bench/gpu_training_step out/gpu/bin/
-strip out/gpu/bin/*
+strip --strip-debug out/gpu/bin/*
 # All shared libraries but those that belong to the machine: the C and C++ libraries, the driver and the toolkit.
 ldd out/gpu/bin/* | awk '$3 ~ /^\// {print $3}' | sort -u |
   grep -vE '/(libc|libm|libstdc\+\+|libgcc_s|libdl|librt|libpthread|ld-linux[^/]*|libcuda|libcudart|libcublas|libcublasLt|libnvidia[^/]*)\.so' |
