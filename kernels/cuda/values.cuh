@@ -14,6 +14,12 @@ ORRERY_ON_DEVICE Integer saturated(double value, double low, double high) {
   return static_cast<Integer>(rounded < low ? low : rounded > high ? high : rounded);
 }
 
+/// i / size of numbers that are not negative; 64-bit division is slow on a GPU.
+ORRERY_ON_DEVICE std::int64_t quotient(std::int64_t i, std::int64_t size) {
+  if (((i | size) >> 32) == 0) return static_cast<std::uint32_t>(i) / static_cast<std::uint32_t>(size);
+  return i / size;
+}
+
 /// Memory whose dtype is known at run time, read and written as C (float, or double where integers take part).
 struct Values {
   void* data = nullptr;
