@@ -1,4 +1,4 @@
-// Hyper-connections, forward: a block a token.
+// Hyper-connections, forward: a warp two tokens, then a thread a token for the Sinkhorn rounds.
 #include <cmath>
 
 #include "kernels/api/hyper_connection.h"
@@ -8,60 +8,123 @@
 #include "kernels/cuda/rows.cuh"
 #include "kernels/cuda/sinkhorn.cuh"
 #include "kernels/cuda/values.cuh"
+#include "kernels/cuda/vectors.cuh"
 
 namespace orrery::gpu {
 
 namespace {
 
-constexpr int kThreads = 128;
+constexpr int kTokens = 2;      // of a warp: they share what is read of fn
+constexpr int kRowsAtOnce = 8;  // of fn; the n of pre are among the first
 
-template <class T>
+// A warp kTokens tokens: all but comb.
+template <class T, int kCount>
 struct HcPre {
   const T* x;
   const float *fn, *base, *scale;
   T* h;
-  float *mix, *inverse, *pre, *post, *comb;
-  std::int64_t n, d, rows;
+  float *mix, *inverse, *pre, *post;
+  std::int64_t tokens;
+  int n, d, rows;
   HcOptions options;
 
-  ORRERY_ON_DEVICE void operator()(const Block& block) const {
-    auto* z = reinterpret_cast<float*>(block.memory + kReduceBytes);  // [rows]
-    auto* weights = z + rows;                                         // [n], then [n, n]
-    const std::int64_t t = block.index, width = n * d;
-    const T* token = x + t * width;
-    float squares = 0;
-    for (std::int64_t i = block.thread; i < width; i += block.threads)
-      squares += to_float(token[i]) * to_float(token[i]);
-    squares = block_sum(block, squares, block.memory);
-    const float norm = 1.0f / sqrtf(squares / static_cast<float>(width) + options.norm_eps);
-    if (block.thread == 0) inverse[t] = norm;
-    for (std::int64_t r = block.warp(); r < rows; r += block.warps()) {
-      float sum = 0;
-      for (std::int64_t i = block.lane(); i < width; i += kWarp) sum += fn[r * width + i] * to_float(token[i]);
-      sum = warp_sum(sum) * norm;
-      if (block.lane() != 0) continue;
-      mix[t * rows + r] = sum;
-      z[r] = sum * scale[r < 2 * n ? r / n : 2] + base[r];
+  ORRERY_ON_DEVICE void operator()(std::int64_t index, int lane, unsigned char*) const {
+    const std::int64_t width = std::int64_t{n} * d;
+    const T* token[kTokens];
+    float weight[kTokens] = {};  // of stream `lane` in h
+    ORRERY_UNROLL
+    for (int j = 0; j < kTokens; ++j) token[j] = x + token_of(index, j) * width;
+    for (int first = 0; first < rows; first += kRowsAtOnce) {
+      float sums[kTokens][kRowsAtOnce] = {}, squares[kTokens] = {};
+      add_products(sums, squares, token, first, lane);
+      ORRERY_UNROLL
+      for (int j = 0; j < kTokens; ++j) {
+        const float norm = 1.0f / sqrtf(warp_sum(squares[j]) / static_cast<float>(width) + options.norm_eps);
+        float own = 0;
+        ORRERY_UNROLL
+        for (int k = 0; k < kRowsAtOnce; ++k) {
+          const float sum = warp_sum(sums[j][k]);
+          if (lane == k) own = sum * norm;
+        }
+        const bool real = index * kTokens + j < tokens;
+        const std::int64_t t = token_of(index, j);
+        if (real && first == 0 && lane == 0) inverse[t] = norm;
+        const int r = first + lane;
+        if (lane >= kRowsAtOnce || r >= rows) continue;
+        const float s = sigmoid(own * scale[r < 2 * n ? r / n : 2] + base[r]);
+        if (r < n) weight[j] = s + options.eps;
+        if (!real) continue;
+        mix[t * rows + r] = own;
+        if (r < n)
+          pre[t * n + r] = weight[j];
+        else if (r < 2 * n)
+          post[t * n + r - n] = 2 * s;
+      }
     }
-    block.sync();
-    if (block.thread < n) {
-      weights[block.thread] = sigmoid(z[block.thread]) + options.eps;
-      pre[t * n + block.thread] = weights[block.thread];
-      if (post) post[t * n + block.thread] = 2 * sigmoid(z[n + block.thread]);
+    ORRERY_UNROLL
+    for (int j = 0; j < kTokens; ++j) {
+      float weights[kRowsAtOnce];
+      ORRERY_UNROLL
+      for (int m = 0; m < kRowsAtOnce; ++m) weights[m] = shuffle(weight[j], m);
+      if (index * kTokens + j < tokens) write_h(h + (index * kTokens + j) * d, token[j], weights, lane);
     }
-    block.sync();
-    for (std::int64_t i = block.thread; i < d; i += block.threads) {
-      float sum = 0;
-      for (std::int64_t m = 0; m < n; ++m) sum += weights[m] * to_float(token[m * d + i]);
-      h[t * d + i] = from_float<T>(sum);
+  }
+  /// The last token stands in for those beyond it.
+  ORRERY_ON_DEVICE std::int64_t token_of(std::int64_t index, int j) const {
+    const std::int64_t t = index * kTokens + j;
+    return t < tokens ? t : tokens - 1;
+  }
+  /// The lane's share of the products with rows `first` … of fn.
+  ORRERY_ON_DEVICE void add_products(float (&sums)[kTokens][kRowsAtOnce], float (&squares)[kTokens],
+                                     const T* const (&token)[kTokens], int first, int lane) const {
+    const int width = n * d;
+    for (int i = lane * kCount; i < width; i += kWarp * kCount) {
+      float values[kTokens][kCount];
+      ORRERY_UNROLL
+      for (int j = 0; j < kTokens; ++j) {
+        load_values(values[j], token[j] + i);
+        ORRERY_UNROLL
+        for (int e = 0; e < kCount; ++e) squares[j] += values[j][e] * values[j][e];
+      }
+      ORRERY_UNROLL
+      for (int k = 0; k < kRowsAtOnce; ++k) {
+        if (first + k >= rows) break;
+        float factors[kCount];
+        load_values(factors, fn + std::int64_t{first + k} * width + i);
+        ORRERY_UNROLL
+        for (int j = 0; j < kTokens; ++j) {
+          ORRERY_UNROLL
+          for (int e = 0; e < kCount; ++e) sums[j][k] += factors[e] * values[j][e];
+        }
+      }
     }
-    if (!comb || block.thread != 0) return;
-    float* matrix = weights + n;
-    const int size = static_cast<int>(n);
-    sinkhorn_start(z + 2 * n, matrix, size, options.eps);
-    for (int round = 0; round < 2 * options.iterations - 1; ++round)
-      normalize_lines(matrix, size, round % 2 == 1, options.eps);
-    for (int i = 0; i < size * size; ++i) comb[t * n * n + i] = matrix[i];
+  }
+  ORRERY_ON_DEVICE void write_h(T* out, const T* token, const float (&weights)[kRowsAtOnce], int lane) const {
+    for (int i = lane * kCount; i < d; i += kWarp * kCount) {
+      float sums[kCount] = {};
+      ORRERY_UNROLL
+      for (int m = 0; m < kRowsAtOnce; ++m) {
+        if (m >= n) break;
+        float values[kCount];
+        load_values(values, token + std::int64_t{m} * d + i);
+        ORRERY_UNROLL
+        for (int e = 0; e < kCount; ++e) sums[e] += weights[m] * values[e];
+      }
+      store_values(out + i, sums);
+    }
+  }
+};
+
+struct Comb {
+  const float *mix, *base, *scale;
+  float* comb;
+  int n, rows;
+  HcOptions options;
+  ORRERY_ON_DEVICE void operator()(std::int64_t t, const Cells& m) const {
+    for (int i = 0; i < n * n; ++i) m[i] = mix[t * rows + 2 * n + i] * scale[2] + base[2 * n + i];
+    sinkhorn_start(m, n, options.eps);
+    for (int round = 0; round < 2 * options.iterations - 1; ++round) normalize_lines(m, n, round % 2 == 1, options.eps);
+    for (int i = 0; i < n * n; ++i) comb[t * n * n + i] = m[i];
   }
 };
 
@@ -73,7 +136,7 @@ struct HcPost {
   T* y;
   std::int64_t n, d;
   ORRERY_ON_DEVICE void operator()(std::int64_t i) const {
-    const std::int64_t t = i / d, c = i % d;
+    const auto [t, c] = divided(i, d);
     for (std::int64_t k = 0; k < n; ++k) {
       float sum = post[t * n + k] * to_float(f[i]);
       for (std::int64_t m = 0; m < n; ++m) sum += comb[(t * n + m) * n + k] * to_float(x[(t * n + m) * d + c]);
@@ -83,15 +146,20 @@ struct HcPost {
 };
 
 void pre(const HcPreArgs& args) {
-  const std::int64_t n = args.x.shape[1], rows = args.fn.shape[0];
-  const std::int64_t bytes = kReduceBytes + (rows + n + n * n) * std::int64_t{sizeof(float)};
-  with_float_type(args.x.dtype, [&]<class T>() {
-    launch_blocks(HcPreArgs::kOp, args.x.shape[0], kThreads, bytes,
-                  HcPre<T>{args.x.as<const T>(), args.fn.as<const float>(), args.base.as<const float>(),
-                           args.scale.as<const float>(), args.h.as<T>(), args.mix.as<float>(), args.inverse.as<float>(),
-                           args.pre.as<float>(), args.post.as<float>(), args.comb.as<float>(), n, args.x.shape[2], rows,
-                           args.options});
+  const char* op = HcPreArgs::kOp;
+  const std::int64_t tokens = args.x.shape[0];
+  const int n = static_cast<int>(args.x.shape[1]), d = static_cast<int>(args.x.shape[2]),
+            rows = static_cast<int>(args.fn.shape[0]);
+  const auto *fn = args.fn.as<const float>(), *base = args.base.as<const float>(),
+             *scale = args.scale.as<const float>();
+  auto* mix = args.mix.as<float>();
+  with_vectors(args.x.dtype, d, all_aligned(args.x.data, args.h.data, fn), [&]<class T, int kCount>() {
+    launch_rows(op, (tokens + kTokens - 1) / kTokens, 0,
+                HcPre<T, kCount>{args.x.as<const T>(), fn, base, scale, args.h.as<T>(), mix, args.inverse.as<float>(),
+                                 args.pre.as<float>(), args.post.as<float>(), tokens, n, d, rows, args.options});
   });
+  if (args.comb)
+    launch_sinkhorn(op, tokens, n * n, Comb{mix, base, scale, args.comb.as<float>(), n, rows, args.options});
 }
 
 void post(const HcPostArgs& args) {
@@ -105,7 +173,7 @@ void post(const HcPostArgs& args) {
 }  // namespace
 
 void add_hyper_connection_kernels() {
-  add_kernel<HcPreArgs>(Device::cuda, "blocks", pre);
+  add_kernel<HcPreArgs>(Device::cuda, "warps", pre);
   add_kernel<HcPostArgs>(Device::cuda, "elements", post);
 }
 

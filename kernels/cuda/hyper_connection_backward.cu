@@ -1,4 +1,5 @@
-// Hyper-connections, backward: a block a token for what is the token's own, then sums over tokens in parts.
+// Hyper-connections, backward: a thread a token for the Sinkhorn rounds, a warp two tokens for what else is a token's
+// own, then sums over tokens in parts.
 #include <algorithm>
 #include <cmath>
 
@@ -9,86 +10,137 @@
 #include "kernels/cuda/rows.cuh"
 #include "kernels/cuda/sinkhorn.cuh"
 #include "kernels/cuda/values.cuh"
+#include "kernels/cuda/vectors.cuh"
 
 namespace orrery::gpu {
 
 namespace {
 
-constexpr int kThreads = 128;
 constexpr std::int64_t kRowsAtOnce = 8;
+constexpr int kTokens = 2;  // of a warp: they share what is read of fn
 
-// grad_x, and what the sums over tokens need: the gradient of each logit, and of each mix times the token's inverse.
-template <class T>
+// The gradients of comb's logits from those of comb, by one thread.
+struct CombBackward {
+  const float *mix, *base, *scale, *grad_comb;
+  float* grad_logits;  ///< [T, rows], the last n · n of a row
+  int n, rows;
+  HcOptions options;
+
+  ORRERY_ON_DEVICE void operator()(std::int64_t t, const Cells& g) const {
+    const int cells = n * n, rounds = 2 * options.iterations - 1;
+    const Cells stages = g.from(cells);  // the matrix before every round
+    for (int i = 0; i < cells; ++i) {
+      g[i] = grad_comb[t * cells + i];
+      stages[i] = mix[t * rows + 2 * n + i] * scale[2] + base[2 * n + i];
+    }
+    sinkhorn_start(stages, n, options.eps);
+    for (int round = 0; round + 1 < rounds; ++round) {
+      const Cells before = stages.from(round * cells), next = before.from(cells);
+      for (int i = 0; i < cells; ++i) next[i] = before[i];
+      normalize_lines(next, n, round % 2 == 1, options.eps);
+    }
+    for (int round = rounds - 1; round >= 0; --round)
+      normalize_lines_backward(stages.from(round * cells), g, n, round % 2 == 1, options.eps);
+    float* out = grad_logits + t * rows + 2 * n;
+    for (int i = 0; i < n; ++i) {
+      float dot = 0;
+      for (int j = 0; j < n; ++j) dot += (stages[i * n + j] - options.eps) * g[i * n + j];
+      for (int j = 0; j < n; ++j) out[i * n + j] = (stages[i * n + j] - options.eps) * (g[i * n + j] - dot);
+    }
+  }
+};
+
+// A warp kTokens tokens: grad_x, and what the sums over tokens need: the gradient of each logit (comb's are there
+// already), and of each mix times the token's inverse.
+template <class T, int kCount>
 struct PreBackward {
   const T* x;
   const float *fn, *base, *scale, *mix, *inverse, *pre;
   const T* grad_h;
-  const float *grad_post, *grad_comb;
+  const float* grad_post;
   T* grad_x;
   float *grad_logits, *grad_mix;  ///< [T, rows]
-  std::int64_t n, d, rows;
-  HcOptions options;
+  std::int64_t tokens;
+  int n, d, rows;
 
-  // The logits' gradients g from those of comb, by one thread; `stages` holds the matrix before every round.
-  ORRERY_ON_DEVICE void through_sinkhorn(const float* z, float* stages, float* g) const {
-    const int size = static_cast<int>(n), cells = size * size, rounds = 2 * options.iterations - 1;
-    sinkhorn_start(z, stages, size, options.eps);
-    for (int round = 0; round + 1 < rounds; ++round) {
-      float* next = stages + (round + 1) * cells;
-      for (int i = 0; i < cells; ++i) next[i] = stages[round * cells + i];
-      normalize_lines(next, size, round % 2 == 1, options.eps);
+  ORRERY_ON_DEVICE void operator()(std::int64_t index, int lane, unsigned char* memory) const {
+    auto* to_mix = reinterpret_cast<float*>(memory);  // [rows][kTokens]
+    float along[kTokens];
+    ORRERY_UNROLL
+    for (int j = 0; j < kTokens; ++j) {
+      const std::int64_t t = token_of(index, j);
+      const float norm = inverse[t], dot = warp_sum(through_logits(t, norm, to_mix + j, lane));
+      along[j] = norm * norm / static_cast<float>(n * d) * dot;
     }
-    for (int round = rounds - 1; round >= 0; --round)
-      normalize_lines_backward(stages + round * cells, g, size, round % 2 == 1, options.eps);
-    for (int i = 0; i < size; ++i) {
-      float dot = 0;
-      for (int j = 0; j < size; ++j) dot += (stages[i * size + j] - options.eps) * g[i * size + j];
-      for (int j = 0; j < size; ++j) g[i * size + j] = (stages[i * size + j] - options.eps) * (g[i * size + j] - dot);
-    }
+    warp_sync();
+    for (int m = 0; m < n; ++m)
+      for (int i = lane * kCount; i < d; i += kWarp * kCount) write_grad_x(index, m, i, along, to_mix);
   }
-
-  ORRERY_ON_DEVICE void operator()(const Block& block) const {
-    auto* z = reinterpret_cast<float*>(block.memory + kReduceBytes);  // [rows]
-    auto *g = z + rows, *to_mix = g + rows, *stages = to_mix + rows;
-    const std::int64_t t = block.index, width = n * d;
-    for (std::int64_t r = block.thread; r < rows; r += block.threads)
-      z[r] = mix[t * rows + r] * scale[r < 2 * n ? r / n : 2] + base[r];
-    block.sync();
-    for (std::int64_t m = block.warp(); m < n; m += block.warps()) {
+  /// The last token stands in for those beyond it: it is worked out again, with the same result.
+  ORRERY_ON_DEVICE std::int64_t token_of(std::int64_t index, int j) const {
+    const std::int64_t t = index * kTokens + j;
+    return t < tokens ? t : tokens - 1;
+  }
+  /// The token's grad_logits, grad_mix and to_mix; returns the lane's share of Σ grad_mix · mix / inverse.
+  ORRERY_ON_DEVICE float through_logits(std::int64_t t, float norm, float* to_mix, int lane) const {
+    float weight = 0, result = 0;  // of stream `lane` in h: its gradient
+    for (int m = 0; m < n; ++m) {
       float dot = 0;
-      for (std::int64_t i = block.lane(); i < d; i += kWarp)
-        dot += to_float(grad_h[t * d + i]) * to_float(x[(t * n + m) * d + i]);
+      for (int i = lane * kCount; i < d; i += kWarp * kCount) {
+        float a[kCount], b[kCount];
+        load_values(a, grad_h + t * d + i);
+        load_values(b, x + (t * n + m) * d + i);
+        ORRERY_UNROLL
+        for (int e = 0; e < kCount; ++e) dot += a[e] * b[e];
+      }
       dot = warp_sum(dot);
-      const float s = sigmoid(z[m]);
-      if (block.lane() == 0) g[m] = dot * s * (1 - s);
+      if (lane == m) weight = dot;
     }
-    if (grad_post) {
-      for (std::int64_t r = n + block.thread; r < 2 * n; r += block.threads) {
-        const float s = sigmoid(z[r]);
-        g[r] = grad_post[t * n + r - n] * 2 * s * (1 - s);
+    for (int r = lane; r < rows; r += kWarp) {
+      const float own_mix = mix[t * rows + r], factor = scale[r < 2 * n ? r / n : 2];
+      float g;
+      if (r < 2 * n) {
+        const float s = sigmoid(own_mix * factor + base[r]);
+        g = (r < n ? weight : 2 * grad_post[t * n + r - n]) * s * (1 - s);
+        grad_logits[t * rows + r] = g;
+      } else {
+        g = grad_logits[t * rows + r];
       }
-      if (block.thread == 0) {
-        for (std::int64_t i = 0; i < n * n; ++i) g[2 * n + i] = grad_comb[t * n * n + i];
-        through_sinkhorn(z + 2 * n, stages, g + 2 * n);
-      }
-    }
-    block.sync();
-    const float norm = inverse[t];
-    float dot = 0;
-    for (std::int64_t r = block.thread; r < rows; r += block.threads) {
-      const float own = g[r] * scale[r < 2 * n ? r / n : 2];
-      to_mix[r] = own * norm;
-      dot += own * mix[t * rows + r];
-      grad_logits[t * rows + r] = g[r];
+      const float own = g * factor;
+      result += own * own_mix;
+      to_mix[r * kTokens] = own * norm;
       grad_mix[t * rows + r] = own * norm;
     }
-    dot = block_sum(block, dot, block.memory);  // its barriers also show to_mix to all
-    const float along = norm * norm / static_cast<float>(width) * dot;
-    for (std::int64_t i = block.thread; i < width; i += block.threads) {
-      float sum = pre[t * n + i / d] * to_float(grad_h[t * d + i % d]) - along * to_float(x[t * width + i]);
-      for (std::int64_t r = 0; r < rows; ++r) sum += to_mix[r] * fn[r * width + i];
-      grad_x[t * width + i] = from_float<T>(sum);
+    return result;
+  }
+  /// kCount elements of stream m from i.
+  ORRERY_ON_DEVICE void write_grad_x(std::int64_t index, int m, int i, const float (&along)[kTokens],
+                                     const float* to_mix) const {
+    const std::int64_t width = std::int64_t{n} * d, at = std::int64_t{m} * d + i;
+    float sums[kTokens][kCount];
+    ORRERY_UNROLL
+    for (int j = 0; j < kTokens; ++j) {
+      const std::int64_t t = token_of(index, j);
+      const float weight = pre[t * n + m];
+      float a[kCount], b[kCount];
+      load_values(a, grad_h + t * d + i);
+      load_values(b, x + t * width + at);
+      ORRERY_UNROLL
+      for (int e = 0; e < kCount; ++e) sums[j][e] = weight * a[e] - along[j] * b[e];
     }
+    for (int r = 0; r < rows; ++r) {
+      float factors[kCount];
+      load_values(factors, fn + r * width + at);
+      ORRERY_UNROLL
+      for (int j = 0; j < kTokens; ++j) {
+        const float own = to_mix[r * kTokens + j];
+        ORRERY_UNROLL
+        for (int e = 0; e < kCount; ++e) sums[j][e] += own * factors[e];
+      }
+    }
+    ORRERY_UNROLL
+    for (int j = 0; j < kTokens; ++j)
+      if (index * kTokens + j < tokens) store_values(grad_x + (index * kTokens + j) * width + at, sums[j]);
   }
 };
 
@@ -150,23 +202,30 @@ void pre_backward(const HcPreBackwardArgs& args) {
   auto* grad_logits = static_cast<float*>(scratch(kScratchRows, (2 * tokens + 1) * rows * kFloat));
   float *grad_mix = grad_logits + tokens * rows, *scale_parts = grad_mix + tokens * rows;
   auto* partial = static_cast<float*>(scratch(kScratchPartial, parts * rows * width * kFloat));
-  const std::int64_t stages = args.grad_post ? (2 * args.options.iterations - 1) * n * n : 0;
+  const auto *base = args.base.as<const float>(), *scale = args.scale.as<const float>(),
+             *mix = args.mix.as<const float>(), *fn = args.fn.as<const float>();
+  const int streams = static_cast<int>(n), fn_rows = static_cast<int>(rows);
+  if (args.grad_post)
+    launch_sinkhorn(
+        op, tokens, 2 * args.options.iterations * n * n,
+        CombBackward{mix, base, scale, args.grad_comb.as<const float>(), grad_logits, streams, fn_rows, args.options});
+  with_vectors(
+      args.x.dtype, d, all_aligned(args.x.data, args.grad_h.data, args.grad_x.data, fn), [&]<class T, int kCount>() {
+        launch_rows(op, (tokens + kTokens - 1) / kTokens, (rows * kTokens * kFloat + 15) / 16 * 16,
+                    PreBackward<T, kCount>{args.x.as<const T>(), fn, base, scale, mix, args.inverse.as<const float>(),
+                                           args.pre.as<const float>(), args.grad_h.as<const T>(),
+                                           args.grad_post.as<const float>(), args.grad_x.as<T>(), grad_logits, grad_mix,
+                                           tokens, streams, static_cast<int>(d), fn_rows});
+      });
   with_float_type(args.x.dtype, [&]<class T>() {
     const auto* x = args.x.as<const T>();
-    launch_blocks(
-        op, tokens, kThreads, kReduceBytes + (3 * rows + stages) * kFloat,
-        PreBackward<T>{x, args.fn.as<const float>(), args.base.as<const float>(), args.scale.as<const float>(),
-                       args.mix.as<const float>(), args.inverse.as<const float>(), args.pre.as<const float>(),
-                       args.grad_h.as<const T>(), args.grad_post.as<const float>(), args.grad_comb.as<const float>(),
-                       args.grad_x.as<T>(), grad_logits, grad_mix, n, d, rows, args.options});
     const std::int64_t groups = (rows + kRowsAtOnce - 1) / kRowsAtOnce;
     launch_each(op, parts * groups * width, FnParts<T>{x, grad_mix, partial, tokens, parts, rows, width});
   });
   sum_columns(op, partial, parts, rows * width, rows * width, args.grad_fn.as<float>());
   const std::int64_t logit_parts = row_parts(tokens);
   partial = static_cast<float*>(scratch(kScratchPartial, logit_parts * 2 * rows * kFloat));
-  launch_each(op, logit_parts * rows,
-              LogitParts{grad_logits, args.mix.as<const float>(), partial, tokens, logit_parts, rows});
+  launch_each(op, logit_parts * rows, LogitParts{grad_logits, mix, partial, tokens, logit_parts, rows});
   sum_columns(op, partial, logit_parts, 2 * rows, rows, args.grad_base.as<float>());
   sum_columns(op, partial + rows, logit_parts, 2 * rows, rows, scale_parts);
   launch_each(op, args.grad_scale.numel(), ScaleSums{scale_parts, args.grad_scale.as<float>(), n, rows});
@@ -180,7 +239,7 @@ struct PostElements {
   T *grad_x, *grad_f;
   std::int64_t n, d;
   ORRERY_ON_DEVICE void operator()(std::int64_t i) const {
-    const std::int64_t t = i / d, c = i % d;
+    const auto [t, c] = divided(i, d);
     float sum = 0;
     for (std::int64_t k = 0; k < n; ++k) sum += post[t * n + k] * to_float(grad_y[(t * n + k) * d + c]);
     grad_f[i] = from_float<T>(sum);
@@ -199,7 +258,9 @@ struct PostDots {
   float *grad_post, *grad_comb;
   std::int64_t n, d;
   ORRERY_ON_DEVICE void operator()(std::int64_t index, int lane, unsigned char*) const {
-    const std::int64_t t = index / (n * (n + 1)), rest = index % (n * (n + 1)), k = rest % n, m = rest / n - 1;
+    const auto [t, rest] = divided(index, n * (n + 1));
+    const auto [stream, k] = divided(rest, n);
+    const std::int64_t m = stream - 1;
     const T *a = grad_y + (t * n + k) * d, *b = m < 0 ? f + t * d : x + (t * n + m) * d;
     float dot = 0;
     for (std::int64_t i = lane; i < d; i += kWarp) dot += to_float(a[i]) * to_float(b[i]);
@@ -225,7 +286,7 @@ void post_backward(const HcPostBackwardArgs& args) {
 }  // namespace
 
 void add_hyper_connection_backward_kernels() {
-  add_kernel<HcPreBackwardArgs>(Device::cuda, "blocks", pre_backward);
+  add_kernel<HcPreBackwardArgs>(Device::cuda, "warps", pre_backward);
   add_kernel<HcPostBackwardArgs>(Device::cuda, "elements", post_backward);
 }
 

@@ -41,6 +41,24 @@ TEST_CASE("embedding agrees with its reference, repeated and skipped ids too", "
   CHECK_THROWS_AS(ops::embedding(normal({3, 2}, 1), normal({4}, 1)), InputError);
 }
 
+TEST_CASE("embedding agrees with its reference for large tables, wide rows and common ids", "[ops]") {
+  struct Case {
+    std::int64_t rows, width, ids;
+  };
+  for (const auto& [rows, width, ids] : {Case{1301, 3, 5000}, Case{5, 1030, 40}})
+    for (const DType out : {DType::f32, DType::bf16}) {
+      const Tensor some = indices({ids}, rows, -1);
+      std::vector<std::int32_t> skewed(some.data<std::int32_t>(), some.data<std::int32_t>() + ids);
+      for (std::size_t i = 0; i < skewed.size(); ++i)
+        if (i % 7 < 4) skewed[i] = i % 7 == 0 ? 4 : 1;
+      check_op({.name = "embedding of " + std::to_string(rows),
+                .inputs = {normal({rows, width}, 1), Tensor::from(skewed, {ids})},
+                .run = [out](const Tensors& in) { return Tensors{ops::embedding(in[0], in[1], out)}; },
+                .depth = ids,
+                .roundings = 2});
+    }
+}
+
 TEST_CASE("gather, index_select and scatter_add agree with their references", "[ops]") {
   for (const DType dtype : {DType::f32, DType::bf16}) {
     const Tensor x = normal({3, 5, 4}, 1, dtype);
