@@ -61,8 +61,12 @@ std::vector<std::int64_t> extra_digits(std::int32_t id, const ModelConfig& confi
 
 Tensor table_rows(const Tensor& ids, const ModelConfig& config) {
   const Tensor rows = Tensor::empty(ids.shape(), DType::i32);
-  for (std::int64_t t = 0; t < ids.numel(); ++t)
-    rows.data<std::int32_t>()[t] = config.table_row(ids.data<std::int32_t>()[t]);
+  const auto given = ids.span<std::int32_t>();
+  // Worked out once: a configuration multiplies levels each time it is asked.
+  const auto first = static_cast<std::int32_t>(config.first_code()),
+             codes = static_cast<std::int32_t>(config.table_codes());
+  std::transform(given.begin(), given.end(), rows.data<std::int32_t>(),
+                 [=](std::int32_t id) { return id < first ? id : first + (id - first) % codes; });
   return rows;
 }
 

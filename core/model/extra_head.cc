@@ -56,11 +56,13 @@ Tensor extra_logits(const Tensor& hidden, const Tensor& ids, const ExtraHeadWeig
 ops::HeadLoss extra_loss(const Tensor& hidden, const Tensor& targets, const Tensor& weights,
                          const ExtraHeadWeights& head, const ModelConfig& config) {
   double all = 0, codes = 0;
+  const std::int64_t first_code = config.first_code();
+  const auto* id = targets.data<std::int32_t>();
+  const float* of = weights.data<float>();
   for (std::int64_t t = 0; t < targets.numel(); ++t) {
-    const std::int32_t id = targets.data<std::int32_t>()[t];
-    const double weight = id < 0 ? 0 : double{weights.data<float>()[t]};
+    const double weight = id[t] < 0 ? 0 : double{of[t]};
     all += weight;
-    if (id >= config.first_code()) codes += weight;
+    if (id[t] >= first_code) codes += weight;
   }
   const auto share = static_cast<float>(all > 0 ? codes / all : 0);
   const std::vector<Tensor> by_digit =

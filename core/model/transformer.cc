@@ -79,9 +79,10 @@ Tensor places_of(const Tensor& ids, std::int64_t group) {
 Tensor recalled_ids(const Tensor& ids, std::int64_t group) {
   const Tensor recalled = Tensor::empty({ids.numel()}, DType::i32);
   const std::int64_t length = ids.dim(1);
-  for (std::int64_t i = 0; i < ids.numel(); ++i) {
-    const std::int64_t first = i - i % length, from = i + 1 - group;
-    recalled.data<std::int32_t>()[i] = ids.data<std::int32_t>()[std::max(first, from)];
+  auto* out = recalled.data<std::int32_t>();
+  for (std::int64_t b = 0; b < ids.dim(0); ++b) {
+    const auto* row = ids.data<std::int32_t>() + b * length;
+    for (std::int64_t t = 0; t < length; ++t) *out++ = row[std::max<std::int64_t>(0, t + 1 - group)];
   }
   return recalled;
 }

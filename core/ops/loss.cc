@@ -31,12 +31,14 @@ Tensor normalised_weights(const char* op, const Tensor& targets, const Tensor& w
   const Tensor dense_targets = dense(targets.to(Device::cpu)),
                dense_weights = weights.defined() ? dense(weights.to(Device::cpu)) : weights;
   double sum = 0;
+  const auto* target = dense_targets.data<std::int32_t>();
+  const float* given = weights.defined() ? dense_weights.data<float>() : nullptr;
+  float* share = result.data<float>();
   for (std::int64_t t = 0; t < tokens; ++t) {
-    const std::int32_t target = dense_targets.data<std::int32_t>()[t];
-    ORRERY_CHECK(target < classes, "[", op, "] target ", target, " at ", t, ", expected below ", classes);
-    if (target < 0) continue;
-    result.data<float>()[t] = weights.defined() ? dense_weights.data<float>()[t] : 1.0f;
-    sum += double{result.data<float>()[t]};
+    ORRERY_CHECK(target[t] < classes, "[", op, "] target ", target[t], " at ", t, ", expected below ", classes);
+    if (target[t] < 0) continue;
+    share[t] = given ? given[t] : 1.0f;
+    sum += double{share[t]};
   }
   const float factor = sum == 0 ? 0.0f : static_cast<float>(1 / sum);
   for (float& weight : result.span<float>()) weight *= factor;
@@ -49,8 +51,9 @@ Tensor weighted_total(const Tensor& losses, const Tensor& weights) {
     return sum(mul(losses, weights));
   }
   double total = 0;
+  const float *loss = losses.data<float>(), *weight = weights.data<float>();
   for (std::int64_t t = 0; t < losses.numel(); ++t)
-    if (weights.data<float>()[t] != 0.0f) total += double{losses.data<float>()[t]} * double{weights.data<float>()[t]};
+    if (weight[t] != 0.0f) total += double{loss[t]} * double{weight[t]};
   return Tensor::full({1}, static_cast<float>(total));
 }
 

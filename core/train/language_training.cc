@@ -24,11 +24,11 @@ struct Targets {
 Targets shifted(const Tensor& targets, const Tensor& weights, std::int64_t ahead) {
   const std::int64_t batch = targets.dim(0), length = targets.dim(1);
   Targets result{Tensor::full({batch * length}, -1, DType::i32), Tensor::zeros({batch * length})};
-  for (std::int64_t b = 0; b < batch; ++b)
-    for (std::int64_t t = 0; t + ahead < length; ++t) {
-      result.ids.data<std::int32_t>()[b * length + t] = targets.data<std::int32_t>()[b * length + t + ahead];
-      result.weights.data<float>()[b * length + t] = weights.data<float>()[b * length + t + ahead];
-    }
+  const std::int64_t count = std::max<std::int64_t>(0, length - ahead);
+  for (std::int64_t b = 0; b < batch; ++b) {
+    std::copy_n(targets.data<std::int32_t>() + b * length + ahead, count, result.ids.data<std::int32_t>() + b * length);
+    std::copy_n(weights.data<float>() + b * length + ahead, count, result.weights.data<float>() + b * length);
+  }
   return result;
 }
 
@@ -41,12 +41,14 @@ Metrics mean_losses(const Tensor& losses, const Targets& next, std::int64_t leng
   const auto* id = next.ids.data<std::int32_t>();
   const std::int64_t group = config.video.group(), first_code = config.first_code();
   const auto count = [&](Kind kind, double loss) { sums[kind] += loss, counts[kind] += 1; };
-  for (std::int64_t i = 0; i < losses.numel(); ++i) {
+  const float* of = losses.data<float>();
+  const bool video = config.video.codes > 0;
+  for (std::int64_t i = 0, t = 0; i < losses.numel(); ++i, t = t + 1 == length ? 0 : t + 1) {
     if (id[i] < 0) continue;
-    const double loss = losses.data<float>()[i];
+    const double loss = of[i];
     count(token, loss);
-    if (config.video.codes == 0 || id[i] < first_code) continue;
-    const std::int32_t before = i % length >= group ? id[i - group] : -1;
+    if (!video || id[i] < first_code) continue;
+    const std::int32_t before = t >= group ? id[i - group] : -1;
     count(before < first_code ? first : (before == id[i] ? still : moving), loss);
   }
   Metrics metrics;
