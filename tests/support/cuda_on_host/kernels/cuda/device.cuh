@@ -110,6 +110,12 @@ inline void load_transposed(std::uint32_t (&r)[2][2], const BFloat16* row) {
   });
 }
 
+#ifdef ORRERY_LAUNCH_NOTHING  // all that a card's host does, and nothing that the card does (no_card.cc)
+template <class Kernel>
+void launch_each(const char*, std::int64_t, const Kernel&) {}
+template <class Kernel>
+void launch_blocks(const char*, std::int64_t, int, std::int64_t, const Kernel&) {}
+#else
 template <class Kernel>
 void launch_each(const char* op, std::int64_t count, const Kernel& kernel) {
   const on_host::Running running(op, 0, kMaxThreads, 0);
@@ -135,5 +141,6 @@ void launch_blocks(const char* op, std::int64_t blocks, int threads, std::int64_
     });
   }
 }
+#endif
 
 }  // namespace orrery::gpu
