@@ -3,7 +3,7 @@
 #include <array>
 #include <cmath>
 
-#include "physics_eval/laws/context.h"
+#include "physics_eval/laws/collision.h"
 
 namespace orrery::laws {
 
@@ -336,6 +336,7 @@ Verdict test_inertia(const Context& context) {
   test_stopped_fluid(context, out);
   test_shaking(context, out);
   test_stops(context, out);
+  test_third_law(context, out);
   return out;
 }
 
