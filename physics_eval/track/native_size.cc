@@ -57,24 +57,34 @@ Steps steps_of(std::span<const Frame> frames) {
 
 struct Share {
   double of_steps = 0, of_borders = 0;
+  /// How many borders the steps are spread over.
+  double spread = 0;
+  /// How unlikely it is that so many of them lie there by chance, as a logarithm.
+  double evidence() const {
+    const double p = std::clamp(of_steps, 1e-6, 1 - 1e-6), q = std::clamp(of_borders, 1e-6, 1 - 1e-6);
+    return p > q ? spread * (p * std::log(p / q) + (1 - p) * std::log((1 - p) / (1 - q))) : 0;
+  }
 };
+
+// Two small bodies in a few pictures have their edges on the borders of some block size by chance.
+constexpr double kLeastEvidence = 12;
 
 // Share of the steps that lie on the borders of `blocks` blocks, and of all borders that those are. Where blocks are no
 // whole number of pixels the pixel that holds a border is mixed: both of its sides count.
 Share on_borders(const std::vector<double>& steps, double blocks) {
   const double block = static_cast<double>(steps.size() + 1) / blocks;
-  double on = 0, all = 0;
+  double on = 0, all = 0, squares = 0;
   int borders = 0;
   for (Size i = 0; i < steps.size(); ++i) {
     const double place = static_cast<double>(i + 1), nearest = block * std::round(place / block);
-    all += steps[i];
+    all += steps[i], squares += steps[i] * steps[i];
     if (std::abs(place - nearest) > 0.99) continue;
     const bool whole = std::abs(nearest - std::round(nearest)) < 1e-6;
     if (whole && std::abs(place - nearest) > 0.01) continue;
     on += steps[i], ++borders;
   }
   if (all <= 0) return {};
-  return {on / all, static_cast<double>(borders) / static_cast<double>(steps.size())};
+  return {on / all, static_cast<double>(borders) / static_cast<double>(steps.size()), all * all / squares};
 }
 
 }  // namespace
@@ -89,7 +99,7 @@ int native_size(std::span<const Frame> frames) {
     const auto blocky = [](const Share& share) {
       return share.of_steps > 0.8 && share.of_borders < 0.7 && 1 - share.of_steps < 0.45 * (1 - share.of_borders);
     };
-    if (blocky(across) && blocky(down)) return size;
+    if (blocky(across) && blocky(down) && across.evidence() + down.evidence() > kLeastEvidence) return size;
   }
   return shorter;
 }

@@ -254,6 +254,7 @@ void list(const std::string& scene, std::uint64_t index, const char* what, const
 
 // Everything that the laws start from.
 void dump(const Tracks& tracks) {
+  std::printf("picture %dx%d, %.2f pixels of the clip a pixel\n", tracks.width, tracks.height, tracks.scale);
   if (!tracks.reason.empty()) return;
   const laws::Context context(tracks);
   for (const laws::Path& path : context.paths) {

@@ -299,4 +299,11 @@ TEST_CASE("an enlarged clip is tracked at its own size", "[track]") {
     CHECK(tracking::native_size(film({big}, 30, 256, ground)) == 256);
   }
   CHECK(tracking::native_size(own) == 64);
+  // A small ball has few edges: that they fall on the borders of some block size is chance.
+  for (int k = 0; k < 400; ++k) {
+    const double radius = 2.0 + 0.01 * k, left = 20 + 0.37 * (k % 83), top = 15 + 0.61 * (k % 71);
+    const Ball small{kRed, radius, [=](double t) { return std::pair(left, top + 0.03 * t); }};
+    CAPTURE(k);
+    CHECK(tracking::native_size(film({small}, 8, 96, Ground::plain)) == 96);
+  }
 }
