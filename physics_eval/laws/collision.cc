@@ -45,13 +45,24 @@ Fit falling_fit(const Context& context, const Path& path, int first, int last, d
   return fit;
 }
 
+// A steady motion across the picture, whatever it does upright.
+Fit sideways_fit(const Path& path, int first, int last, double origin) {
+  Path flat = path;
+  for (Vec& at : flat.at) at.y = 0;
+  Fit fit = fit_path(flat, first, last, 1, origin);
+  if (!fit.ok) fit = through_two(flat, first, last, origin);
+  if (fit.rms > std::max(0.1, 3 * path.noise)) fit.ok = false;
+  return fit;
+}
+
 }  // namespace
 
-Sides sides_of(const Context& context, const Event& event) {
+Sides sides_of(const Context& context, const Event& event, bool sideways) {
   Sides out;
   int first = event.frame - 7, last = event.frame + 7;
   for (const Event& other : context.events) {
     if (other.body != event.body || &other == &event) continue;
+    if (sideways && std::abs(other.change.x) < 0.1 * std::abs(event.change.x)) continue;
     if (other.frame < event.frame) first = std::max(first, other.frame + 1);
     if (other.frame > event.frame) last = std::min(last, other.frame - 2);
     out.apart = out.apart && std::abs(other.frame - event.frame) > 4;
@@ -59,6 +70,11 @@ Sides sides_of(const Context& context, const Event& event) {
   const Path& path = context.paths[static_cast<Size>(event.body)];
   int falling = 0;
   const auto side = [&](int from, int to) {
+    if (sideways) {
+      const Fit steady = sideways_fit(path, from, to, event.frame - 0.5);
+      falling += steady.ok;
+      if (steady.ok) return steady;
+    }
     const Fit known = falling_fit(context, path, from, to, event.frame - 0.5);
     falling += known.ok;
     if (known.ok) return known;

@@ -13,10 +13,12 @@ struct Sides {
   bool ok = false;
   /// No other event for some frames.
   bool apart = true;
-  /// Both sides are free flight of the acceleration that everybody shows: few frames tell the velocity.
+  /// Both sides are motion whose acceleration is known, so that few frames tell the velocity: free flight, or `sideways`
+  /// anything that floors alone push.
   bool known = false;
 };
-Sides sides_of(const Context& context, const Event& event);
+/// `sideways`: only the motion across the picture matters, on which floors and gravity have no hold.
+Sides sides_of(const Context& context, const Event& event, bool sideways = false);
 
 /// The body's event within a frame of that one, nearest first; null without any.
 const Event* event_of(const Context& context, int body, int frame);

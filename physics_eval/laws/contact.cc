@@ -34,17 +34,49 @@ bool company(const Context& context, const Event& event) {
 
 }  // namespace
 
+namespace {
+
+// Walls and floors are level or upright in most pictures; else the push is the normal.
+Vec normal_of(const Event& event) {
+  Vec normal = event.push;
+  if (std::abs(normal.x) < 0.35) normal = {0, normal.y > 0 ? 1.0 : -1.0};
+  if (std::abs(normal.y) < 0.35) normal = {normal.x > 0 ? 1.0 : -1.0, 0};
+  return normal;
+}
+
+struct Bounce {
+  int body = 0, frame = 0;
+  Vec normal;
+  double in = 0, restitution = 0, error = 0;
+};
+
+// One body, one kind of surface: what comes faster may leave with a smaller share of its speed, but not by much, and
+// never with a much greater one than when it came slowly.
+void test_constancy(const Context& context, const std::vector<Bounce>& bounces, Verdict& out) {
+  for (const Bounce& a : bounces) {
+    for (const Bounce& b : bounces) {
+      if (a.body != b.body || dot(a.normal, b.normal) < 0.9 || a.in < b.in) continue;
+      const double drop = b.restitution - a.restitution;
+      const int id = context.paths[static_cast<Size>(a.body)].track->id;
+      out.add(a.frame, a.frame, drop / (0.3 + 3 * std::hypot(a.error, b.error)), {id},
+              say("body %d leaves with %.2f of its speed, and with %.2f when it comes slower", id, a.restitution,
+                  b.restitution));
+    }
+  }
+}
+
+}  // namespace
+
 Verdict test_bounce(const Context& context) {
   Verdict out;
   std::vector<double> restitutions;
+  std::vector<Bounce> bounces;
   for (const Event& event : context.events) {
-    if (event.jump || !event.on_solid || event.other >= 0 || event.frame + 4 > context.frames) continue;
-    const Sides sides = sides_of(context, event);
-    if (!sides.ok || company(context, event)) continue;
-    // Walls and floors are level or upright in most pictures; else the push is the normal.
-    Vec normal = event.push;
-    if (std::abs(normal.x) < 0.35) normal = {0, normal.y > 0 ? 1.0 : -1.0};
-    if (std::abs(normal.y) < 0.35) normal = {normal.x > 0 ? 1.0 : -1.0, 0};
+    if (event.jump || !event.on_solid || event.other >= 0 || event.frame + 2 > context.frames) continue;
+    const Vec normal = normal_of(event);
+    const bool round = context.paths[static_cast<Size>(event.body)].round;
+    const Sides sides = sides_of(context, event, round && normal.y == 0);
+    if (!sides.ok || (!sides.known && event.frame + 4 > context.frames) || company(context, event)) continue;
     const double t = meeting_time(sides, event.frame, normal);
     const double in = -dot(sides.before.velocity(t), normal), back = dot(sides.after.velocity(t), normal);
     const double sigma = 1.5 * std::hypot(sides.before.sigma[1], sides.after.sigma[1]) + 0.02;
@@ -55,12 +87,14 @@ Verdict test_bounce(const Context& context) {
     // Spin can come out along the normal, and a second bounce soon after confuses the fits; neither makes it faster.
     const double faster = length(sides.after.velocity(t)) / std::max(1e-9, length(sides.before.velocity(t)));
     // A ball's push along the normal passes through its centre: no spin comes out of it there.
-    const bool ball = context.paths[static_cast<Size>(event.body)].round && (normal.x == 0 || normal.y == 0);
+    const bool ball = round && (normal.x == 0 || normal.y == 0);
     const double gain = (ball ? e - 1 : std::min(e - 1, 3 * (faster - 1))) * (sides.apart || sides.known ? 1 : 0.4);
     const int id = context.paths[static_cast<Size>(event.body)].track->id;
     out.add(event.frame, event.frame, std::max(0.0, gain) / (0.08 + 3 * error), {id},
             say("body %d bounces back %.2f times as fast as it came", id, e));
+    if (ball && sides.apart) bounces.push_back({event.body, event.frame, normal, in, e, error});
   }
+  test_constancy(context, bounces, out);
   if (!restitutions.empty()) out.measured.push_back({"restitution", median(restitutions), 0.02, ""});
   return out;
 }

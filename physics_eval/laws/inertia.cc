@@ -50,8 +50,12 @@ Turn find_turn(const Context& context) {
       travelled = std::max(travelled, travel);
       for (const Event& event : context.events) {
         if (!event.jump && &context.paths[static_cast<Size>(event.body)] == &path &&
-            std::abs(event.frame - f - 1) <= 1 && !event.on_solid) {
-          sharpest = std::max(sharpest, length(event.change) / std::max(0.6, 14 * event.sigma));
+            std::abs(event.frame - f - 1) <= 1) {
+          // A floor can send it back up, not back along it.
+          const double turned = !event.on_solid ? length(event.change)
+                                : path.round    ? std::min(std::abs(event.change.x), std::abs(event.change.y))
+                                                : 0;
+          sharpest = std::max(sharpest, turned / std::max(0.6, 14 * event.sigma));
         }
       }
     }
@@ -211,10 +215,15 @@ bool rubs(const Context& context, const Event& event) {
       gap[k] = context.solids.gap(path.at[static_cast<Size>(t)], path.radius, way[k], 2.0);
     }
     for (Size k = 0; k < kWays; ++k) {
-      // Nearer than on either side of it.
-      if (gap[k] > 1.3 || gap[k] > gap[(k + 2) % kWays] || gap[k] > gap[(k + kWays - 2) % kWays]) continue;
-      const double across = std::abs(dot(event.change, way[k])),
-                   along = std::abs(event.change.x * way[k].y - event.change.y * way[k].x);
+      // The middle of the ways in which it is nearest: pixels and half steps make several of them.
+      if (gap[k] > 1.3 || gap[(k + kWays - 1) % kWays] <= gap[k]) continue;
+      Size n = 1;
+      while (n < kWays && gap[(k + n) % kWays] == gap[k]) ++n;
+      if (n == kWays || gap[(k + n) % kWays] < gap[k]) continue;
+      const double middle = 0.19634954 * (static_cast<double>(k) + 0.5 * static_cast<double>(n - 1));
+      const Vec normal{std::cos(middle), std::sin(middle)};
+      const double across = std::abs(dot(event.change, normal)),
+                   along = std::abs(event.change.x * normal.y - event.change.y * normal.x);
       if (along <= 1.2 * across + 0.45) return true;
     }
   }
