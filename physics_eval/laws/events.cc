@@ -23,6 +23,24 @@ Vec second_difference(const Path& path, int t) {
   return path.at[i + 1] - path.at[i] * 2 + path.at[i - 1];
 }
 
+// How far the centre may be off where the area is not what it is in the frames before or after: pixels that are missing
+// or too many lie on one side.
+double off_centre(const Path& path, int t) {
+  const Observation& o = path.track->frames[static_cast<Size>(t)];
+  if (!path.round || o.merged || o.cut || o.completed) return 0;
+  double least = 1e9;
+  for (const int way : {-1, 1}) {
+    std::vector<double> area;
+    for (int k = 1; k <= 5; ++k) {
+      const int other = t + way * k;
+      if (other >= 0 && other < path.frames() && path.clean[static_cast<Size>(other)])
+        area.push_back(path.track->frames[static_cast<Size>(other)].area);
+    }
+    if (area.size() >= 3) least = std::min(least, std::abs(median(std::move(area)) - o.area));
+  }
+  return least < 1e9 && least > 0.02 * o.area ? least * path.radius / std::max(1.0, o.area) : 0;
+}
+
 struct Innovations {
   std::vector<char> ok;
   std::vector<Vec> value;
@@ -50,7 +68,8 @@ Innovations innovations(const Path& path) {
       const Observation& o = path.track->frames[static_cast<Size>(k)];
       if (o.merged) sigma = std::max(sigma, o.sigma);
     }
-    out.limit[static_cast<Size>(t)] = std::max(0.3, 7 * 2.45 * sigma);
+    out.limit[static_cast<Size>(t)] =
+        std::max(0.3, 7 * 2.45 * sigma) + off_centre(path, t - 1) + 2 * off_centre(path, t) + off_centre(path, t + 1);
     // Where the motion is fast but smooth its neighbours foretell the second difference.
     const double own = length(out.value[static_cast<Size>(t)]);
     double lively = 0, apart = own;

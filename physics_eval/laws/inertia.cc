@@ -214,14 +214,15 @@ bool rubs(const Context& context, const Event& event) {
       way[k] = {std::cos(angle), std::sin(angle)};
       gap[k] = context.solids.gap(path.at[static_cast<Size>(t)], path.radius, way[k], 2.0);
     }
+    // Ways in a row in which it is near look at one surface; more than half of a ball's can see at two, in a corner.
     for (Size k = 0; k < kWays; ++k) {
-      // The middle of the ways in which it is nearest: pixels and half steps make several of them.
-      if (gap[k] > 1.3 || gap[(k + kWays - 1) % kWays] <= gap[k]) continue;
-      Size n = 1;
-      while (n < kWays && gap[(k + n) % kWays] == gap[k]) ++n;
-      if (n == kWays || gap[(k + n) % kWays] < gap[k]) continue;
-      const double middle = 0.19634954 * (static_cast<double>(k) + 0.5 * static_cast<double>(n - 1));
-      const Vec normal{std::cos(middle), std::sin(middle)};
+      if (gap[k] > 1.3 || gap[(k + kWays - 1) % kWays] <= 1.3) continue;
+      Vec normal;
+      Size n = 0;
+      for (; n < kWays && gap[(k + n) % kWays] <= 1.3; ++n)
+        normal = normal + way[(k + n) % kWays] * (1.8 - gap[(k + n) % kWays]);
+      if (n > 10) return true;
+      normal = normal * (1 / length(normal));
       const double across = std::abs(dot(event.change, normal)),
                    along = std::abs(event.change.x * normal.y - event.change.y * normal.x);
       if (along <= 1.2 * across + 0.45) return true;
