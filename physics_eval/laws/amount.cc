@@ -110,6 +110,15 @@ const Path* toggled(const Context& context, const Change& change, int way) {
   return nullptr;
 }
 
+// A body that is there before and after has another colour from that frame on.
+bool repainted(const Context& context, const Change& change) {
+  return std::any_of(context.paths.begin(), context.paths.end(), [&](const Path& path) {
+    const Size t = static_cast<Size>(change.frame);
+    if (!path.seen[t] || !path.seen[t - 1] || length(path.at[t] - change.place) > path.radius + 2) return false;
+    return tracking::colour_distance(path.track->frames[t].colour, path.track->frames[t - 1].colour) > 0.25;
+  });
+}
+
 }  // namespace
 
 void test_amounts(const Context& context, Verdict& permanence, Verdict& rigidity, Verdict& colour) {
@@ -133,7 +142,8 @@ void test_amounts(const Context& context, Verdict& permanence, Verdict& rigidity
     // White, grey and black are weighed in no amount: a body that is first or last seen there says as much.
     const bool grows = change.after > change.before;
     const Path* other = toggled(context, change, grows ? -1 : 1);
-    recoloured = recoloured || (other != nullptr && !of_colour(*other, context.tracks->colours[i]));
+    recoloured = recoloured || (other != nullptr && !of_colour(*other, context.tracks->colours[i])) ||
+                 repainted(context, change);
     const Path* own = toggled(context, change, grows ? 1 : -1);
     if (recoloured) {
       colour.add(change.frame, change.frame, severity, {},

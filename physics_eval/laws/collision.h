@@ -13,8 +13,8 @@ struct Sides {
   bool ok = false;
   /// No other event for some frames.
   bool apart = true;
-  /// Both sides are motion whose acceleration is known, so that few frames tell the velocity: free flight, or `sideways`
-  /// anything that floors alone push.
+  /// Both sides are motion whose acceleration is known, so that few frames tell the velocity: free flight, or
+  /// `sideways` anything that floors alone push.
   bool known = false;
 };
 /// `sideways`: only the motion across the picture matters, on which floors and gravity have no hold.

@@ -52,6 +52,13 @@ std::vector<char> find_orbits(const Context& context);
 std::vector<std::vector<char>> find_free(const Context& context);
 Vec find_free_fall(const Context& context, int& frames);
 
+/// How a body goes to and fro from frame to frame; frame −1: it does not.
+struct Shaking {
+  int frame = -1;
+  double severity = 0;
+};
+Shaking find_shaking(const Context& context, std::size_t body);
+
 /// The two turn about each other at a constant distance: a rod between them.
 bool linked(const Path& a, const Path& b);
 /// Energy of bodies on rods (a double pendulum): it may fall, not change otherwise. Masses from areas.

@@ -15,7 +15,7 @@ using Size = std::size_t;
 double break_severity(const Flight& flight) {
   if (flight.break_frame < 0 || flight.bent) return 0;
   const double size = std::max(length(flight.acceleration), length(flight.change));
-  return length(flight.change) / std::max({9 * flight.change_sigma, 0.3 * size, 0.04});
+  return length(flight.change) / std::max({9 * flight.change_sigma, 0.2 * size, 0.04});
 }
 
 bool broken(const Flight& flight) { return break_severity(flight) > 0.8; }

@@ -11,6 +11,8 @@ namespace {
 
 using Size = std::size_t;
 
+constexpr int kStretch = 9;  // frames that shaking is looked for in
+
 // Largest distance of the path after `turn` from its mirror image before it, over up to `most` frames; negative when
 // too short to tell. `travel`: how far the mirrored path goes.
 double retrace_error(const Path& path, int turn, int most, double& travel) {
@@ -200,6 +202,37 @@ std::vector<char> bumps_of(const Context& context, Size body) {
   return out;
 }
 
+}  // namespace
+
+Shaking find_shaking(const Context& context, std::size_t body) {
+  const Path& path = context.paths[body];
+  Shaking out;
+  if (!path.moves()) return out;
+  const std::vector<char> bumped = bumps_of(context, body);
+  for (int first = 0; first + kStretch + 3 <= context.frames; ++first) {
+    std::vector<double> size;
+    // Pushed again and again within a few frames is shaken, whatever is near.
+    const auto within = [&](const Event& e) {
+      return e.body == static_cast<int>(body) && e.frame >= first && e.frame < first + kStretch + 3;
+    };
+    const bool always = std::count_if(context.events.begin(), context.events.end(), within) >= 4;
+    for (int t = first; t < first + kStretch; ++t) {
+      const Size i = static_cast<Size>(t);
+      if (!path.clean[i] || !path.clean[i + 1] || !path.clean[i + 2] || !path.clean[i + 3] || (bumped[i] && !always))
+        continue;
+      size.push_back(length(path.at[i + 3] - path.at[i + 2] * 3 + path.at[i + 1] * 3 - path.at[i]));
+    }
+    if (size.size() < 7) continue;
+    const double here =
+        median(std::move(size)) / std::max(0.03 * context.tracks->height, 4 * std::min(path.noise, 0.4));
+    if (out.frame < 0 && here > 0.8) out.frame = first + kStretch / 2;
+    out.severity = std::max(out.severity, here);
+  }
+  return out;
+}
+
+namespace {
+
 // Meets a fixed thing about then: the change along its surface is no more than friction makes of the one across it. The
 // surface lies where the thing is nearest, on two sides in a corner.
 bool rubs(const Context& context, const Event& event) {
@@ -233,33 +266,12 @@ bool rubs(const Context& context, const Event& event) {
 
 // Shaking: third differences are large most of the time in some stretch, not only where something bumps.
 void test_shaking(const Context& context, Verdict& out) {
-  constexpr int kStretch = 9;
   for (Size b = 0; b < context.paths.size(); ++b) {
     const Path& path = context.paths[b];
-    if (!path.moves()) continue;
-    const std::vector<char> bumped = bumps_of(context, b);
-    double most = 0;
-    int frame = -1;
-    for (int first = 0; first + kStretch + 3 <= context.frames; ++first) {
-      std::vector<double> size;
-      // Pushed again and again within a few frames is shaken, whatever is near.
-      const auto within = [&](const Event& e) {
-        return e.body == static_cast<int>(b) && e.frame >= first && e.frame < first + kStretch + 3;
-      };
-      const bool always = std::count_if(context.events.begin(), context.events.end(), within) >= 4;
-      for (int t = first; t < first + kStretch; ++t) {
-        const Size i = static_cast<Size>(t);
-        if (!path.clean[i] || !path.clean[i + 1] || !path.clean[i + 2] || !path.clean[i + 3] || (bumped[i] && !always))
-          continue;
-        size.push_back(length(path.at[i + 3] - path.at[i + 2] * 3 + path.at[i + 1] * 3 - path.at[i]));
-      }
-      if (size.size() < 7) continue;
-      const double here =
-          median(std::move(size)) / std::max(0.03 * context.tracks->height, 4 * std::min(path.noise, 0.4));
-      if (frame < 0 && here > 0.8) frame = first + kStretch / 2;
-      most = std::max(most, here);
-    }
-    if (frame >= 0) out.add(frame, frame + kStretch, most, {path.track->id}, say("body %d is shaken", path.track->id));
+    const Shaking shaking = find_shaking(context, b);
+    if (shaking.frame < 0) continue;
+    out.add(shaking.frame, shaking.frame + kStretch, shaking.severity, {path.track->id},
+            say("body %d is shaken", path.track->id));
   }
 }
 

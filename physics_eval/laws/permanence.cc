@@ -169,8 +169,10 @@ Verdict test_permanence(const Context& context) {
   Verdict rigidity, colour;
   test_amounts(context, out, rigidity, colour);
   // One jump is a teleport; many are the business of inertia (jitter).
+  std::vector<char> shaken;
+  for (Size b = 0; b < context.paths.size(); ++b) shaken.push_back(find_shaking(context, b).severity > 1.5);
   for (const Event& event : context.events) {
-    if (!event.jump) continue;
+    if (!event.jump || shaken[static_cast<Size>(event.body)]) continue;
     int jumps = 0;
     for (const Event& other : context.events) {
       jumps += other.body == event.body && !other.on_solid && other.other < 0 && other.peak > 0.3 * event.peak &&
