@@ -9,6 +9,7 @@
 #include "physics_eval/track/native_size.h"
 #include "physics_eval/track/residue.h"
 #include "physics_eval/track/segment.h"
+#include "physics_eval/track/shadow.h"
 #include "video/frames/resize.h"
 
 namespace orrery {
@@ -223,9 +224,10 @@ Tracks track(std::span<const Frame> frames, double fps, const TrackOptions& opti
   const int wanted = frames.size() > 8 ? 3 : 1;
   std::vector<Track> linked = tracking::link(frames, background, segments);
   tracking::drop_residue(linked, background.picture, out.lines);
+  std::erase_if(linked, [&](const Track& track) { return visible_frames(track) < wanted; });
+  for (Track& track : linked) summarise(track);
+  tracking::drop_shadows(linked, background.picture, out.lines);
   for (Track& track : linked) {
-    if (visible_frames(track) < wanted) continue;
-    summarise(track);
     out.tracks.push_back(std::move(track));
   }
   std::stable_sort(out.tracks.begin(), out.tracks.end(),

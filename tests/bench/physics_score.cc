@@ -1,13 +1,13 @@
 // How well the physics score tells worlds' clips from their corrupted twins: ROC AUC overall, a kind and a scene, the
 // law named right, the frame of violation within three, and how many lawful clips score 0.9 or more.
 // Usage: physics_score [--count N] [--seed N] [--size N] [--scene NAME] [--variant NAME] [--list] [--cache DIR]
-//                      [--only INDEX --sheet DIR] [--against VARIANT]
+//                      [--only INDEX --sheet DIR] [--against VARIANT] [--file VIDEO]
 // Variants: plain; mp4 (written as `orrery simulate` does: 512², H.264 CRF 17), native (H.264 at the clip's own size),
 // crf28 (the same at CRF 28), noise (σ 4 grey levels), fps15, fps60, background (clouds, which no clip is drawn with).
 // --measured: errors of measured gravity, restitution, periods and momentum. --list: a line for each clip. --cache:
 // tracks are kept there and read again. --against: how often the score's interval holds the score of the same clip in
 // that variant. --dump: paths, events and laws of the clips. --sheet: clip INDEX and its twin as frames with what was
-// tracked, one picture each.
+// tracked, one picture each. --file: what was tracked in a video, and nothing else.
 #include <unistd.h>
 
 #include <cmath>
@@ -59,7 +59,7 @@ const std::map<std::string, std::set<std::string>> kLawOf = {
 struct Options {
   std::uint64_t count = 100, seed = 7001;
   int size = 96;
-  std::string scene, variant = "plain", cache, sheet;
+  std::string scene, variant = "plain", cache, sheet, file;
   std::int64_t only = -1;
   std::string against;
   bool list = false, dump = false, measured = false;
@@ -99,6 +99,8 @@ Options parse(int argc, char** argv) {
       out.against = value;
     } else if (name == "--sheet") {
       out.sheet = value;
+    } else if (name == "--file") {
+      out.file = value;
     } else if (name == "--only") {
       out.only = std::strtoll(value.c_str(), nullptr, 10);
     } else {
@@ -358,6 +360,12 @@ void measure_intervals(const Options& given) {
 
 int main(int argc, char** argv) {
   const Options given = parse(argc, argv);
+  if (!given.file.empty()) {
+    const Clip clip = read_video(given.file);
+    dump(track(clip.frames, clip.fps));
+    if (!given.sheet.empty()) write_sheet(given.sheet + "/file.png", clip.frames, clip.fps);
+    return 0;
+  }
   if (!given.against.empty()) {
     measure_intervals(given);
     return 0;
