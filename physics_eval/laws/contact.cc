@@ -107,9 +107,6 @@ double sunk_share(double radius, double depth) {
   return (angle - std::sin(angle)) / 6.283185307179586;
 }
 
-// Where a fixed thing begins is known to about a pixel.
-constexpr double kSurface = 1.3;
-
 }  // namespace
 
 Verdict test_interpenetration(const Context& context) {
@@ -129,11 +126,11 @@ Verdict test_interpenetration(const Context& context) {
       const double deep = seen && !fluid && round_body(path, t)
                               ? context.solids.overlap(path.at[static_cast<Size>(t)], path.radius * 0.96)
                               : 0;
-      if (deep > sunk_share(path.radius, kSurface) + 1.5 * at_first) {
+      if (deep > sunk_share(path.radius, context.solids.surface()) + 1.5 * at_first) {
         if (begin < 0) begin = t;
         worst = std::max(worst, deep);
       } else if (begin >= 0) {
-        out.add(begin, t - 1, worst / sunk_share(path.radius, 2 * kSurface), {path.track->id},
+        out.add(begin, t - 1, worst / sunk_share(path.radius, 2 * context.solids.surface()), {path.track->id},
                 say("body %d sinks into a fixed thing (%.0f%% of it)", path.track->id, 100 * worst));
         begin = -1, worst = 0;
       }

@@ -314,23 +314,30 @@ Fit fit_path(const Path& path, int first, int last, int degree, double origin) {
   return fit;
 }
 
-Solids::Solids(const Tracks& tracks, std::span<const Path> paths) : width_(tracks.width), height_(tracks.height) {
+Solids::Solids(const Tracks& tracks, std::span<const Path> paths)
+    : picture_(&tracks.background), width_(tracks.width), height_(tracks.height) {
   // Open space: flooded from the bodies' places over steps that no edge of a fixed thing makes.
-  const Frame& picture = tracks.background;
   solid_.assign(static_cast<Size>(width_) * static_cast<Size>(height_), 1);
-  if (picture.empty()) return;
+  if (picture_->empty()) return;
+  std::vector<Vec> places;
+  for (const Path& path : paths) {
+    const int first = path.track->first();
+    if (first >= 0 && path.moves()) places.push_back(path.at[static_cast<Size>(first)]);
+  }
+  flood(places);
+  open_coloured(*picture_);
+  open_specks(paths);
+}
+
+void Solids::flood(std::span<const Vec> places) {
+  const Frame& picture = *picture_;
   std::vector<int> stack;
   const auto open = [&](int x, int y) {
     if (x < 0 || y < 0 || x >= width_ || y >= height_) return;
     char& s = solid_[static_cast<Size>(y * width_ + x)];
     if (s) s = 0, stack.push_back(y * width_ + x);
   };
-  for (const Path& path : paths) {
-    const int first = path.track->first();
-    if (first < 0 || !path.moves()) continue;
-    const Vec p = path.at[static_cast<Size>(first)];
-    open(static_cast<int>(p.x), static_cast<int>(p.y));
-  }
+  for (const Vec& p : places) open(static_cast<int>(p.x), static_cast<int>(p.y));
   const auto far = [&](int x, int y, int nx, int ny, int step) {
     const std::uint8_t *p = picture.at(x, y), *q = picture.at(nx, ny);
     const int r = p[0] - q[0], g = p[1] - q[1], b = p[2] - q[2];
@@ -355,8 +362,6 @@ Solids::Solids(const Tracks& tracks, std::span<const Path> paths) : width_(track
       open(n[0], n[1]);
     }
   }
-  open_coloured(picture);
-  open_specks(paths);
 }
 
 namespace {

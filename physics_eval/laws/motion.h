@@ -81,26 +81,6 @@ struct Regression {
 template <class Row>
 Regression regress(const Path& path, int first, int last, int columns, const Row& row);
 
-/// Things that do not move: where the background changes its colour sharply from the open space that bodies move in.
-class Solids {
- public:
-  Solids(const Tracks& tracks, std::span<const Path> paths);
-  /// 1 where the pixel is part of a fixed thing or outside the picture, 0 in open space.
-  bool solid(double x, double y) const;
-  /// Distance in pixels from the surface of a disc at `centre` to something solid in direction `way` (unit), up to
-  /// `reach`; reach when there is none. `open_border`: outside the picture is nothing solid.
-  double gap(Vec centre, double radius, Vec way, double reach, bool open_border = false) const;
-  /// Share of a disc, as far as it lies in the picture, that is solid.
-  double overlap(Vec centre, double radius) const;
-
- private:
-  void open_coloured(const Frame& picture);
-  void open_specks(std::span<const Path> paths);
-
-  int width_, height_;
-  std::vector<char> solid_;
-};
-
 /// A sudden change of a body's motion, faster than its own forces explain.
 struct Event {
   int body = 0;
@@ -121,6 +101,35 @@ struct Event {
   int other = -1;
   /// It came from a rod or plank.
   bool on_line = false;
+};
+
+/// Things that do not move: where the background changes its colour sharply from the open space that bodies move in.
+class Solids {
+ public:
+  Solids(const Tracks& tracks, std::span<const Path> paths);
+  /// 1 where the pixel is part of a fixed thing or outside the picture, 0 in open space.
+  bool solid(double x, double y) const;
+  /// Distance in pixels from the surface of a disc at `centre` to something solid in direction `way` (unit), up to
+  /// `reach`; reach when there is none. `open_border`: outside the picture is nothing solid.
+  double gap(Vec centre, double radius, Vec way, double reach, bool open_border = false) const;
+  /// Share of a disc, as far as it lies in the picture, that is solid.
+  double overlap(Vec centre, double radius) const;
+  /// What bodies go into and come out of again, or bounce within, is no wall but a floor seen from above or a wall
+  /// behind it: opened. Where they bounce off nothing that shows, the floor lies there. False where nothing says so.
+  bool see_through(std::span<const Path> paths, std::span<const Event> events);
+  /// How far a body may be seen within a fixed thing, pixels: where that begins is known to about one, and a floor that
+  /// bounces alone tell of to a few.
+  double surface() const { return inferred_ ? 3 : 1.3; }
+
+ private:
+  void flood(std::span<const Vec> places);
+  void open_coloured(const Frame& picture);
+  void open_specks(std::span<const Path> paths);
+
+  const Frame* picture_;
+  int width_, height_;
+  std::vector<char> solid_;
+  bool inferred_ = false;
 };
 
 /// `lines`: the rods, planks and strings of every frame, which can push too.

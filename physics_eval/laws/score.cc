@@ -18,6 +18,7 @@ Context::Context(const Tracks& given)
       solids(given, paths),
       events(find_events(paths, solids, given.lines)),
       frames(paths.empty() ? 0 : paths[0].frames()) {
+  if (solids.see_through(paths, events)) events = find_events(paths, solids, given.lines);
   swings.assign(paths.size(), 0);
   orbits = find_orbits(*this);
   swings = find_swings(*this);
