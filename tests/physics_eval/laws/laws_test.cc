@@ -369,6 +369,152 @@ TEST_CASE("a colour's amount neither jumps nor goes without a body", "[laws]") {
   CHECK(score_physics(tracks).score > 0.9);
 }
 
+TEST_CASE("who is pushed by another pushes it as hard", "[laws]") {
+  // The left one turns back before they meet, or both do.
+  const auto turns = [](double from, double speed, bool turned) {
+    return [=](int t) { return Point{from + speed * (turned && t > 20 ? 40.8 - t : t), 60}; };
+  };
+  const PhysicsScore both = score_physics(tracks_of({turns(20, 1.5, true), turns(95.5, -1.5, true)}));
+  CHECK_FALSE(law(both, "inertia").violated);
+  const PhysicsScore one = score_physics(tracks_of({turns(20, 1.5, true), turns(97, -1.2, false)}));
+  CHECK(law(one, "inertia").violated);
+  CHECK(std::abs(law(one, "inertia").frame - 21) <= 2);
+}
+
+TEST_CASE("a collision by a floor makes no energy", "[laws]") {
+  // Rolling balls meet; they part at their speeds, or leap up at three times those.
+  for (const double leap : {0.0, 3.0}) {
+    const auto rolls = [leap](double from, double speed) {
+      return [=](int t) {
+        const double after = std::max(0.0, t - 20.4);
+        return Point{from + speed * (std::min(t + 0.0, 20.4) - after), 108.5 - leap * after + 0.09 * after * after};
+      };
+    };
+    Tracks tracks = tracks_of({rolls(20, 1.5), rolls(95.2, -1.5)});
+    const PhysicsScore score = score_physics(tracks);
+    CAPTURE(leap, law(score, "momentum").evidence);
+    CHECK(law(score, "momentum").violated == (leap > 0));
+    if (leap > 0) CHECK(std::abs(law(score, "momentum").frame - 21) <= 1);
+  }
+}
+
+TEST_CASE("a fast bounce that swallows what a slow one gives back", "[laws]") {
+  // It stops on the floor at frame 20, or just above it and falls again; later bounces keep nine tenths.
+  for (const bool stopped : {false, true}) {
+    const auto path = [stopped](int frame) {
+      double y = 30, v = 0;
+      for (int i = 0; i < frame * 200; ++i) {
+        v += 0.4 / 200, y += v / 200;
+        if (y > 106 && v > 5 && stopped) v = 0;
+        if (y > 109 && v > 0) y = 109, v = -0.9 * v;
+      }
+      return Point{40, y};
+    };
+    const PhysicsScore score = score_physics(tracks_of({path}));
+    CAPTURE(stopped, law(score, "bounce").evidence);
+    CHECK(law(score, "bounce").applies);
+    CHECK(law(score, "bounce").violated == stopped);
+  }
+}
+
+TEST_CASE("a wall's bounce is measured between those off the floor", "[laws]") {
+  // A wall from x = 112; a hop every seven frames keeps undisturbed flights short.
+  for (const double e : {0.9, 1.4}) {
+    const auto path = [e](int frame) {
+      double x = 40, y = 106, u = 2.4, v = -0.5;
+      for (int i = 0; i < frame * 200; ++i) {
+        v += 0.2 / 200, x += u / 200, y += v / 200;
+        if (y > 109 && v > 0) y = 109, v = -0.95 * v;
+        if (x > 105 && u > 0) u = -e * u;
+      }
+      return Point{x, y};
+    };
+    Tracks tracks = tracks_of({path});
+    for (int y = 0; y < kSize; ++y) {
+      for (int i = 3 * 112; i < 3 * kSize; ++i) tracks.background.row(y)[i] = 110;
+    }
+    const PhysicsScore score = score_physics(tracks);
+    CAPTURE(e, law(score, "bounce").evidence);
+    CHECK(law(score, "bounce").applies);
+    CHECK(law(score, "bounce").violated == (e > 1));
+  }
+}
+
+TEST_CASE("time that turns at the floor is told from a bounce", "[laws]") {
+  // Up again the way it came down, or on in its direction.
+  for (const bool turned : {false, true}) {
+    const auto path = [turned](int t) {
+      const double tau = t <= 24 ? 24 - t : t - 24;
+      return Point{(turned && t > 24 ? 20 + 1.2 * (48 - t) : 20 + 1.2 * t), 108.6 - 4.6 * tau + 0.1 * tau * tau};
+    };
+    const PhysicsScore score = score_physics(tracks_of({path}));
+    CAPTURE(turned);
+    CHECK(law(score, "time").violated == turned);
+    if (turned) CHECK(std::abs(law(score, "time").frame - 25) <= 1);
+  }
+}
+
+TEST_CASE("a floor seen from above is no wall", "[laws]") {
+  // The floor begins at y = 80 in the picture; the ball flies before it and bounces at 109, or falls through there
+  // later.
+  for (const bool falls : {false, true}) {
+    const auto path = [falls](int frame) {
+      double y = 50, v = 0;
+      for (int i = 0; i < frame * 200; ++i) {
+        v += 0.6 / 200, y += v / 200;
+        if (y > 102 && v > 0 && !(falls && i > 30 * 200)) y = 102, v = -0.9 * v;
+      }
+      return y < 134 ? Point{30 + 1.1 * frame, y} : Point{2000, 0};
+    };
+    Tracks tracks = tracks_of({path});
+    for (int y = 80; y < kSize; ++y) {
+      for (int i = 0; i < 3 * kSize; ++i) tracks.background.row(y)[i] = 110;
+    }
+    const PhysicsScore score = score_physics(tracks);
+    for (const LawResult& one : score.laws) {
+      CAPTURE(falls, one.law, one.evidence);
+      CHECK(one.violated == (falls && one.law == "interpenetration"));
+    }
+    CHECK(law(score, "bounce").applies);
+    CHECK(law(score, "gravity").applies);
+  }
+  // A ball that goes into it and on does not make it open.
+  Tracks tracks = tracks_of({[](int t) { return Point{40, 30 + 0.05 * t * t}; }});
+  for (int y = 80; y < kSize; ++y) {
+    for (int i = 0; i < 3 * kSize; ++i) tracks.background.row(y)[i] = 110;
+  }
+  CHECK(law(score_physics(tracks), "interpenetration").violated);
+}
+
+TEST_CASE("a shaken body is named by inertia, not by its jumps", "[laws]") {
+  Random random(5, 5);
+  std::vector<Point> offset;
+  for (int t = 0; t < kFrames; ++t) offset.push_back({4 * random.normal(), 4 * random.normal()});
+  const PhysicsScore score = score_physics(tracks_of({[&](int t) {
+    const Point p = thrown(t);
+    const Point d = t < 16 ? Point{0, 0} : offset[static_cast<std::size_t>(t)];
+    return Point{p.x + d.x, p.y + d.y};
+  }}));
+  CHECK(law(score, "inertia").severity > 3);
+  CHECK_FALSE(law(score, "permanence").violated);
+}
+
+TEST_CASE("an amount that goes as its body is painted over is a colour's business", "[laws]") {
+  Tracks tracks = tracks_of({thrown});
+  ColourArea red;
+  red.colour = tracks.tracks[0].colour;
+  for (int t = 0; t < kFrames; ++t) {
+    Observation& o = tracks.tracks[0].frames[static_cast<std::size_t>(t)];
+    if (t >= 22) o.colour = {240, 240, 240};
+    red.area.push_back(t < 22 ? o.area : 0), red.x.push_back(o.x), red.y.push_back(o.y);
+  }
+  tracks.colours = {red};
+  const PhysicsScore score = score_physics(tracks);
+  CHECK(law(score, "colour").violated);
+  CHECK(law(score, "colour").frame == 22);
+  CHECK_FALSE(law(score, "permanence").violated);
+}
+
 TEST_CASE("what cannot be judged says so", "[laws]") {
   const PhysicsScore still = score_physics(Tracks{});
   CHECK(std::isnan(still.score));

@@ -307,3 +307,15 @@ TEST_CASE("an enlarged clip is tracked at its own size", "[track]") {
     CHECK(tracking::native_size(film({small}, 8, 96, Ground::plain)) == 96);
   }
 }
+
+TEST_CASE("a shadow is no body, a dark ball below another is", "[track]") {
+  // A ball bounces; below it goes its shadow, thrown to the left, or a dark ball that falls on its own.
+  const auto height = [](double t) { return 60 - std::abs(40 * std::cos(0.12 * t)); };
+  const Ball ball{kRed, 6, [=](double t) { return std::pair(30 + 0.9 * t, 20 + height(t)); }};
+  const Ball shadow{
+      {60, 60, 60}, 5, [=](double t) { return std::pair(20 + 0.9 * t + 0.1 * height(t), 105 - 0.1 * height(t)); }};
+  const Ball other{
+      {60, 60, 60}, 5, [](double t) { return std::pair(20 + 0.9 * t, 90 + 20 * std::abs(std::sin(0.2 * t))); }};
+  CHECK(track(film({ball, shadow}, 48, 128, Ground::plain), 24).tracks.size() == 1);
+  CHECK(track(film({ball, other}, 48, 128, Ground::plain), 24).tracks.size() == 2);
+}
