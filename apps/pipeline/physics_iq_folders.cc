@@ -1,6 +1,8 @@
 #include "apps/pipeline/physics_iq_folders.h"
 
+#include <array>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
@@ -8,6 +10,7 @@
 
 #include "apps/pipeline/video_files.h"
 #include "core/base/error.h"
+#include "core/base/parallel.h"
 #include "video/io/reader.h"
 
 namespace orrery {
@@ -110,10 +113,16 @@ PhysicsIqView score_physics_iq_pair(const PhysicsIqPair& pair) {
   const auto take = [&, from = rate](const std::string& path) {
     return from == fps ? record(path, size.first, size.second, kSeconds * fps) : record_blended(path, size, from, fps);
   };
-  const PhysicsIqClip first = take(takes[0]);
+  std::array<PhysicsIqClip, 3> clips;
+  parallel_for(3, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::size_t k = static_cast<std::size_t>(i);
+      clips[k] = k < 2 ? take(takes[k]) : record(pair.generated, size.first, size.second, kSeconds * fps);
+    }
+  });
   PhysicsIqView out;
-  out.variance = compare_physics_iq(first, take(takes[1]));
-  out.model = compare_physics_iq(first, record(pair.generated, size.first, size.second, kSeconds * fps));
+  out.variance = compare_physics_iq(clips[0], clips[1]);
+  out.model = compare_physics_iq(clips[0], clips[2]);
   return out;
 }
 
