@@ -106,6 +106,8 @@ std::vector<Flight> find_flights(const Context& context) {
   for (Size b = 0; b < context.paths.size(); ++b) {
     const Path& path = context.paths[b];
     if (!path.moves() || path.attached || context.swings[b] || context.orbits[b]) continue;
+    const auto rod = [&](const Path& other) { return &other != &path && linked(path, other); };
+    if (std::any_of(context.paths.begin(), context.paths.end(), rod)) continue;
     // The first frame that shows a new motion begins another stretch.
     std::vector<char> begins(static_cast<Size>(context.frames) + 1, 0);
     for (const Event& event : context.events) {

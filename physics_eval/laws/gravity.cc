@@ -82,9 +82,20 @@ int odd_frame(const Flight& odd, const std::vector<Flight>& flights, Vec usual) 
   return first_usual < (1 << 20) && first_usual > odd.first ? std::max(first_usual, odd.last + 1) : odd.first;
 }
 
+// Goes along at one height where things fall: something bears it, whether that shows or not.
+bool borne(const Context& context, const Flight& flight, Vec usual) {
+  const Path& path = context.paths[static_cast<Size>(flight.body)];
+  double low = 1e9, high = -1e9;
+  for (int t = flight.first; t <= flight.last; ++t) {
+    const Size i = static_cast<Size>(t);
+    if (path.clean[i]) low = std::min(low, path.at[i].y), high = std::max(high, path.at[i].y);
+  }
+  return usual.y > 0.03 && high - low < std::max(0.25, 5 * path.noise);
+}
+
 void test_sameness(const Context& context, const std::vector<Flight>& flights, Vec usual, Verdict& out) {
   for (const Flight& f : flights) {
-    if (f.bent || broken(f)) continue;
+    if (f.bent || broken(f) || borne(context, f, usual)) continue;
     const int id = context.paths[static_cast<Size>(f.body)].track->id;
     const double limit = std::max({8 * f.sigma, 0.22 * length(usual), 0.035});
     const int frame = odd_frame(f, flights, usual);

@@ -111,7 +111,16 @@ bool landed(const Context& context, Size body, int frame) {
     if (j != body && touching(path, context.paths[j], frame, 2)) return true;
   }
   const Vec down{0, 1};
-  return context.solids.gap(path.at[static_cast<Size>(frame)], extent(path, frame, down), down, 3) < 2.5;
+  if (context.solids.gap(path.at[static_cast<Size>(frame)], extent(path, frame, down), down, 3) < 2.5) return true;
+  // … or comes down on one end of it.
+  const double half = (o.xx + o.yy) / 2, spread = std::hypot((o.xx - o.yy) / 2, o.xy);
+  const double angle = 0.5 * std::atan2(2 * o.xy, o.xx - o.yy), thick = std::sqrt(3 * std::max(0.1, half - spread));
+  const double reach = std::sqrt(3 * (half + spread)) - thick;
+  const Vec along{std::cos(angle) * reach, std::sin(angle) * reach};
+  for (const double way : {-1.0, 1.0}) {
+    if (context.solids.gap(path.at[static_cast<Size>(frame)] + along * way, thick, down, 3) < 2.5) return true;
+  }
+  return false;
 }
 
 // From one frame on to the end nothing moves at all, though something was moving at speed.

@@ -81,7 +81,8 @@ bool linked(const Path& a, const Path& b) {
   if (distance.size() < 12 || high - low < 0.4) return false;
   std::sort(distance.begin(), distance.end());
   const double spread = distance[distance.size() * 9 / 10] - distance[distance.size() / 10];
-  return spread < std::max(0.7, 10 * std::max(a.noise, b.noise)) && distance[distance.size() / 2] > a.radius;
+  return spread < std::max(0.7, 10 * std::max(a.noise, b.noise)) &&
+         distance[distance.size() / 2] > 0.9 * (a.radius + b.radius);  // what touches is piled, not linked
 }
 
 void test_linked(const Context& context, Verdict& out) {
