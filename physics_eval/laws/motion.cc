@@ -252,6 +252,24 @@ void doubt_clusters(std::vector<Path>& paths) {
   }
 }
 
+// A few grey pixels beside something much larger: the shade between two bodies, a piece of an edge.
+void doubt_scraps(std::vector<Path>& paths) {
+  constexpr double kScrap = 16;  // pixels²
+  for (Path& scrap : paths) {
+    const tracking::Chroma c = tracking::chroma(scrap.track->colour);
+    if (scrap.track->area > kScrap || c.u * c.u + c.v * c.v > 0.2 * 0.2) continue;
+    const int first = scrap.track->first();
+    const bool beside = std::any_of(paths.begin(), paths.end(), [&](const Path& other) {
+      if (&other == &scrap || other.track->area < 4 * scrap.track->area) return false;
+      for (int t = std::max(0, first); t < scrap.frames(); ++t) {
+        if (touching(scrap, other, t, 3)) return true;
+      }
+      return false;
+    });
+    if (beside) scrap.trust = std::min(scrap.trust, 0.3);
+  }
+}
+
 }  // namespace
 
 std::vector<Path> make_paths(const Tracks& tracks) {
@@ -278,6 +296,7 @@ std::vector<Path> make_paths(const Tracks& tracks) {
   }
   mark_fluids(tracks, out);
   doubt_clusters(out);
+  doubt_scraps(out);
   return out;
 }
 
