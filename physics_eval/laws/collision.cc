@@ -10,7 +10,8 @@ namespace {
 
 using Size = std::size_t;
 
-// The line through the only two clean frames.
+// The line through the only two clean frames. A frame before them says that no push lies between them: one in the
+// clip's first step shows in no second difference.
 Fit through_two(const Path& path, int first, int last, double origin) {
   Fit fit;
   int frames[2] = {0, 0}, count = 0;
@@ -19,7 +20,7 @@ Fit through_two(const Path& path, int first, int last, double origin) {
     if (count == 2) return fit;
     frames[count++] = t;
   }
-  if (count < 2) return fit;
+  if (count < 2 || frames[0] < 1 || !path.clean[static_cast<Size>(frames[0]) - 1]) return fit;
   const Vec a = path.at[static_cast<Size>(frames[0])], b = path.at[static_cast<Size>(frames[1])];
   const double span = frames[1] - frames[0];
   const Vec velocity = (b - a) * (1 / span);

@@ -90,6 +90,16 @@ Innovations innovations(const Path& path) {
                         (second_difference(path, t - 3) + second_difference(path, t + 3)) * 0.4;
       apart = std::min(apart, length(second_difference(path, t) - cubic));
     }
+    // Near the clip's ends, and a gap's, one side has to do.
+    for (const int way : {-1, 1}) {
+      const auto ok = [&](int k) {
+        return t + way * k >= 1 && t + way * k <= n - 2 && out.ok[static_cast<Size>(t + way * k)];
+      };
+      if (ok(-2) || !ok(2) || !ok(3) || !ok(4)) continue;
+      const Vec ahead = second_difference(path, t + 2 * way) * 6 - second_difference(path, t + 3 * way) * 8 +
+                        second_difference(path, t + 4 * way) * 3;
+      apart = std::min(apart, length(second_difference(path, t) - ahead));
+    }
     if (lively > 0.5 * own && apart < 0.6 * own) out.limit[static_cast<Size>(t)] = 1e9;
   }
   return out;
