@@ -2,6 +2,7 @@
 // what rolls down a slope keeps its own. Two bodies that fall from rest: t₁²/t₂² = h₁/h₂ (arXiv 2512.02016).
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "physics_eval/laws/flight.h"
 
@@ -193,6 +194,16 @@ void test_slides(const Context& context, Verdict& out) {
 
 Vec find_free_fall(const Context& context, int& frames) { return common_acceleration(judged_flights(context), frames); }
 
+namespace {
+
+double most_severe(const Verdict& verdict) {
+  double out = 0;
+  for (const Finding& finding : verdict.findings) out = std::max(out, finding.severity);
+  return out;
+}
+
+}  // namespace
+
 Verdict test_gravity(const Context& context) {
   Verdict out;
   test_fluid_rise(context, out);
@@ -211,6 +222,10 @@ Verdict test_gravity(const Context& context) {
   out.measured.push_back({"acceleration_x", usual.x * squared, sigma * squared, "px/s2"});
   out.measured.push_back({"acceleration_y", usual.y * squared, sigma * squared, "px/s2"});
   test_sameness(context, flights, usual, out);
+  // Where gravity is broken already, bodies that fall differently say so once more.
+  if (most_severe(out) > 1) {
+    for (Finding& finding : test_gravity_ratio(context).findings) out.findings.push_back(std::move(finding));
+  }
   return out;
 }
 

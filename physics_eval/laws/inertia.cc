@@ -323,6 +323,29 @@ void test_stops(const Context& context, Verdict& out) {
   }
 }
 
+// Width of the path across its longest direction, root mean square.
+double breadth(const Path& path) {
+  double n = 0, x = 0, y = 0, xx = 0, xy = 0, yy = 0;
+  for (Size t = 0; t < path.at.size(); ++t) {
+    if (!path.clean[t]) continue;
+    n += 1, x += path.at[t].x, y += path.at[t].y;
+    xx += path.at[t].x * path.at[t].x, xy += path.at[t].x * path.at[t].y, yy += path.at[t].y * path.at[t].y;
+  }
+  if (n < 3) return 0;
+  xx = xx / n - x * x / (n * n), xy = xy / n - x * y / (n * n), yy = yy / n - y * y / (n * n);
+  return std::sqrt(std::max(0.0, (xx + yy - std::hypot(xx - yy, 2 * xy)) / 2));
+}
+
+// A single body that swings on an arc loses or gains speed along its way, at right angles to what holds it. A spring
+// pulls along the way.
+bool along_its_way(const Context& context, const Event& event) {
+  if (breadth(context.paths[static_cast<Size>(event.body)]) < 1) return false;
+  int held = 0;
+  for (const Path& path : context.paths) held += path.rigid && path.attached;
+  const double speed = length(event.before);
+  return held == 1 && speed > 1 && std::abs(dot(event.change, event.before)) > 0.9 * speed * length(event.change);
+}
+
 }  // namespace
 
 Verdict test_inertia(const Context& context) {
@@ -353,7 +376,7 @@ Verdict test_inertia(const Context& context) {
       continue;
     }
     const bool stops = still_after(path, event.frame);
-    if (path.attached && !stops) continue;  // what holds it can pull
+    if (path.attached && !stops && !along_its_way(context, event)) continue;  // what holds it can pull
     if (!stops && length(event.change) < 2 && rubs(context, event)) continue;
     out.add(event.frame, event.frame,
             length(event.change) / std::max(stops ? 0.25 : 0.6, (stops ? 8 : 14) * event.sigma), {path.track->id},

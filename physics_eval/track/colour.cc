@@ -58,6 +58,14 @@ Chroma chroma(double r, double g, double b) {
   return {(r - g) / high, (0.5 * (r + g) - b) / high};
 }
 
+TrackColour full_colour(const Chroma& c) {
+  // Red is the largest channel, green, or else blue.
+  TrackColour out{1, 1 - c.u, 1 - c.u / 2 - c.v};
+  if (c.u < 0) out = {1 + c.u, 1, 1 + c.u / 2 - c.v};
+  if (out.b > 1) out = {1 + c.v + c.u / 2, 1 + c.v - c.u / 2, 1};
+  return {255 * out.r, 255 * out.g, 255 * out.b};
+}
+
 double colour_distance(const TrackColour& a, const TrackColour& b) {
   const double light = ((a.r + a.g + a.b) - (b.r + b.g + b.b)) / 765;
   return std::sqrt(chroma_distance2(chroma(a), chroma(b)) + 0.25 * light * light);

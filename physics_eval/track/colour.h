@@ -14,6 +14,9 @@ struct Chroma {
 Chroma chroma(double r, double g, double b);
 inline Chroma chroma(const TrackColour& c) { return chroma(c.r, c.g, c.b); }
 
+/// The colour of that chromaticity whose largest channel is 255.
+TrackColour full_colour(const Chroma& c);
+
 /// Squared distance of two chromaticities; 0.1 is a small difference, 0.5 that of red and orange.
 inline double chroma_distance2(const Chroma& a, const Chroma& b) {
   return (a.u - b.u) * (a.u - b.u) + (a.v - b.v) * (a.v - b.v);

@@ -92,13 +92,7 @@ std::vector<ColourArea> weigh_colours(std::span<const Frame> frames, const Frame
     if (entry.grey || c.u * c.u + c.v * c.v < 0.3 * 0.3) continue;
     ColourArea area;
     area.area.resize(frames.size()), area.x.resize(frames.size()), area.y.resize(frames.size());
-    // A colour of that chromaticity at full value.
-    area.colour = {255, 255 * (1 - c.u), 255 * (1 - c.u / 2 - c.v)};
-    if (c.u < 0) area.colour = {255 * (1 + c.u), 255, 255 * (1 + c.u / 2 - c.v)};
-    if (area.colour.b > 255) {
-      const double scale = 255 / area.colour.b;
-      area.colour = {area.colour.r * scale, area.colour.g * scale, 255};
-    }
+    area.colour = tracking::full_colour(c);
     double x = 0, y = 0;
     area.in_background = share(background, c, x, y) / (static_cast<double>(background.width()) * background.height());
     parallel_for(static_cast<std::int64_t>(frames.size()), 1, [&](std::int64_t begin, std::int64_t end) {

@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "physics_eval/track/assign.h"
+#include "physics_eval/track/colour.h"
 #include "physics_eval/track/native_size.h"
 #include "tests/support/catch.h"
 #include "tests/support/draw_scene.h"
@@ -318,4 +319,15 @@ TEST_CASE("a shadow is no body, a dark ball below another is", "[track]") {
       {60, 60, 60}, 5, [](double t) { return std::pair(20 + 0.9 * t, 90 + 20 * std::abs(std::sin(0.2 * t))); }};
   CHECK(track(film({ball, shadow}, 48, 128, Ground::plain), 24).tracks.size() == 1);
   CHECK(track(film({ball, other}, 48, 128, Ground::plain), 24).tracks.size() == 2);
+}
+
+TEST_CASE("a chromaticity's full colour has that chromaticity", "[track]") {
+  for (const TrackColour& colour : {TrackColour{214, 40, 44}, TrackColour{44, 92, 222}, TrackColour{46, 164, 72},
+                                    TrackColour{240, 204, 36}, TrackColour{140, 60, 190}, TrackColour{40, 190, 210}}) {
+    const tracking::Chroma wanted = tracking::chroma(colour);
+    const TrackColour full = tracking::full_colour(wanted);
+    CAPTURE(colour.r, colour.g, colour.b);
+    CHECK(tracking::chroma_distance2(tracking::chroma(full), wanted) < 1e-9);
+    CHECK(std::max({full.r, full.g, full.b}) == Approx(255));
+  }
 }
