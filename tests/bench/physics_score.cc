@@ -272,6 +272,12 @@ void dump(const Tracks& tracks) {
     }
     std::printf("\n");
   }
+  for (const ColourArea& colour : tracks.colours) {
+    std::printf("colour %s\n", colour_name(colour.colour));
+    for (std::size_t t = 0; t < colour.area.size(); ++t)
+      std::printf(" %zu:%.2f,%.2f,%.0f", t, colour.x[t], colour.y[t], colour.area[t]);
+    std::printf("\n");
+  }
   for (const laws::Event& event : context.events) {
     std::printf("event body %d frame %d change %.2f,%.2f peak %.2f sigma %.3f jump %d solid %d line %d other %d\n",
                 event.body, event.frame, event.change.x, event.change.y, event.peak, event.sigma, event.jump,
