@@ -519,6 +519,50 @@ TEST_CASE("an amount that goes as its body is painted over is a colour's busines
   CHECK_FALSE(law(score, "permanence").violated);
 }
 
+TEST_CASE("what slides along at one height is borne, not weightless", "[laws]") {
+  // One is thrown; the other goes level with nothing below that the picture shows, or sinks straight on.
+  for (const double sinks : {0.0, 0.5}) {
+    const auto level = [sinks](int t) { return Point{100 - 0.6 * t, 40 + sinks * t}; };
+    const PhysicsScore score = score_physics(tracks_of({thrown, level}));
+    CAPTURE(sinks);
+    CHECK(law(score, "gravity").applies);
+    CHECK(law(score, "gravity").violated == (sinks > 0));
+  }
+}
+
+TEST_CASE("a pendulum is stopped by no string", "[laws]") {
+  // At frame 24 it stands still and swings on from there; the string hangs from (64, 20).
+  double angle = -0.9, rate = 0;
+  std::vector<Point> at;
+  std::vector<std::vector<LineRun>> lines;
+  for (int t = 0; t < kFrames; ++t) {
+    if (t == 24) rate = 0;
+    at.push_back({64 + 50 * std::sin(angle), 20 + 50 * std::cos(angle)});
+    lines.emplace_back();
+    for (int k = 4; k < 43; ++k) {
+      const int x = static_cast<int>(64 + k * std::sin(angle)), y = static_cast<int>(20 + k * std::cos(angle));
+      lines.back().push_back({y, x, x + 1});
+    }
+    for (int i = 0; i < 200; ++i) rate -= 0.012 * std::sin(angle) / 200, angle += rate / 200;
+  }
+  Tracks tracks = tracks_of({[&](int t) { return at[static_cast<std::size_t>(t)]; }});
+  tracks.lines = lines;
+  const PhysicsScore score = score_physics(tracks);
+  CHECK(law(score, "inertia").violated);
+  CHECK(std::abs(law(score, "inertia").frame - 24) <= 1);
+}
+
+TEST_CASE("a fast curve is no push, at the clip's end neither", "[laws]") {
+  // Round and round, ever faster: the acceleration is another one in each frame.
+  const auto round = [](int t) {
+    const double angle = 0.05 * t + 0.0015 * t * t;
+    return Point{64 + 40 * std::cos(angle), 60 + 40 * std::sin(angle)};
+  };
+  const PhysicsScore score = score_physics(tracks_of({round}));
+  CAPTURE(law(score, "inertia").evidence);
+  CHECK(law(score, "inertia").score > 0.9);
+}
+
 TEST_CASE("what cannot be judged says so", "[laws]") {
   const PhysicsScore still = score_physics(Tracks{});
   CHECK(std::isnan(still.score));
