@@ -98,6 +98,18 @@ TEST_CASE("more bits and other subsamplings keep their colours", "[video]") {
   }
 }
 
+TEST_CASE("lossless RGB comes out as it went in", "[video]") {
+  VideoReader reader(file("lossless_rgb.mp4"));
+  Frame frame;
+  int count = 0;
+  for (; reader.next(frame); ++count) {
+    CHECK(frame.width() == 37);
+    CHECK(frame.height() == 20);
+    CHECK(quarters(frame, 0) == "rgbx");
+  }
+  CHECK(count == 3);
+}
+
 TEST_CASE("odd sizes of other tools keep size and colours", "[video]") {
   for (const auto& [name, width, height] : {std::tuple{"odd.webm", 35, 19}, {"odd_444.mp4", 33, 17}}) {
     INFO(name);

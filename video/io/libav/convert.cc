@@ -222,6 +222,19 @@ void yuv420p_to_rgb(const AVFrame& in, const Matrix& matrix, bool centred, Frame
   has_avx2() ? yuv420p_to_rgb_avx2(in, matrix, centred, out) : yuv420p_to_rgb_loop(in, matrix, centred, out);
 }
 
+// Planes of green, blue and red, as lossless H.264 stores them: put side by side.
+ORRERY_LOOP void gbrp_to_rgb_loop(const AVFrame& in, Frame& out) {
+  for (int y = 0; y < in.height; ++y) {
+    const auto row = [&](int plane) { return in.data[plane] + static_cast<std::ptrdiff_t>(y) * in.linesize[plane]; };
+    const std::uint8_t *green = row(0), *blue = row(1), *red = row(2);
+    std::uint8_t* __restrict to = out.row(y);
+    for (int x = 0; x < in.width; ++x) to[3 * x] = red[x], to[3 * x + 1] = green[x], to[3 * x + 2] = blue[x];
+  }
+}
+
+ORRERY_AVX2 void gbrp_to_rgb_avx2(const AVFrame& in, Frame& out) { gbrp_to_rgb_loop(in, out); }
+void gbrp_to_rgb(const AVFrame& in, Frame& out) { has_avx2() ? gbrp_to_rgb_avx2(in, out) : gbrp_to_rgb_loop(in, out); }
+
 }  // namespace
 
 void ToRgb::run(const AVFrame& in, int width, int height, std::uint32_t background, Frame& out) {
@@ -234,6 +247,11 @@ void ToRgb::run(const AVFrame& in, int width, int height, std::uint32_t backgrou
     if (out.width() != width || out.height() != height) out = Frame(width, height);
     const Matrix matrix = rgb_matrix(sws_matrix(in.colorspace, in.width, in.height), is_full_range(in));
     yuv420p_to_rgb(in, matrix, in.chroma_location == AVCHROMA_LOC_CENTER, out);
+    return;
+  }
+  if (in.format == AV_PIX_FMT_GBRP && width == in.width && height == in.height) {
+    if (out.width() != width || out.height() != height) out = Frame(width, height);
+    gbrp_to_rgb(in, out);
     return;
   }
   prepare(in, width, height, alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24);
