@@ -114,6 +114,15 @@ std::vector<Size> cluster_of(const Context& context, Size body, int frame) {
   for (Size i = 0; i < members.size(); ++i) {
     for (Size j = 0; j < context.paths.size(); ++j) {
       if (std::find(members.begin(), members.end(), j) != members.end()) continue;
+      // At few frames a second they may meet and part between two of them.
+      const bool met = std::any_of(context.events.begin(), context.events.end(), [&](const Event& e) {
+        const int a = static_cast<int>(members[i]), b = static_cast<int>(j);
+        return std::abs(e.frame - frame) <= 1 && ((e.body == a && e.other == b) || (e.body == b && e.other == a));
+      });
+      if (met) {
+        members.push_back(j);
+        continue;
+      }
       for (int t = std::max(0, frame - 2); t <= std::min(context.frames - 1, frame + 1); ++t) {
         if (touching(context.paths[members[i]], context.paths[j], t, 2.5)) {
           members.push_back(j);
