@@ -107,6 +107,16 @@ double sunk_share(double radius, double depth) {
   return (angle - std::sin(angle)) / 6.283185307179586;
 }
 
+// Of a disc that the body is sure to fill: a ball's, or half as wide as a box is thin. 0 where what is seen is no
+// whole.
+double inner_radius(const Path& path, int frame) {
+  if (round_body(path, frame)) return path.radius;
+  const Observation& o = path.track->frames[static_cast<Size>(frame)];
+  if (o.merged || o.cut || o.area < 40 || 6.2831853 * (o.xx + o.yy) > 1.12 * o.area) return 0;
+  const double half = (o.xx + o.yy) / 2, spread = std::hypot((o.xx - o.yy) / 2, o.xy);
+  return std::min(0.9 * path.radius, std::sqrt(3 * std::max(0.0, half - spread)));
+}
+
 }  // namespace
 
 Verdict test_interpenetration(const Context& context) {
@@ -118,14 +128,14 @@ Verdict test_interpenetration(const Context& context) {
     const Path& path = context.paths[a];
     if (!path.moves() || path.count < 4 || path.attached) continue;
     out.applies = true;
-    const double at_first = context.solids.overlap(path.at[static_cast<Size>(path.track->first())], path.radius * 0.96);
+    const int first = path.track->first();
+    const double at_first = context.solids.overlap(path.at[static_cast<Size>(first)], inner_radius(path, first) * 0.96);
     int begin = -1;
     double worst = 0;
     for (int t = 0; t <= context.frames; ++t) {
       const bool seen = t < context.frames && path.seen[static_cast<Size>(t)];
-      const double deep = seen && !fluid && round_body(path, t)
-                              ? context.solids.overlap(path.at[static_cast<Size>(t)], path.radius * 0.96)
-                              : 0;
+      const double inner = seen && !fluid ? inner_radius(path, t) : 0;
+      const double deep = inner > 0 ? context.solids.overlap(path.at[static_cast<Size>(t)], inner * 0.96) : 0;
       if (deep > sunk_share(path.radius, context.solids.surface()) + 1.5 * at_first) {
         if (begin < 0) begin = t;
         worst = std::max(worst, deep);

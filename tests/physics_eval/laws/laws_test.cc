@@ -563,6 +563,17 @@ TEST_CASE("a fast curve is no push, at the clip's end neither", "[laws]") {
   CHECK(law(score, "inertia").score > 0.9);
 }
 
+TEST_CASE("a box that sinks into the floor is found like a ball", "[laws]") {
+  for (const bool sinks : {false, true}) {
+    const auto falls = [sinks](int t) { return Point{40, std::min(sinks ? 200.0 : 109.8, 40 + 0.06 * t * t)}; };
+    Tracks tracks = tracks_of({falls});
+    for (Observation& o : tracks.tracks[0].frames) o.xx = o.yy = o.area / 12;  // a square's
+    const PhysicsScore score = score_physics(tracks);
+    CAPTURE(sinks);
+    CHECK(law(score, "interpenetration").violated == sinks);
+  }
+}
+
 TEST_CASE("what cannot be judged says so", "[laws]") {
   const PhysicsScore still = score_physics(Tracks{});
   CHECK(std::isnan(still.score));
