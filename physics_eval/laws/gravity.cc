@@ -47,6 +47,17 @@ int straight_frames(const std::vector<Flight>& all) {
   return out;
 }
 
+// Goes along at one height.
+bool level(const Context& context, const Flight& flight) {
+  const Path& path = context.paths[static_cast<Size>(flight.body)];
+  double low = 1e9, high = -1e9;
+  for (int t = flight.first; t <= flight.last; ++t) {
+    const Size i = static_cast<Size>(t);
+    if (path.clean[i]) low = std::min(low, path.at[i].y), high = std::max(high, path.at[i].y);
+  }
+  return high - low < std::max(0.25, 5 * path.noise);
+}
+
 // Flights of bodies that do not bend all the time, as on an orbit that shows no centre.
 std::vector<Flight> judged_flights(const Context& context) {
   std::vector<Flight> out;
@@ -56,7 +67,12 @@ std::vector<Flight> judged_flights(const Context& context) {
     all[static_cast<Size>(f.body)] += f.frames();
     if (f.bent) bent[static_cast<Size>(f.body)] += f.frames();
   }
+  // Where things fall, what goes along at one height is borne, whether by what shows that or not.
+  const bool falls = std::any_of(flights.begin(), flights.end(), [&](const Flight& f) {
+    return !f.bent && !broken(f) && f.acceleration.y > std::max(0.04, 8 * f.sigma) && !level(context, f);
+  });
   for (const Flight& f : flights) {
+    if (falls && level(context, f)) continue;
     if (bent[static_cast<Size>(f.body)] * 10 <= all[static_cast<Size>(f.body)] * 6) out.push_back(f);
   }
   return out;
@@ -83,20 +99,9 @@ int odd_frame(const Flight& odd, const std::vector<Flight>& flights, Vec usual) 
   return first_usual < (1 << 20) && first_usual > odd.first ? std::max(first_usual, odd.last + 1) : odd.first;
 }
 
-// Goes along at one height where things fall: something bears it, whether that shows or not.
-bool borne(const Context& context, const Flight& flight, Vec usual) {
-  const Path& path = context.paths[static_cast<Size>(flight.body)];
-  double low = 1e9, high = -1e9;
-  for (int t = flight.first; t <= flight.last; ++t) {
-    const Size i = static_cast<Size>(t);
-    if (path.clean[i]) low = std::min(low, path.at[i].y), high = std::max(high, path.at[i].y);
-  }
-  return usual.y > 0.03 && high - low < std::max(0.25, 5 * path.noise);
-}
-
 void test_sameness(const Context& context, const std::vector<Flight>& flights, Vec usual, Verdict& out) {
   for (const Flight& f : flights) {
-    if (f.bent || broken(f) || borne(context, f, usual)) continue;
+    if (f.bent || broken(f)) continue;
     const int id = context.paths[static_cast<Size>(f.body)].track->id;
     const double limit = std::max({8 * f.sigma, 0.22 * length(usual), 0.035});
     const int frame = odd_frame(f, flights, usual);
