@@ -218,6 +218,13 @@ Shaking find_shaking(const Context& context, std::size_t body) {
   Shaking out;
   if (!path.moves()) return out;
   const std::vector<char> bumped = bumps_of(context, body);
+  // Together with a neighbour of its colour it is larger, and elsewhere, for a frame or two.
+  std::vector<double> areas;
+  for (Size t = 0; t < path.at.size(); ++t) areas.push_back(path.track->frames[t].area);
+  const auto itself = [&](Size t) {
+    const double before = t > 2 ? areas[t - 3] : areas[t], after = t + 3 < areas.size() ? areas[t + 3] : areas[t];
+    return path.clean[t] && areas[t] < 1.25 * std::max(before, after);
+  };
   for (int first = 0; first + kStretch + 3 <= context.frames; ++first) {
     std::vector<double> size;
     // Pushed again and again within a few frames is shaken, whatever is near.
@@ -227,8 +234,7 @@ Shaking find_shaking(const Context& context, std::size_t body) {
     const bool always = std::count_if(context.events.begin(), context.events.end(), within) >= 4;
     for (int t = first; t < first + kStretch; ++t) {
       const Size i = static_cast<Size>(t);
-      if (!path.clean[i] || !path.clean[i + 1] || !path.clean[i + 2] || !path.clean[i + 3] || (bumped[i] && !always))
-        continue;
+      if (!itself(i) || !itself(i + 1) || !itself(i + 2) || !itself(i + 3) || (bumped[i] && !always)) continue;
       size.push_back(length(path.at[i + 3] - path.at[i + 2] * 3 + path.at[i + 1] * 3 - path.at[i]));
     }
     if (size.size() < 7) continue;
@@ -292,6 +298,9 @@ void test_stops(const Context& context, Verdict& out) {
     for (int t = 2; t + 6 < context.frames; ++t) {
       const Size i = static_cast<Size>(t);
       if (!path.seen[i] || !path.seen[i - 1] || !path.seen[i - 2]) continue;
+      // Parted from a neighbour that was taken for a part of it: its centre jumps, not it.
+      const auto& seen = path.track->frames;
+      if (std::max(seen[i - 1].area, seen[i - 2].area) > 1.25 * seen[i].area && !seen[i].cut) continue;
       const Vec step = path.at[i] - path.at[i - 1];
       if (length(step) < 0.2) continue;
       // Along its way it is at rest; a little across, as on landing, it may still move.

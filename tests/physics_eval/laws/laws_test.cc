@@ -563,6 +563,22 @@ TEST_CASE("a fast curve is no push, at the clip's end neither", "[laws]") {
   CHECK(law(score, "inertia").score > 0.9);
 }
 
+TEST_CASE("a neighbour taken for a part for two frames neither shakes nor stops a body", "[laws]") {
+  const auto rests = [](int t) {
+    return t == 20 || t == 21 ? Point{54.2 + 1.2 * (t - 20), 60} : Point{t < 20 ? 60.0 : 48.0, 60};
+  };
+  for (const bool larger : {true, false}) {
+    Tracks tracks = tracks_of({rests, [](int) { return Point{90, 60}; }});
+    for (const int t : {20, 21}) {
+      Observation& o = tracks.tracks[0].frames[static_cast<std::size_t>(t)];
+      if (larger) o.area *= 1.5;
+    }
+    const PhysicsScore score = score_physics(tracks);
+    CAPTURE(larger, law(score, "inertia").evidence);
+    CHECK(law(score, "inertia").violated == !larger);
+  }
+}
+
 TEST_CASE("a box that sinks into the floor is found like a ball", "[laws]") {
   for (const bool sinks : {false, true}) {
     const auto falls = [sinks](int t) { return Point{40, std::min(sinks ? 200.0 : 109.8, 40 + 0.06 * t * t)}; };
