@@ -88,7 +88,7 @@ class ClipFile {
   ClipFile(const LoadedModel& model, const ClipSpec& spec, const ClipOutput& output)
       : model_(model), spec_(spec), report_(begun(model, spec, output)) {
     WriteOptions write;
-    write.fps = spec.fps, write.quality = output.quality;
+    write.fps = spec.fps, write.quality = output.quality, write.quick = true;
     write.metadata = to_record(model, spec, report_).dump();  // what MKV and WebM get; the sidecar has all of it
     sink_ = std::make_unique<FrameSink>(output.path, report_.width, report_.height, write);
   }

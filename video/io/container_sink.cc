@@ -172,7 +172,7 @@ class ContainerSink final : public Sink {
     codec_->chroma_sample_location = AVCHROMA_LOC_LEFT;
     codec_->gop_size = std::max(1, static_cast<int>(std::lround(2 * options_.fps)));  // Seeks within two seconds.
     if (codec_->codec_id == AV_CODEC_ID_H264) {
-      options.set("preset", "medium");
+      options.set("preset", options_.quick ? "veryfast" : "medium");
       // Else other bytes on another processor, and with AVX-512 even from one run to the next (x264 164's mbtree).
       options.set("x264-params", "cpu-independent=1");
       options.set("crf", std::to_string(std::lround(51 - 0.45 * options_.quality)));

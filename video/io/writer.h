@@ -16,6 +16,8 @@ struct WriteOptions {
   double fps = 24;
   /// 0 (smallest file) to 100 (best); for H.264 and VP9 only. 75: no visible loss (H.264 CRF 17).
   int quality = 75;
+  /// H.264 in half the time, for files up to a tenth larger (x264's preset veryfast instead of medium).
+  bool quick = false;
   /// Provenance JSON, one object; stored in the container (MP4, MKV, WebM, GIF, PNG) and in the sidecar. Empty: none.
   std::string metadata;
   /// Write the sidecar (sidecar_path()) when there is metadata.
