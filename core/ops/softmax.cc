@@ -28,4 +28,15 @@ Tensor run_softmax(const char* name, const Tensor& x, bool log) {
 Tensor softmax(const Tensor& x) { return run_softmax("softmax", x, false); }
 Tensor log_softmax(const Tensor& x) { return run_softmax("log_softmax", x, true); }
 
+Tensor draw(const Tensor& logits, const Tensor& uniforms) {
+  ORRERY_CHECK(logits.rank() == 2 && logits.dtype() == DType::f32 && logits.dim(1) > 0, "[draw] logits are ",
+               describe(logits), ", expected f32 [rows, n]");
+  ORRERY_CHECK(uniforms.dtype() == DType::f32 && uniforms.shape() == Shape{logits.dim(0)}, "[draw] uniforms are ",
+               describe(uniforms), ", expected f32 [", logits.dim(0), "]");
+  const Tensor rows = logits.strides()[1] == 1 ? logits.detach() : dense(logits),
+               out = Tensor::empty({logits.dim(0)}, DType::i32, logits.device());
+  run(DrawArgs{rows.view(), dense(uniforms).view(), out.view()});
+  return out;
+}
+
 }  // namespace orrery::ops

@@ -5,12 +5,13 @@
 #include <span>
 
 #include "core/autograd/autograd.h"
-#include "core/base/parallel.h"
 #include "core/base/random.h"
 #include "core/model/checkpoint.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/indexing.h"
 #include "core/ops/loss.h"
+#include "core/ops/shape.h"
+#include "core/ops/softmax.h"
 #include "core/train/expert_load.h"
 
 namespace orrery {
@@ -68,18 +69,6 @@ double utilisation(const std::vector<ExpertLoad>& loads) {
   return layers > 0 ? sum / layers : 1;
 }
 
-// The index at which the running sum of softmax(logits) passes `uniform`.
-std::int64_t draw_from(std::span<const float> logits, double uniform) {
-  const float most = *std::max_element(logits.begin(), logits.end());
-  std::vector<float> weights(logits.size());
-  double sum = 0;
-  for (std::size_t i = 0; i < logits.size(); ++i) sum += double{weights[i] = std::exp(logits[i] - most)};
-  double left = uniform * sum;
-  for (std::size_t i = 0; i + 1 < weights.size(); ++i)
-    if ((left -= double{weights[i]}) < 0) return static_cast<std::int64_t>(i);
-  return static_cast<std::int64_t>(weights.size()) - 1;
-}
-
 }  // namespace
 
 // ids [B, S] with some codes as the model draws them at temperature 1; which and what depends on the step alone.
@@ -88,31 +77,31 @@ Tensor LanguageTraining::with_own_draws(const Tensor& ids, const Tensor& targets
   const std::int64_t length = ids.dim(1), first = config.first_code(), codes = config.table_codes();
   Random random(static_cast<std::uint64_t>(step), 0x6F776E);
   std::vector<std::int32_t> places;  // rows of hidden that predict what is replaced
-  std::vector<double> uniforms;
+  std::vector<float> uniforms;
   for (std::int64_t b = 0; b < ids.dim(0); ++b) {
     const double share = random.uniform(0, config_.own_draws);
     for (std::int64_t t = b * length + 1; t < (b + 1) * length; ++t) {
       if (targets.data<std::int32_t>()[t] < first || !random.chance(share)) continue;
       places.push_back(static_cast<std::int32_t>(t - 1));
-      uniforms.push_back(random.uniform());
+      uniforms.push_back(static_cast<float>(random.uniform()));
     }
   }
   if (places.empty()) return ids;
   const NoGrad guard;
   ForwardOptions options;
   options.compute = config_.compute;
+  const auto count = static_cast<std::int64_t>(places.size());
   const Tensor hidden = model_.forward(ids, options).hidden,
-               rows = Tensor::from(places, {static_cast<std::int64_t>(places.size())}),
-               logits = model_.logits(ops::index_select(hidden, 0, rows)).to(Device::cpu), drawn = ids.clone();
-  parallel_for(rows.numel(), 8, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::span<const float> of(logits.data<float>() + i * logits.dim(1) + first,
-                                      static_cast<std::size_t>(codes));
-      std::int32_t& id = drawn.data<std::int32_t>()[places[static_cast<std::size_t>(i)] + 1];
-      id += static_cast<std::int32_t>(first + draw_from(of, uniforms[static_cast<std::size_t>(i)])) -
-            config.table_row(id);  // extra digits stay
-    }
-  });
+               logits = model_.logits(ops::index_select(hidden, 0, Tensor::from(places, {count}))),
+               own =
+                   ops::draw(ops::narrow(logits, 1, first, codes), Tensor::from(uniforms, {count}).to(logits.device()))
+                       .to(Device::cpu),
+               drawn = ids.clone();
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    std::int32_t& id = drawn.data<std::int32_t>()[places[i] + 1];
+    // Extra digits stay.
+    id += static_cast<std::int32_t>(first) + own.data<std::int32_t>()[i] - config.table_row(id);
+  }
   return drawn;
 }
 

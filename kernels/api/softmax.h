@@ -34,4 +34,14 @@ struct CrossEntropyArgs {
   Device device() const { return logits.device; }
 };
 
+/// A draw from softmax(logits[r]): the first column at which the running sum of exp(logit) passes uniforms[r] of the
+/// whole.
+struct DrawArgs {
+  static constexpr const char* kOp = "draw";
+  TensorView logits;    ///< [rows, n] f32, n > 0; columns are neighbours, rows may lie apart
+  TensorView uniforms;  ///< [rows] f32 in [0, 1)
+  TensorView out;       ///< [rows] i32
+  Device device() const { return logits.device; }
+};
+
 }  // namespace orrery

@@ -2,10 +2,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "kernels/api/registry.h"
 #include "kernels/api/softmax.h"
 #include "kernels/cpu/kernels.h"
+#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/strided.h"
 
 namespace orrery {
@@ -63,12 +65,30 @@ void cross_entropy_reference(const CrossEntropyArgs& args) {
   }
 }
 
+void draw_reference(const DrawArgs& args) {
+  const std::int64_t n = args.logits.shape[1];
+  parallel_blocks(args.logits.shape[0], 8, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> weights(static_cast<std::size_t>(n));
+    for (std::int64_t row = begin; row < end; ++row) {
+      const float* logits = args.logits.as<const float>() + row * args.logits.strides[0];
+      const float most = *std::max_element(logits, logits + n);
+      double sum = 0;
+      for (std::size_t i = 0; i < weights.size(); ++i) sum += double{weights[i] = std::exp(logits[i] - most)};
+      double left = double{args.uniforms.as<const float>()[row]} * sum;
+      std::size_t drawn = 0;
+      while (drawn + 1 < weights.size() && (left -= double{weights[drawn]}) >= 0) ++drawn;
+      args.out.as<std::int32_t>()[row] = static_cast<std::int32_t>(drawn);
+    }
+  });
+}
+
 }  // namespace
 
 void add_softmax_references() {
   add_kernel<SoftmaxArgs>(Device::cpu, "reference", softmax_reference);
   add_kernel<SoftmaxBackwardArgs>(Device::cpu, "reference", softmax_backward_reference);
   add_kernel<CrossEntropyArgs>(Device::cpu, "reference", cross_entropy_reference);
+  add_kernel<DrawArgs>(Device::cpu, "reference", draw_reference);
 }
 
 }  // namespace orrery

@@ -88,6 +88,45 @@ struct CrossEntropy {
   }
 };
 
+// A thread has a run of neighbouring columns: it sums their weights, and the one whose run the uniform falls into looks
+// for the column.
+struct Draw {
+  const float *logits, *uniforms;
+  std::int32_t* out;
+  std::int64_t n, stride;
+  ORRERY_ON_DEVICE void operator()(const Block& block) const {
+    auto* sums = reinterpret_cast<double*>(block.memory + kReduceBytes);  // [threads]
+    const float* row = logits + block.index * stride;
+    float most = -INFINITY;
+    for (std::int64_t i = block.thread; i < n; i += block.threads) most = fmaxf(most, row[i]);
+    most = block_max(block, most, block.memory);
+    const std::int64_t run = (n + block.threads - 1) / block.threads, first = block.thread * run,
+                       end = first + run < n ? first + run : n;
+    double own = 0;
+    for (std::int64_t i = first; i < end; ++i) own += static_cast<double>(expf(row[i] - most));
+    sums[block.thread] = own;
+    block.sync();
+    double before = 0, all = 0;
+    for (int t = 0; t < block.threads; ++t) {
+      if (t == block.thread) before = all;
+      all += sums[t];
+    }
+    const double wanted = static_cast<double>(uniforms[block.index]) * all;
+    const bool last = first < n && end == n;  // rounding may leave the uniform behind all runs
+    if (first >= n || wanted < before || (wanted >= before + own && !last)) return;
+    std::int64_t drawn = first;
+    for (double left = wanted - before; drawn + 1 < end; ++drawn)
+      if ((left -= static_cast<double>(expf(row[drawn] - most))) < 0) break;
+    out[block.index] = static_cast<std::int32_t>(drawn);
+  }
+};
+
+void draw(const DrawArgs& args) {
+  launch_blocks(DrawArgs::kOp, args.logits.shape[0], kThreads, kReduceBytes + kThreads * std::int64_t{sizeof(double)},
+                Draw{args.logits.as<const float>(), args.uniforms.as<const float>(), args.out.as<std::int32_t>(),
+                     args.logits.shape[1], args.logits.strides[0]});
+}
+
 void softmax(const SoftmaxArgs& args) {
   with_float_type(args.x.dtype, [&]<class T>() {
     launch_blocks(SoftmaxArgs::kOp, row_count(args.x), kThreads, kReduceBytes,
@@ -120,6 +159,7 @@ void add_softmax_kernels() {
   add_kernel<SoftmaxArgs>(Device::cuda, "rows", softmax);
   add_kernel<SoftmaxBackwardArgs>(Device::cuda, "rows", softmax_backward);
   add_kernel<CrossEntropyArgs>(Device::cuda, "rows", cross_entropy);
+  add_kernel<DrawArgs>(Device::cuda, "rows", draw);
 }
 
 }  // namespace orrery::gpu

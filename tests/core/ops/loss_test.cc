@@ -6,6 +6,7 @@
 #include "core/autograd/autograd.h"
 #include "core/base/random.h"
 #include "core/ops/matmul.h"
+#include "core/ops/shape.h"
 #include "core/ops/softmax.h"
 #include "tests/support/catch.h"
 #include "tests/support/op_case.h"
@@ -36,6 +37,23 @@ Tensor weights(std::int64_t tokens) {
 }
 
 }  // namespace
+
+TEST_CASE("draws follow the softmax's running sum", "[ops]") {
+  for (const std::int64_t classes : {1, 7, 300, 1500}) {
+    constexpr std::int64_t kRows = 40;
+    Random random(classes);
+    const Tensor wide = normal({kRows, classes + 3}, 21), uniforms = Tensor::uniform({kRows}, random, 0, 1);
+    check_op(
+        {.name = "draw from " + std::to_string(classes),
+         .inputs = {wide, uniforms},
+         .run = [classes](const Tensors& in) { return Tensors{ops::draw(ops::narrow(in[0], 1, 2, classes), in[1])}; },
+         .gradient = false});
+  }
+  const Tensor logits = Tensor::from({0, 0, 0, 0, -INFINITY, 5, -INFINITY, -INFINITY}, {2, 4});
+  CHECK(ops::draw(logits, Tensor::from({0.3f, 0.99f}, {2})).to_vector() == std::vector<float>{1, 1});
+  CHECK(ops::draw(logits, Tensor::from({0, 0}, {2})).to_vector() == std::vector<float>{0, 1});
+  CHECK(ops::draw(logits, Tensor::from({0.76f, 0.5f}, {2})).to_vector() == std::vector<float>{3, 1});
+}
 
 TEST_CASE("softmax agrees with its reference", "[ops]") {
   for (const Shape& shape :
