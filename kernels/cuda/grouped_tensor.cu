@@ -186,8 +186,8 @@ struct Grouped {
 // partial[part][e] = A[rows of e's part]ᵀ·B[the same rows]: a block a tile of an expert's matrix.
 struct WeightGradParts {
   [[maybe_unused]] static constexpr int kBlocksAtOnce = 2;  // unused as plain C++
-  Lines<false> a, b;  ///< lines are columns; the depth is all rows
-  float* partial;     ///< [parts, experts, k, n]
+  Lines<false> a, b;                                        ///< lines are columns; the depth is all rows
+  float* partial;                                           ///< [parts, experts, k, n]
   const std::int32_t* offsets;
   int experts, parts, row_tiles, column_tiles;
 
