@@ -107,10 +107,11 @@ PhysicsIqView score_physics_iq_pair(const PhysicsIqPair& pair) {
   const int fps = static_cast<int>(std::lround(VideoReader(pair.generated).info().fps));
   ORRERY_CHECK(fps >= 1, pair.generated, " is a still picture");
   const auto same = pair.takes.find(fps);
-  const auto& [rate, takes] = same != pair.takes.end() ? *same : *pair.takes.rbegin();
+  const auto& used = same != pair.takes.end() ? *same : *pair.takes.rbegin();
+  const auto& takes = used.second;
   const VideoInfo info = VideoReader(takes[0]).info();
   const std::pair<int, int> size{info.width / 4, info.height / 4};
-  const auto take = [&, from = rate](const std::string& path) {
+  const auto take = [&, from = used.first](const std::string& path) {
     return from == fps ? record(path, size.first, size.second, kSeconds * fps) : record_blended(path, size, from, fps);
   };
   std::array<PhysicsIqClip, 3> clips;
