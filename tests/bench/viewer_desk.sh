@@ -8,14 +8,16 @@ viewer=$build/apps/viewer/orrery-viewer orrery=$build/apps/orrery/orrery
 for tool in Xvfb xdotool xrdb setxkbmap; do
   command -v "$tool" >/dev/null || { echo "viewer_desk: skipped, no $tool here"; exit 0; }
 done
+"$python" -c 'import Xlib' 2>/dev/null || { echo "viewer_desk: skipped, $python lacks python-xlib"; exit 0; }
 mkdir -p "$out"
 out=$(realpath "$out")
 work=$(mktemp -d)
-export XDG_CONFIG_HOME=$work/config
+export XDG_CONFIG_HOME=$work/config XAUTHORITY=$work/authority
+: >"$XAUTHORITY"  # python-xlib wants a file, if an empty one
 pids=()
 stop() { local pid; for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; wait 2>/dev/null || true; rm -rf "$work"; }
 trap stop EXIT
-Xvfb -displayfd 3 -screen 0 2800x1800x24 -nolisten tcp 3>"$work/display" 2>/dev/null &
+Xvfb -displayfd 3 -noreset -screen 0 2800x1800x24 -nolisten tcp 3>"$work/display" 2>/dev/null &
 pids+=($!)
 for ((i = 0; i < 100; i++)); do [[ -s $work/display ]] && break; sleep 0.1; done
 DISPLAY=:$(cat "$work/display")
@@ -36,7 +38,7 @@ open_viewer() {  # FOLDER ARGUMENTS...
   sleep 4
 }
 close_viewer() {  # as the window manager's cross does
-  xdotool windowquit "$window"
+  "$python" "$here/close_window.py" "$window" || return 1
   for ((i = 0; i < 300; i++)); do kill -0 "$window_pid" 2>/dev/null || return 0; sleep 0.1; done
   return 1
 }
@@ -57,7 +59,6 @@ folder=$work/plain
 open_viewer "$folder" --engine -W 1280 -H 800
 check "the S key takes a screenshot" shot scale-1
 drop() { "$python" "$here/xdnd_drop.py" "$window" "$@"; }
-"$python" -c 'import Xlib' 2>/dev/null || { echo "viewer_desk: no files are dropped, $python lacks python-xlib"; drop() { :; }; }
 check "a video dropped by XDND is taken" drop "$work/pendulum.mp4"
 sleep 3
 check "and shown (dropped-one.png)" shot dropped-one

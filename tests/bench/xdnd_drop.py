@@ -48,7 +48,7 @@ def main():
                                                            target=got.target, property=got.property))
             connection.flush()
         elif got.type == X.ClientMessage and got.client_type == atom("XdndFinished"):
-            if not got.data[1][1] & 1:
+            if not got.data[1][1]:  # the lowest bit means taken; GLFW puts the list's length there
                 sys.exit("xdnd_drop: the window refused it")
             return
     sys.exit("xdnd_drop: no answer in 20 s")
