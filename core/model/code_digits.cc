@@ -1,9 +1,7 @@
 #include "core/model/code_digits.h"
 
 #include <algorithm>
-#include <numeric>
 
-#include "core/autograd/autograd.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/indexing.h"
 #include "core/ops/matmul.h"
@@ -40,16 +38,12 @@ Tensor digits_of(const Tensor& ids, const std::vector<std::int64_t>& levels, con
 }
 
 // [T, Σ levels] f32 where digits [T, digits] i32 are: ones at the digits, the first digit's levels first.
-Tensor one_hot(const Tensor& digits, const std::vector<std::int64_t>& levels) {
-  const NoGrad guard;
+Tensor hot_digits(const Tensor& digits, const std::vector<std::int64_t>& levels) {
   std::vector<Tensor> parts;
-  for (std::size_t i = 0; i < levels.size(); ++i) {
-    std::vector<std::int32_t> values(static_cast<std::size_t>(levels[i]));
-    std::iota(values.begin(), values.end(), 0);
-    parts.push_back(ops::equal(ops::narrow(digits, 1, static_cast<std::int64_t>(i), 1),
-                               Tensor::from(values, {1, levels[i]}).to(digits.device())));
-  }
-  return ops::cast(ops::concat(parts, 1), DType::f32);
+  for (std::size_t i = 0; i < levels.size(); ++i)
+    parts.push_back(
+        ops::one_hot(digits.alias({digits.dim(0)}, {digits.dim(1)}, static_cast<std::int64_t>(i)), levels[i]));
+  return ops::concat(parts, 1);
 }
 
 }  // namespace
@@ -78,7 +72,7 @@ Tensor extra_digits_of(const Tensor& ids, const ModelConfig& config) {
 }
 
 Tensor one_hot_extra(const Tensor& ids, const ModelConfig& config, Device device) {
-  return one_hot(extra_digits_of(ids, config).to(device), config.video.extra_levels);
+  return hot_digits(extra_digits_of(ids, config).to(device), config.video.extra_levels);
 }
 
 Tensor one_hot_digits(const Tensor& ids, const ModelConfig& config, Device device) {
@@ -86,7 +80,7 @@ Tensor one_hot_digits(const Tensor& ids, const ModelConfig& config, Device devic
              codes = static_cast<std::int32_t>(config.table_codes());
   const Tensor digits =
       digits_of(ids, config.video.levels, [=](std::int32_t id) { return id < first ? -1 : (id - first) % codes; });
-  return one_hot(digits.to(device), config.video.levels);
+  return hot_digits(digits.to(device), config.video.levels);
 }
 
 Tensor with_digits(const Tensor& table, const Tensor& digits, const ModelConfig& config) {

@@ -3,8 +3,6 @@
 #include "core/ops/moe.h"
 
 #include <algorithm>
-#include <numeric>
-#include <vector>
 
 #include "core/autograd/autograd.h"
 #include "core/model/code_digits.h"
@@ -66,12 +64,8 @@ Tensor balance_loss(const Tensor& scores, std::int64_t sequences, std::int64_t c
   {
     const NoGrad guard;
     const Tensor best = ops::top_k(scores.detach(), count).indices;
-    std::vector<std::int32_t> numbers(static_cast<std::size_t>(experts));
-    std::iota(numbers.begin(), numbers.end(), 0);
-    const Tensor hits = ops::equal(ops::reshape(best, {scores.dim(0) * count, 1}),
-                                   Tensor::from(numbers, {1, experts}).to(scores.device()));
-    const Tensor counts =
-        ops::sum(ops::reshape(ops::cast(hits, DType::f32), {sequences, length * count, experts}), {1});
+    const Tensor hits = ops::one_hot(best.reshaped({scores.dim(0) * count}), experts);
+    const Tensor counts = ops::sum(ops::reshape(hits, {sequences, length * count, experts}), {1});
     chosen = ops::scale(counts, static_cast<float>(experts) / static_cast<float>(count * length));
   }
   const Tensor share = ops::div(scores, ops::sum(scores, {1}, /*keep=*/true));

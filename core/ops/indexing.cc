@@ -1,10 +1,13 @@
 #include "core/ops/indexing.h"
 
 #include <limits>
+#include <numeric>
+#include <vector>
 
 #include "core/autograd/autograd.h"
 #include "core/ops/backends.h"
 #include "core/ops/common.h"
+#include "core/ops/elementwise.h"
 #include "core/ops/shape.h"
 #include "kernels/api/copy.h"
 #include "kernels/api/indexing.h"
@@ -129,6 +132,16 @@ Tensor scatter_add(const Tensor& base, int dim, const Tensor& index, const Tenso
     return std::vector<Tensor>{grads[0], dense_as(gathered(grads[0], at, places), dtype)};
   });
   return y;
+}
+
+Tensor one_hot(const Tensor& indices, std::int64_t count) {
+  ORRERY_CHECK(indices.dtype() == DType::i32 && indices.rank() == 1 && count > 0, "[one_hot] indices are ",
+               describe(indices), ", count is ", count, ", expected i32 [rows] and at least 1");
+  const NoGrad guard;
+  std::vector<std::int32_t> values(static_cast<std::size_t>(count));
+  std::iota(values.begin(), values.end(), 0);
+  const Tensor column = indices.alias({indices.dim(0), 1}, {indices.strides()[0], 1}, 0);
+  return cast(equal(column, Tensor::from(values, {1, count}).to(indices.device())), DType::f32);
 }
 
 TopK top_k(const Tensor& x, std::int64_t k, bool ascending) {

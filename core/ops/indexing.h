@@ -18,6 +18,10 @@ Tensor gather(const Tensor& x, int dim, const Tensor& index);
 /// base plus each x element at index[…] along `dim`, in order; x and index have one shape, base's but for `dim`.
 Tensor scatter_add(const Tensor& base, int dim, const Tensor& index, const Tensor& x);
 
+/// [rows, count] f32: a one at each index [rows] i32 (any stride); a row of zeros where it is outside [0, count). Not
+/// recorded.
+Tensor one_hot(const Tensor& indices, std::int64_t count);
+
 struct TopK {
   Tensor values;   ///< [..., k]
   Tensor indices;  ///< [..., k] i32

@@ -164,8 +164,14 @@ void Trainer::add_validation(const std::string& name, std::shared_ptr<const Batc
   validation_.push_back({name, std::move(data), {}});
 }
 
-double Trainer::share_done() const {
-  return config_.schedule_by_time && config_.max_seconds > 0 ? (now_seconds() - begin_) / config_.max_seconds : 0;
+// Of the time, where the schedule goes by it. All ranks take their mean: with clocks of their own their weights would
+// part.
+double Trainer::share_done() {
+  if (!config_.schedule_by_time) return 0;
+  double share = (now_seconds() - begin_) / config_.max_seconds;
+  if (!ranks_) return share;
+  ranks_->sum(std::span(&share, 1));
+  return share / static_cast<double>(ranks_->size());
 }
 
 StepLoss Trainer::train_step() {

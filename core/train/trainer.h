@@ -29,7 +29,7 @@ struct TrainConfig {
   std::int64_t data_threads = 1;
   double max_seconds = 0;  ///< stops (with a checkpoint) after this time; 0: none
   /// The schedule ends with max_seconds, however many steps that gives: for a machine that is lent for a time. Such a
-  /// run does not repeat step by step.
+  /// run does not repeat step by step, and a resumed one begins its time anew.
   bool schedule_by_time = false;
 };
 
@@ -66,7 +66,7 @@ class Trainer {
   bool leads() const { return !ranks_ || ranks_->rank() == 0; }
   std::int64_t own_batches() const { return config_.accumulate / (ranks_ ? ranks_->size() : 1); }
   StepLoss train_step();
-  double share_done() const;
+  double share_done();
   void sum_over_ranks(double& loss, Metrics& metrics);
   bool any_rank(bool mine);
   void validate();

@@ -59,6 +59,17 @@ TEST_CASE("embedding agrees with its reference for large tables, wide rows and c
     }
 }
 
+TEST_CASE("one_hot has a one at each index that is inside", "[ops]") {
+  const Tensor table = Tensor::from(std::vector<std::int32_t>{2, 7, 0, 7, -1, 7, 3, 7}, {4, 2});
+  check_op({.name = "one_hot of a column",
+            .inputs = {table},
+            .run = [](const Tensors& in) { return Tensors{ops::one_hot(in[0].alias({4}, {2}, 0), 3)}; },
+            .gradient = false});
+  CHECK(ops::one_hot(table.alias({4}, {2}, 0), 3).to_vector() ==
+        std::vector<float>{0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0});
+  CHECK_THROWS_AS(ops::one_hot(table, 3), InputError);
+}
+
 TEST_CASE("gather, index_select and scatter_add agree with their references", "[ops]") {
   for (const DType dtype : {DType::f32, DType::bf16}) {
     const Tensor x = normal({3, 5, 4}, 1, dtype);
