@@ -73,13 +73,15 @@ Choice choose_in_groups(const decode::PackedLayer& layer, const float* logits, c
 // silu(min(gate, limit)) · clamp(up, ±limit) of rows [gate | up]; limit 0: no clamp.
 Floats swiglu(const Floats& gate_up, std::int64_t rows, std::int64_t inner, float limit) {
   Floats activated(static_cast<std::size_t>(rows * inner));
-  for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t i = 0; i < inner; ++i) {
-      float gate = gate_up[static_cast<std::size_t>(r * 2 * inner + i)];
-      float up = gate_up[static_cast<std::size_t>(r * 2 * inner + inner + i)];
-      if (limit > 0) gate = std::min(gate, limit), up = std::clamp(up, -limit, limit);
-      activated[static_cast<std::size_t>(r * inner + i)] = gate * sigmoid(gate) * up;
-    }
+  parallel_for(rows, kRowsAThread, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r)
+      for (std::int64_t i = 0; i < inner; ++i) {
+        float gate = gate_up[static_cast<std::size_t>(r * 2 * inner + i)];
+        float up = gate_up[static_cast<std::size_t>(r * 2 * inner + inner + i)];
+        if (limit > 0) gate = std::min(gate, limit), up = std::clamp(up, -limit, limit);
+        activated[static_cast<std::size_t>(r * inner + i)] = gate * sigmoid(gate) * up;
+      }
+  });
   return activated;
 }
 
@@ -129,10 +131,12 @@ void Decoder::Packed::experts(const decode::PackedLayer& layer, const Floats& h,
     }
   }
   out.assign(static_cast<std::size_t>(tokens * d), 0.0f);
-  for (std::int64_t t = 0; t < tokens; ++t)
-    for (std::int64_t j = 0; j <= k; ++j)
-      for (std::int64_t i = 0; i < d; ++i)
-        out[static_cast<std::size_t>(t * d + i)] += parts[static_cast<std::size_t>((t * (k + 1) + j) * d + i)];
+  parallel_for(tokens, kRowsAThread, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t)
+      for (std::int64_t j = 0; j <= k; ++j)
+        for (std::int64_t i = 0; i < d; ++i)
+          out[static_cast<std::size_t>(t * d + i)] += parts[static_cast<std::size_t>((t * (k + 1) + j) * d + i)];
+  });
 }
 
 }  // namespace orrery

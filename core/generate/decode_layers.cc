@@ -25,7 +25,7 @@ Floats Decoder::Packed::hyper_pre(const decode::PackedHyper& hyper, const Floats
   pre.resize(static_cast<std::size_t>(tokens * n));
   if (post) post->resize(static_cast<std::size_t>(tokens * n));
   if (comb) comb->resize(static_cast<std::size_t>(tokens * n * n));
-  for (std::int64_t t = 0; t < tokens; ++t) {
+  const auto mix_token = [&](std::int64_t t) {
     const float* x = state.data() + t * n * d;
     const float* m = mix.data() + t * width;
     double squares = 0;
@@ -36,7 +36,7 @@ Floats Decoder::Packed::hyper_pre(const decode::PackedHyper& hyper, const Floats
       pre[static_cast<std::size_t>(t * n + i)] = weight;
       for (std::int64_t k = 0; k < d; ++k) h[static_cast<std::size_t>(t * d + k)] += weight * x[i * d + k];
     }
-    if (!post) continue;
+    if (!post) return;
     for (std::int64_t i = 0; i < n; ++i)
       (*post)[static_cast<std::size_t>(t * n + i)] =
           2 * sigmoid(m[n + i] * inverse * hyper.scale[1] + hyper.base[static_cast<std::size_t>(n + i)]);
@@ -63,27 +63,32 @@ Floats Decoder::Packed::hyper_pre(const decode::PackedHyper& hyper, const Floats
         for (std::int64_t r = 0; r < n; ++r) c[r * n + k] /= sum;
       }
     }
-  }
+  };
+  parallel_for(tokens, kRowsAThread, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t) mix_token(t);
+  });
   return h;
 }
 
 void Decoder::Packed::hyper_post(Floats& state, const Floats& f, const Floats& post, const Floats& comb,
                                  std::int64_t tokens) const {
   const std::int64_t n = config.hc_mult, d = config.hidden_size;
-  Floats next(static_cast<std::size_t>(n * d));
-  for (std::int64_t t = 0; t < tokens; ++t) {
-    float* x = state.data() + t * n * d;
-    for (std::int64_t k = 0; k < n; ++k) {
-      const float gain = post[static_cast<std::size_t>(t * n + k)];
-      for (std::int64_t i = 0; i < d; ++i)
-        next[static_cast<std::size_t>(k * d + i)] = gain * f[static_cast<std::size_t>(t * d + i)];
-      for (std::int64_t m = 0; m < n; ++m) {
-        const float share = comb[static_cast<std::size_t>((t * n + m) * n + k)];
-        for (std::int64_t i = 0; i < d; ++i) next[static_cast<std::size_t>(k * d + i)] += share * x[m * d + i];
+  parallel_for(tokens, kRowsAThread, [&](std::int64_t begin, std::int64_t end) {
+    Floats next(static_cast<std::size_t>(n * d));
+    for (std::int64_t t = begin; t < end; ++t) {
+      float* x = state.data() + t * n * d;
+      for (std::int64_t k = 0; k < n; ++k) {
+        const float gain = post[static_cast<std::size_t>(t * n + k)];
+        for (std::int64_t i = 0; i < d; ++i)
+          next[static_cast<std::size_t>(k * d + i)] = gain * f[static_cast<std::size_t>(t * d + i)];
+        for (std::int64_t m = 0; m < n; ++m) {
+          const float share = comb[static_cast<std::size_t>((t * n + m) * n + k)];
+          for (std::int64_t i = 0; i < d; ++i) next[static_cast<std::size_t>(k * d + i)] += share * x[m * d + i];
+        }
       }
+      std::copy(next.begin(), next.end(), x);
     }
-    std::copy(next.begin(), next.end(), x);
-  }
+  });
 }
 
 void Decoder::Packed::compress(const decode::PackedCompressor& compressor, CompressorCache& cache, const Rows& rows,
@@ -274,14 +279,16 @@ void Decoder::Packed::attention(const Place& place, const Floats& h, const Chunk
     queries.index_q = product(q_latent, layer.index_q, tokens);
     queries.index_w = product(h, layer.index_weights, tokens);
   }
-  for (std::int64_t t = 0; t < tokens; ++t) {
-    const float* turns = queries.turns->data() + t * 2 * pairs();
-    for (std::int64_t i = 0; i < heads; ++i)
-      rotate(queries.q.data() + (t * heads + i) * dim, dim, turns, pairs(), false);
-    rotate(kv.data() + t * dim, dim, turns, pairs(), false);
-    for (std::int64_t i = 0; csa && i < index_heads; ++i)
-      rotate(queries.index_q.data() + (t * index_heads + i) * index_dim, index_dim, turns, pairs(), false);
-  }
+  parallel_for(tokens, kRowsAThread, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t) {
+      const float* turns = queries.turns->data() + t * 2 * pairs();
+      for (std::int64_t i = 0; i < heads; ++i)
+        rotate(queries.q.data() + (t * heads + i) * dim, dim, turns, pairs(), false);
+      rotate(kv.data() + t * dim, dim, turns, pairs(), false);
+      for (std::int64_t i = 0; csa && i < index_heads; ++i)
+        rotate(queries.index_q.data() + (t * index_heads + i) * index_dim, index_dim, turns, pairs(), false);
+    }
+  });
   const std::int64_t rate = config.compress_rate(layer.kind);
   for (const Segment& segment : chunk.segments) {
     LayerCache& cache = place.cache(segment);
@@ -310,7 +317,7 @@ void Decoder::Packed::mix_all(const Place& place, const Chunk& chunk, Queries& q
   const bool timed = chunk.segments[0].caches->times.has_value();
   queries.trace = chunk.traced(place.at);
   queries.seconds.resize(timed ? static_cast<std::size_t>(2 * tokens) : 0);
-  // With one token only, its indexer takes all cores itself.
+  // With one token only, its indexer and its heads take all cores themselves.
   parallel_for(tokens, 8, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t)
       (this->*mix_token)(place, *owner[static_cast<std::size_t>(t)], t, queries, mixed);

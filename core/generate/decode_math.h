@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/base/parallel.h"
 #include "core/model/rope_axes.h"
 #include "core/ops/backends.h"
 #include "core/tensor/tensor.h"
@@ -53,14 +54,20 @@ inline Floats product(const Floats& x, const Matrix& w, std::int64_t tokens) {
   return y;
 }
 
+// Rows of small steps that are worth a thread.
+inline constexpr std::int64_t kRowsAThread = 16;
+
 // In place, rows of `dim` values; `weight` may be nullptr.
 inline void rms_norm_rows(float* x, std::int64_t rows, std::int64_t dim, const float* weight, double eps) {
-  for (std::int64_t r = 0; r < rows; ++r, x += dim) {
-    double sum = 0;
-    for (std::int64_t i = 0; i < dim; ++i) sum += double{x[i]} * x[i];
-    const auto inverse = static_cast<float>(1 / std::sqrt(sum / static_cast<double>(dim) + eps));
-    for (std::int64_t i = 0; i < dim; ++i) x[i] *= weight ? inverse * weight[i] : inverse;
-  }
+  parallel_for(rows, kRowsAThread, [=](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      float* row = x + r * dim;
+      double sum = 0;
+      for (std::int64_t i = 0; i < dim; ++i) sum += double{row[i]} * row[i];
+      const auto inverse = static_cast<float>(1 / std::sqrt(sum / static_cast<double>(dim) + eps));
+      for (std::int64_t i = 0; i < dim; ++i) row[i] *= weight ? inverse * weight[i] : inverse;
+    }
+  });
 }
 
 // Appends cos and sin of each pair's angle for token `id` at `position`.
