@@ -101,7 +101,8 @@ OpBenchRow measure(const OpCase& op, const MachineCeilings& machine, const OpBen
   if (row.bandwidth) {
     const Copying copy(work.bytes);
     const Turns turns = take_turns(options, work.run, copy);
-    const double arithmetic = 2 * work.vector_ops / (machine.f32 * 1e9);  // a product counts two a lane
+    const double vector_ops = work.vector_ops + (widened ? work.conversions : 0);
+    const double arithmetic = 2 * vector_ops / (machine.f32 * 1e9);  // a product counts two a lane
     row.rate = work.bytes / turns.first / 1e9;
     row.ceiling = copy.bytes() / turns.second / 1e9;
     row.against = arithmetic > turns.second ? "arithmetic" : "copy";

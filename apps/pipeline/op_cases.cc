@@ -200,6 +200,8 @@ OpCase row_case(const RowOp& row, DType dtype, Shape shape) {
             // Forward reads x and writes y; backward reads x (or y) and y's gradient and writes x's.
             work.bytes = (row.backward ? 3 : 2) * bytes({&x});
             work.vector_ops = row.vector_ops * size(x);
+            // Spread and shifted where read; rounded by four operations and packed by one where written.
+            if (dtype == DType::bf16) work.conversions = (row.backward ? 2 * 2 + 5 : 2 + 5) * size(x);
             work.run = row.backward ? backward_of(row.op(x), {x}) : forward_of([=] { return row.op(x); });
             return work;
           }};

@@ -17,6 +17,7 @@ struct OpWork {
   double flops = 0;          ///< of matrix products
   double bytes = 0;          ///< read and written, each tensor once; rows with bytes are held against a copy
   double vector_ops = 0;     ///< other arithmetic that the op cannot do without, counted a vector lane
+  double conversions = 0;    ///< between bf16 and f32, in the same count, on machines without bf16 instructions
   BareProductShape product;  ///< the same product for the library, where there is one (m > 0)
   std::function<void()> run;
 };

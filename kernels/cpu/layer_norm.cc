@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 #undef HWY_TARGET_INCLUDE
@@ -21,31 +22,40 @@ namespace orrery::HWY_NAMESPACE {
 namespace {
 
 template <class T>
-void layer_norm_typed(const LayerNormArgs& args, std::int64_t row) {
-  const std::int64_t d = args.x.shape[1];
-  const T* x = args.x.as<const T>() + row * d;
-  T* y = args.y.as<T>() + row * d;
-  Vec sum = zero();
-  for_vectors(d, [&](std::int64_t, auto in, auto) HWY_ATTR { sum = hn::Add(sum, in(x)); });
-  const float mean = sum_of(sum) / static_cast<float>(d);
-  const Vec center = set(mean);
-  Vec squares = zero();
-  std::int64_t i = 0;
-  for (; i + kLanes <= d; i += kLanes) {
-    const Vec v = hn::Sub(load(x + i), center);
-    squares = hn::MulAdd(v, v, squares);
-  }
-  float tail = 0;
-  for (; i < d; ++i) tail += (to_float(x[i]) - mean) * (to_float(x[i]) - mean);
-  const float inverse = 1.0f / std::sqrt((sum_of(squares) + tail) / static_cast<float>(d) + args.eps);
-  args.mean.as<float>()[row] = mean;
-  args.inverse.as<float>()[row] = inverse;
-  const Vec factor = set(inverse), one = set(1.0f);
+void layer_norm_typed(const LayerNormArgs& args, std::int64_t begin, std::int64_t end) {
+  const std::int64_t d = args.x.shape[1], together = rows_together(d), whole = d - d % kLanes;
   const float *weight = args.weight.as<const float>(), *bias = args.bias.as<const float>();
-  for_vectors(d, [&](std::int64_t, auto in, auto out) HWY_ATTR {
-    const Vec normal = hn::Mul(hn::Sub(in(x), center), factor);
-    out(hn::MulAdd(normal, weight ? in(weight) : one, bias ? in(bias) : zero()), y);
-  });
+  float *const mean = args.mean.as<float>(), *const inverse = args.inverse.as<float>();
+  const Vec one = set(1.0f);
+  for (std::int64_t first = begin; first < end; first += together) {
+    const std::int64_t last = std::min(end, first + together);
+    for (std::int64_t row = first; row < last; ++row) {
+      const T* x = args.x.as<const T>() + row * d;
+      Vec sum;
+      sum_vectors<1>(d, &sum, [&](auto in, auto, Vec* total) HWY_ATTR { *total = hn::Add(*total, in(x)); });
+      mean[row] = sum_of(sum) / static_cast<float>(d);
+    }
+    for (std::int64_t row = first; row < last; ++row) {
+      const T* x = args.x.as<const T>() + row * d;
+      const Vec center = set(mean[row]);
+      Vec squares;
+      sum_vectors<1>(whole, &squares, [&](auto in, auto, Vec* total) HWY_ATTR {
+        const Vec v = hn::Sub(in(x), center);
+        *total = hn::MulAdd(v, v, *total);
+      });
+      float tail = 0;
+      for (std::int64_t i = whole; i < d; ++i) tail += (to_float(x[i]) - mean[row]) * (to_float(x[i]) - mean[row]);
+      inverse[row] = 1.0f / std::sqrt((sum_of(squares) + tail) / static_cast<float>(d) + args.eps);
+    }
+    for (std::int64_t row = first; row < last; ++row) {
+      const T* x = args.x.as<const T>() + row * d;
+      const Vec center = set(mean[row]), factor = set(inverse[row]);
+      map_vectors(d, args.y.as<T>() + row * d, [&](auto in) HWY_ATTR {
+        const Vec normal = hn::Mul(hn::Sub(in(x), center), factor);
+        return hn::MulAdd(normal, weight ? in(weight) : one, bias ? in(bias) : zero());
+      });
+    }
+  }
 }
 
 // Adds the block's parts of the weight's and the bias's gradients to grad_weight and grad_bias (d floats each).
@@ -58,46 +68,81 @@ void layer_norm_backward_typed(const LayerNormBackwardArgs& args, std::int64_t r
   const float mean = args.mean.as<const float>()[row], inverse = args.inverse.as<const float>()[row];
   const float* weight = args.weight.as<const float>();
   const Vec center = set(mean), factor = set(inverse), one = set(1.0f);
-  Vec sum = zero(), dot = zero();
-  for_vectors(d, [&](std::int64_t, auto in, auto out) HWY_ATTR {
+  Vec totals[2];
+  sum_vectors<2>(d, totals, [&](auto in, auto out, Vec* sums) HWY_ATTR {
     const Vec g = in(grad), normal = hn::Mul(hn::Sub(in(x), center), factor);
     const Vec weighted = hn::Mul(g, weight ? in(weight) : one);
-    sum = hn::Add(sum, weighted);  // past the end of a row g is 0
-    dot = hn::MulAdd(weighted, normal, dot);
+    sums[0] = hn::Add(sums[0], weighted);  // past the end of a row g is 0
+    sums[1] = hn::MulAdd(weighted, normal, sums[1]);
     out(hn::MulAdd(g, normal, in(grad_weight)), grad_weight);
     out(hn::Add(g, in(grad_bias)), grad_bias);
   });
   const float count = static_cast<float>(d);
-  const Vec mean_sum = set(sum_of(sum) / count), mean_dot = set(sum_of(dot) / count);
-  for_vectors(d, [&](std::int64_t, auto in, auto out) HWY_ATTR {
+  const Vec mean_sum = set(sum_of(totals[0]) / count), mean_dot = set(sum_of(totals[1]) / count);
+  map_vectors(d, grad_x, [&](auto in) HWY_ATTR {
     const Vec normal = hn::Mul(hn::Sub(in(x), center), factor);
     const Vec weighted = hn::Mul(in(grad), weight ? in(weight) : one);
-    out(hn::Mul(factor, hn::Sub(hn::Sub(weighted, mean_sum), hn::Mul(normal, mean_dot))), grad_x);
+    return hn::Mul(factor, hn::Sub(hn::Sub(weighted, mean_sum), hn::Mul(normal, mean_dot)));
   });
 }
 
-// first[c] += Σ x − center, second[c] += Σ (x − center)² over rows; center may be nullptr: 0.
+// Channels go in vectors of four, then one by one, each down all rows with its sums in registers; body(at, load) is
+// told the channel that it begins with.
+template <class Body>
+HWY_INLINE void for_channels(std::int64_t channels, const Body& body) {
+  std::int64_t c = 0;
+  for (; c + 4 * kLanes <= channels; c += 4 * kLanes)
+    body(std::integral_constant<int, 4>(), c, [c](const auto* p, int v) HWY_ATTR { return load(p + c + v * kLanes); });
+  for (; c + kLanes <= channels; c += kLanes)
+    body(std::integral_constant<int, 1>(), c, [c](const auto* p, int) HWY_ATTR { return load(p + c); });
+  if (c < channels)
+    body(std::integral_constant<int, 1>(), c,
+         [c, channels](const auto* p, int) HWY_ATTR { return load_part(p + c, channels - c); });
+}
+
+// to[c ...] += sums
+template <int vectors>
+HWY_INLINE void add_sums(const Vec* sums, std::int64_t c, std::int64_t channels, float* to) {
+  for (int v = 0; v < vectors; ++v) {
+    float* at = to + c + v * kLanes;
+    const std::int64_t left = channels - c - v * kLanes;
+    left >= kLanes ? store(hn::Add(load(at), sums[v]), at)
+                   : store_part(hn::Add(load_part(at, left), sums[v]), at, left);
+  }
+}
+
+// first[c] += Σ x over rows; with a center: second[c] += Σ (x − center)² instead.
 template <class T>
 void moments_typed(const T* x, std::int64_t rows, std::int64_t channels, const float* center, float* first,
                    float* second) {
-  for (std::int64_t r = 0; r < rows; ++r, x += channels)
-    for_vectors(channels, [&](std::int64_t, auto in, auto out) HWY_ATTR {
-      const Vec v = center ? hn::Sub(in(x), in(center)) : in(x);
-      out(hn::Add(in(first), v), first);
-      out(hn::MulAdd(v, v, in(second)), second);
-    });
+  for_channels(channels, [&](auto vectors, std::int64_t c, auto in) HWY_ATTR {
+    Vec sums[vectors], centers[vectors];
+    for (int v = 0; v < vectors; ++v) sums[v] = zero(), centers[v] = center ? in(center, v) : zero();
+    for (std::int64_t r = 0; r < rows; ++r)
+      for (int v = 0; v < vectors; ++v) {
+        const Vec value = hn::Sub(in(x + r * channels, v), centers[v]);
+        sums[v] = center ? hn::MulAdd(value, value, sums[v]) : hn::Add(sums[v], value);
+      }
+    add_sums<vectors>(sums, c, channels, center ? second : first);
+  });
 }
 
 // first[c] += Σ g, second[c] += Σ g·(x − center).
 template <class T>
 void slopes_typed(const T* x, const T* g, std::int64_t rows, std::int64_t channels, const float* center, float* first,
                   float* second) {
-  for (std::int64_t r = 0; r < rows; ++r, x += channels, g += channels)
-    for_vectors(channels, [&](std::int64_t, auto in, auto out) HWY_ATTR {
-      const Vec grad = in(g);
-      out(hn::Add(in(first), grad), first);
-      out(hn::MulAdd(grad, hn::Sub(in(x), in(center)), in(second)), second);
-    });
+  for_channels(channels, [&](auto vectors, std::int64_t c, auto in) HWY_ATTR {
+    Vec sums[vectors], slopes[vectors], centers[vectors];
+    for (int v = 0; v < vectors; ++v) sums[v] = slopes[v] = zero(), centers[v] = in(center, v);
+    for (std::int64_t r = 0; r < rows; ++r)
+      for (int v = 0; v < vectors; ++v) {
+        const Vec grad = in(g + r * channels, v);
+        sums[v] = hn::Add(sums[v], grad);
+        slopes[v] = hn::MulAdd(grad, hn::Sub(in(x + r * channels, v), centers[v]), slopes[v]);
+      }
+    add_sums<vectors>(sums, c, channels, first);
+    add_sums<vectors>(slopes, c, channels, second);
+  });
 }
 
 // y = x·a + b a channel; with g: y = g·a + (x − center)·c + b.
@@ -106,21 +151,21 @@ void scale_typed(const T* x, const T* g, T* y, std::int64_t rows, std::int64_t c
                  const float* c, const float* center) {
   for (std::int64_t r = 0; r < rows; ++r, x += channels, y += channels) {
     if (g) {
-      for_vectors(channels, [&](std::int64_t, auto in, auto out) HWY_ATTR {
-        out(hn::MulAdd(in(g), in(a), hn::MulAdd(hn::Sub(in(x), in(center)), in(c), in(b))), y);
+      map_vectors(channels, y, [&](auto in) HWY_ATTR {
+        return hn::MulAdd(in(g), in(a), hn::MulAdd(hn::Sub(in(x), in(center)), in(c), in(b)));
       });
       g += channels;
     } else {
-      for_vectors(channels, [&](std::int64_t, auto in, auto out)
-                                HWY_ATTR { out(hn::MulAdd(hn::Sub(in(x), in(center)), in(a), in(b)), y); });
+      map_vectors(channels, y, [&](auto in) HWY_ATTR { return hn::MulAdd(hn::Sub(in(x), in(center)), in(a), in(b)); });
     }
   }
 }
 
 }  // namespace
 
-void layer_norm_row(const LayerNormArgs& args, std::int64_t row) {
-  args.x.dtype == DType::bf16 ? layer_norm_typed<BFloat16>(args, row) : layer_norm_typed<float>(args, row);
+void layer_norm_rows(const LayerNormArgs& args, std::int64_t begin, std::int64_t end) {
+  args.x.dtype == DType::bf16 ? layer_norm_typed<BFloat16>(args, begin, end)
+                              : layer_norm_typed<float>(args, begin, end);
 }
 void layer_norm_backward_row(const LayerNormBackwardArgs& args, std::int64_t row, float* grad_weight,
                              float* grad_bias) {
@@ -157,7 +202,7 @@ namespace orrery {
 
 namespace {
 
-HWY_EXPORT(layer_norm_row);
+HWY_EXPORT(layer_norm_rows);
 HWY_EXPORT(layer_norm_backward_row);
 HWY_EXPORT(channel_moments);
 HWY_EXPORT(channel_slopes);
@@ -172,7 +217,7 @@ void layer_norm(const LayerNormArgs& args) {
   if (args.x.shape[1] == 0) return;
   parallel_blocks(args.x.shape[0], std::max<std::int64_t>(1, 8192 / args.x.shape[1]),
                   [&](std::int64_t begin, std::int64_t end) {
-                    for (std::int64_t row = begin; row < end; ++row) HWY_DYNAMIC_DISPATCH(layer_norm_row)(args, row);
+                    HWY_DYNAMIC_DISPATCH(layer_norm_rows)(args, begin, end);
                   });
 }
 

@@ -1,5 +1,6 @@
 // The fast RMS norm of kernels/api/norm.h on Highway. A row depends on itself alone; grad_weight is summed in chunks of
 // rows that the shape fixes.
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -23,24 +24,29 @@ namespace {
 
 template <class T>
 void forward_rows_of(const RmsNormArgs& args, std::int64_t begin, std::int64_t end) {
-  const std::int64_t d = args.x.shape[args.x.rank - 1];
+  const std::int64_t d = args.x.shape[args.x.rank - 1], together = rows_together(d);
   const float* weight = args.weight.as<const float>();
-  for (std::int64_t row = begin; row < end; ++row) {
-    const T* x = args.x.as<const T>() + row * d;
-    T* y = args.y.as<T>() + row * d;
-    Vec squares = zero();
-    for_vectors(d, [&](std::int64_t, auto get, auto) HWY_ATTR {
-      const Vec v = get(x);
-      squares = hn::MulAdd(v, v, squares);
-    });
-    const float inverse = 1.0f / std::sqrt(sum_of(squares) / static_cast<float>(d) + args.eps);
-    args.inverse.as<float>()[row] = inverse;
-    const Vec factor = set(inverse);
-    if (weight)
-      for_vectors(
-          d, [&](std::int64_t, auto get, auto put) HWY_ATTR { put(hn::Mul(hn::Mul(get(x), factor), get(weight)), y); });
-    else
-      for_vectors(d, [&](std::int64_t, auto get, auto put) HWY_ATTR { put(hn::Mul(get(x), factor), y); });
+  float* const inverse = args.inverse.as<float>();
+  for (std::int64_t first = begin; first < end; first += together) {
+    const std::int64_t last = std::min(end, first + together);
+    for (std::int64_t row = first; row < last; ++row) {
+      const T* x = args.x.as<const T>() + row * d;
+      Vec squares;
+      sum_vectors<1>(d, &squares, [&](auto get, auto, Vec* sum) HWY_ATTR {
+        const Vec v = get(x);
+        *sum = hn::MulAdd(v, v, *sum);
+      });
+      inverse[row] = 1.0f / std::sqrt(sum_of(squares) / static_cast<float>(d) + args.eps);
+    }
+    for (std::int64_t row = first; row < last; ++row) {
+      const T* x = args.x.as<const T>() + row * d;
+      T* y = args.y.as<T>() + row * d;
+      const Vec factor = set(inverse[row]);
+      if (weight)
+        map_vectors(d, y, [&](auto get) HWY_ATTR { return hn::Mul(hn::Mul(get(x), factor), get(weight)); });
+      else
+        map_vectors(d, y, [&](auto get) HWY_ATTR { return hn::Mul(get(x), factor); });
+    }
   }
 }
 
@@ -56,18 +62,18 @@ void backward_rows_of(const RmsNormBackwardArgs& args, std::int64_t begin, std::
     const T* grad_y = args.grad_y.as<const T>() + row * d;
     const float inverse = args.inverse.as<const float>()[row];
     const Vec factor = set(inverse);
-    Vec dot = zero();
-    for_vectors(d, [&](std::int64_t, auto get, auto put) HWY_ATTR {
+    Vec dot;
+    sum_vectors<1>(d, &dot, [&](auto get, auto put, Vec* sum) HWY_ATTR {
       const Vec product = hn::Mul(get(grad_y), get(x));
-      dot = weight ? hn::MulAdd(product, get(weight), dot) : hn::Add(dot, product);
+      *sum = weight ? hn::MulAdd(product, get(weight), *sum) : hn::Add(*sum, product);
       if (share) put(hn::MulAdd(product, factor, get(share)), share);
     });
     if (!args.grad_x) continue;
     T* grad_x = args.grad_x.as<T>() + row * d;
     const Vec scale = set(sum_of(dot) * inverse * inverse / static_cast<float>(d));
-    for_vectors(d, [&](std::int64_t, auto get, auto put) HWY_ATTR {
+    map_vectors(d, grad_x, [&](auto get) HWY_ATTR {
       const Vec g = weight ? hn::Mul(get(grad_y), get(weight)) : get(grad_y);
-      put(hn::Mul(factor, hn::NegMulAdd(scale, get(x), g)), grad_x);
+      return hn::Mul(factor, hn::NegMulAdd(scale, get(x), g));
     });
   }
 }

@@ -9,6 +9,7 @@
 
 #include <hwy/highway.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -44,16 +45,40 @@ HWY_INLINE Vec load(const std::int8_t* p) {
 }
 
 HWY_INLINE void store(Vec v, float* p) { hn::StoreU(v, Floats(), p); }
-// Round to nearest even; NaN stays NaN: the same as from_float<BFloat16>. (Ne(v, v) is false for NaN in Highway.)
-HWY_INLINE void store(Vec v, BFloat16* p) {
+// In the upper halves: rounded to nearest even, the same as from_float<BFloat16> but for NaN.
+HWY_INLINE hn::Vec<Words> rounded_halves(Vec v) {
   const Words w;
   const auto bits = hn::BitCast(w, v);
   const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(w, 1u));
-  const auto rounded = hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(w, 0x7FFFu)), odd));
+  return hn::Add(hn::Add(bits, hn::Set(w, 0x7FFFu)), odd);
+}
+// NaN stays NaN: the same as from_float<BFloat16>. (Ne(v, v) is false for NaN in Highway.)
+HWY_INLINE void store(Vec v, BFloat16* p) {
+  const Words w;
+  const auto bits = hn::BitCast(w, v);
+  const auto rounded = hn::ShiftRight<16>(rounded_halves(v));
   const auto quiet = hn::Or(hn::ShiftRight<16>(bits), hn::Set(w, 0x40u));
   const auto nan = hn::RebindMask(w, hn::IsNaN(v));
   const auto result = hn::BitCast(Ints(), hn::IfThenElse(nan, quiet, rounded));
   hn::StoreU(hn::DemoteTo(Halves(), result), Halves(), reinterpret_cast<std::uint16_t*>(p));
+}
+
+// Two vectors, one behind the other.
+HWY_INLINE void store_two(Vec a, Vec b, float* p) {
+  store(a, p);
+  store(b, p + kLanes);
+}
+HWY_INLINE void store_two(Vec a, Vec b, BFloat16* p) {
+#if HWY_TARGET != HWY_SCALAR
+  if (hn::AllFalse(Floats(), hn::IsNaN(hn::Add(a, b)))) {  // of neither, nor of infinities
+    const hn::Repartition<std::uint16_t, Words> halves;
+    hn::StoreU(hn::ConcatOdd(halves, hn::BitCast(halves, rounded_halves(b)), hn::BitCast(halves, rounded_halves(a))),
+               halves, reinterpret_cast<std::uint16_t*>(p));
+    return;
+  }
+#endif
+  store(a, p);
+  store(b, p + kLanes);
 }
 
 // The first `count` < kLanes elements; the others read 0 and are not written.
@@ -82,6 +107,51 @@ HWY_INLINE void for_vectors(std::int64_t count, const Body& body) {
     body(
         i, [i, count](const auto* p) HWY_ATTR { return load_part(p + i, count - i); },
         [i, count](Vec v, auto* p) HWY_ATTR { store_part(v, p + i, count - i); });
+}
+
+// y[i] = body(load) over [0, count) in vectors, load as in for_vectors.
+template <class T, class Body>
+HWY_INLINE void map_vectors(std::int64_t count, T* y, const Body& body) {
+  std::int64_t i = 0;
+  for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
+    const std::int64_t second = i + kLanes;
+    store_two(body([i](const auto* p) HWY_ATTR { return load(p + i); }),
+              body([second](const auto* p) HWY_ATTR { return load(p + second); }), y + i);
+  }
+  for (; i + kLanes <= count; i += kLanes) store(body([i](const auto* p) HWY_ATTR { return load(p + i); }), y + i);
+  if (i < count)
+    store_part(body([i, count](const auto* p) HWY_ATTR { return load_part(p + i, count - i); }), y + i, count - i);
+}
+
+// Calls body(load, store, sums) over [0, count), load and store as in for_vectors; what it adds to its `sums` vectors
+// comes back in totals. Four times as many run side by side: an addition waits for the one before it.
+template <int sums, class Body>
+HWY_INLINE void sum_vectors(std::int64_t count, Vec* totals, const Body& body) {
+  Vec parts[4][sums];
+  for (auto& part : parts)
+    for (Vec& sum : part) sum = zero();
+  std::int64_t i = 0;
+  for (; i + 4 * kLanes <= count; i += 4 * kLanes)
+    for (int p = 0; p < 4; ++p) {
+      const std::int64_t at = i + p * kLanes;
+      body([at](const auto* from) HWY_ATTR { return load(from + at); },
+           [at](Vec v, auto* to) HWY_ATTR { store(v, to + at); }, parts[p]);
+    }
+  for (; i + kLanes <= count; i += kLanes)
+    body([i](const auto* from) HWY_ATTR { return load(from + i); }, [i](Vec v, auto* to) HWY_ATTR { store(v, to + i); },
+         parts[0]);
+  if (i < count)
+    body([i, count](const auto* from) HWY_ATTR { return load_part(from + i, count - i); },
+         [i, count](Vec v, auto* to) HWY_ATTR { store_part(v, to + i, count - i); }, parts[1]);
+  for (int s = 0; s < sums; ++s)
+    totals[s] = hn::Add(hn::Add(parts[0][s], parts[1][s]), hn::Add(parts[2][s], parts[3][s]));
+}
+
+// Rows of d values that a norm takes together, a step of all of them before the next step: while one row's sum, root and
+// quotient are awaited the others go on. They stay in the first cache.
+inline constexpr std::int64_t kMostRows = 8;
+HWY_INLINE std::int64_t rows_together(std::int64_t d) {
+  return std::clamp<std::int64_t>((16 << 10) / (d * std::int64_t{sizeof(float)} + 1), 1, kMostRows);
 }
 
 HWY_INLINE float sum_of(Vec v) { return hn::GetLane(hn::SumOfLanes(Floats(), v)); }
