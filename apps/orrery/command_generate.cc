@@ -35,7 +35,7 @@ struct Options {
   int count = 1, width = 0, height = 0;
   SamplingOptions sampling = pipeline::kDefaultSampling;
   double cfg_scale = 1;
-  std::int64_t drafts = 0;
+  std::int64_t drafts = 0, tries = 1;
   bool native = false, dry_run = false, force = false, preview = false, score = false;
 };
 
@@ -98,6 +98,7 @@ pipeline::ClipSpec make_spec(const pipeline::LoadedModel& model, const Options& 
   spec.sampling = options.sampling;
   spec.cfg_scale = options.cfg_scale;
   spec.drafts = options.drafts;
+  spec.tries = options.tries;
   spec.actions = worlds::parse_actions(options.actions);
   spec.validate(model);
   if (!options.init_image.empty())
@@ -280,6 +281,10 @@ void add_generate(CLI::App& app, CommonOptions& common) {
   command
       ->add_option("--cfg-scale", options->cfg_scale,
                    "Classifier-free guidance (1: of the first latent frame only; otherwise twice the work)")
+      ->capture_default_str();
+  command
+      ->add_option("--tries", options->tries,
+                   "Goes at each second, of which the tracker and the laws keep the one truest to the sentence")
       ->capture_default_str();
   command
       ->add_option("--drafts", options->drafts,

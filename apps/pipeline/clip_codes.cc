@@ -88,8 +88,8 @@ std::vector<std::vector<std::int32_t>> ClipCodes::next_each(std::span<ClipCodes*
     ClipCodes& clip = *clips[i];
     ORRERY_ASSERT(!clip.done(), "[clip] no latent frame is left to draw");
     const Action& action = clip.actions_[static_cast<std::size_t>(clip.latent_)];
-    const std::int64_t cells = clip.model_->layout().cells(), first = clip.latent_ * cells;
-    if (first + cells <= static_cast<std::int64_t>(clip.given_.size())) {
+    if (clip.given_next()) {
+      const std::int64_t cells = clip.model_->layout().cells(), first = clip.latent_ * cells;
       codes[i].assign(clip.given_.begin() + first, clip.given_.begin() + first + cells);
       clip.rollout_.give(codes[i], action);
     } else {
@@ -104,6 +104,18 @@ std::vector<std::vector<std::int32_t>> ClipCodes::next_each(std::span<ClipCodes*
   return codes;
 }
 
+bool ClipCodes::given_next() const {
+  return (latent_ + 1) * model_->layout().cells() <= static_cast<std::int64_t>(given_.size());
+}
+
+std::int64_t ClipCodes::settle() {
+  const std::int64_t left = latents_ - latent_;
+  if (given_next())
+    return std::min(left, static_cast<std::int64_t>(given_.size()) / model_->layout().cells() - latent_);
+  rollout_.settle();
+  return std::min(left, rollout_.room());
+}
+
 ClipFrames::ClipFrames(const LoadedModel& model, const ClipSpec& spec, std::function<void(const Frame&)> frame)
     : decoder_(model.codec(), model.layout().vocabulary().sizes().rows, model.layout().vocabulary().sizes().columns),
       frames_(spec.frames()),
@@ -112,13 +124,15 @@ ClipFrames::ClipFrames(const LoadedModel& model, const ClipSpec& spec, std::func
       frame_(std::move(frame)) {}
 
 void ClipFrames::push(std::span<const std::int32_t> codes) {
-  for (const Frame& native : decoder_.push(codes)) {
-    if (shown_ < frames_ && source_frame(shown_, fps_, model_fps_) == source_) {
-      frame_(native);
-      ++shown_;
-    }
-    ++source_;
+  for (const Frame& native : decoder_.push(codes)) show(native);
+}
+
+void ClipFrames::show(const Frame& native) {
+  if (shown_ < frames_ && source_frame(shown_, fps_, model_fps_) == source_) {
+    frame_(native);
+    ++shown_;
   }
+  ++source_;
 }
 
 }  // namespace orrery::pipeline

@@ -25,6 +25,14 @@ class ClipCodes {
   /// The next latent frame of each, in one pass over the weights; none of them done(), all of one model.
   static std::vector<std::vector<std::int32_t>> next_each(std::span<ClipCodes* const> clips);
 
+  /// Latent frames that copies made now can draw beside one another before each would start the sequence anew by
+  /// itself; does what starting anew takes first. At most those that are given, where the next one is.
+  std::int64_t settle();
+  /// Draws with the random numbers of another seed from here on.
+  void reseed(std::uint64_t seed) { rollout_.reseed(seed); }
+  /// Whether the next latent frame is given and not drawn.
+  bool given_next() const;
+
   std::int64_t latents_done() const { return latent_; }
   std::int64_t latents() const { return latents_; }
   std::int64_t tokens() const { return rollout_.tokens(); }
@@ -44,6 +52,8 @@ class ClipFrames {
   ClipFrames(const LoadedModel& model, const ClipSpec& spec, std::function<void(const Frame&)> frame);
   /// The codes of the next latent frame.
   void push(std::span<const std::int32_t> codes);
+  /// The next frame of the model's, decoded elsewhere.
+  void show(const Frame& native);
 
  private:
   StreamingDecoder decoder_;

@@ -61,7 +61,8 @@ Json to_record(const LoadedModel& model, const ClipSpec& spec, const ClipReport&
                                        {"top_k", spec.sampling.top_k},
                                        {"top_p", spec.sampling.top_p},
                                        {"min_p", spec.sampling.min_p},
-                                       {"cfg_scale", spec.cfg_scale}}));
+                                       {"cfg_scale", spec.cfg_scale},
+                                       {"tries", spec.tries}}));
   Json actions = Json::array();
   for (const worlds::TimedAction& timed : spec.actions) actions.push_back(action_json(timed));
   record.set("actions", std::move(actions));
@@ -100,6 +101,7 @@ ClipSpec spec_of_record(const Json& record, const std::string& source) {
   spec.sampling.top_p = sampling.number("top_p");
   spec.sampling.min_p = sampling.number("min_p");
   spec.cfg_scale = sampling.number("cfg_scale");
+  if (sampling.has("tries")) spec.tries = sampling.integer("tries", {1, 64});  // older records have none
   for (const Fields& action : fields.objects("actions")) spec.actions.push_back(read_action(action));
   for (const std::int64_t code : fields.integers("given", {0, 1 << 30}))
     spec.given.push_back(static_cast<std::int32_t>(code));

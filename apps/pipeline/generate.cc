@@ -7,6 +7,7 @@
 
 #include "apps/pipeline/clip_codes.h"
 #include "apps/pipeline/frame_sink.h"
+#include "apps/pipeline/judged_clip.h"
 #include "apps/pipeline/worker.h"
 #include "core/base/error.h"
 #include "core/base/parallel.h"
@@ -44,6 +45,7 @@ void ClipSpec::validate(const LoadedModel& model) const {
                ", expected more than 0, at most the model's ", model.fps());
   ORRERY_CHECK(seed <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()), "the seed is ", seed,
                ", expected less than 2^63");
+  ORRERY_CHECK(tries >= 1 && tries <= 64, "--tries is ", tries, ", expected 1 to 64");
   RolloutOptions options;
   options.prompt = prompt, options.cfg_scale = cfg_scale, options.sampling = sampling;
   options.drafts = drafts;
@@ -57,8 +59,40 @@ void ClipSpec::validate(const LoadedModel& model) const {
                " s; --seconds counts it too");
 }
 
+namespace {
+
+void add_codes(Sha256& hash, std::span<const std::int32_t> codes) {
+  for (const std::int32_t code : codes) hash.update(std::to_string(code) + " ");
+}
+
+// The clip second by second, several goes at each.
+RolloutTotals for_each_judged_frame(const LoadedModel& model, const ClipSpec& spec, const ClipProgress& progress,
+                                    const std::function<void(const Frame&)>& frame) {
+  JudgedClip clip(model, spec);
+  RolloutTotals totals;
+  ClipFrames frames(model, spec, frame);
+  Worker<std::vector<Frame>> worker(2, [&frames](const std::vector<Frame>& natives) {
+    for (const Frame& native : natives) frames.show(native);
+  });
+  Sha256 hash;
+  while (!clip.done() && !(progress.stop != nullptr && *progress.stop)) {
+    JudgedClip::Stretch stretch = clip.next();
+    add_codes(hash, stretch.codes);
+    worker.push(std::move(stretch.frames));
+    totals.frames = frames_of_latents(model, spec, clip.latents_done());
+    if (progress.update) progress.update(totals.frames);
+  }
+  worker.finish();
+  totals.tokens = clip.tokens(), totals.drafts = clip.drafts();
+  totals.codes_sha256 = hash.finish_hex();
+  return totals;
+}
+
+}  // namespace
+
 RolloutTotals for_each_frame(const LoadedModel& model, const ClipSpec& spec, const ClipProgress& progress,
                              const std::function<void(const Frame&)>& frame) {
+  if (spec.tries > 1) return for_each_judged_frame(model, spec, progress, frame);
   const RolloutThreads threads(model.config());
   ClipCodes clip(model, spec);
   RolloutTotals totals;
@@ -69,7 +103,7 @@ RolloutTotals for_each_frame(const LoadedModel& model, const ClipSpec& spec, con
   Sha256 hash;
   while (!clip.done() && !(progress.stop != nullptr && *progress.stop)) {
     std::vector<std::int32_t> codes = clip.next();
-    for (const std::int32_t code : codes) hash.update(std::to_string(code) + " ");
+    add_codes(hash, codes);
     worker.push(std::move(codes));
     totals.frames = frames_of_latents(model, spec, clip.latents_done());
     if (progress.update) progress.update(totals.frames);

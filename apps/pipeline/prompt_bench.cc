@@ -8,9 +8,8 @@
 #include "apps/pipeline/codec_bench.h"
 #include "apps/pipeline/describe.h"
 #include "apps/pipeline/prompt_check.h"
-#include "core/text/words.h"
+#include "apps/pipeline/sentence.h"
 #include "physics_eval/laws/laws.h"
-#include "physics_eval/worlds/look.h"
 #include "physics_eval/worlds/sample.h"
 #include "video/frames/contact_sheet.h"
 #include "video/io/writer.h"
@@ -72,38 +71,6 @@ void divide(PromptRow::Side& side, double clips) {
     *sum /= clips;
   const auto mean = [](double& sum, std::int64_t count) { sum /= std::max<double>(1, static_cast<double>(count)); };
   mean(side.physics, side.scored), mean(side.late_radius, side.with_radius), mean(side.late_speed, side.with_speed);
-}
-
-// What a sentence says, read by its words alone.
-struct Said {
-  std::vector<std::string> colours;  // sorted
-  std::int64_t count = 1;
-  int direction = 0;
-  std::string motion;
-};
-
-Said read_sentence(const std::string& sentence) {
-  struct Stem {
-    const char *start, *motion;
-  };
-  constexpr Stem kStems[] = {{"bounc", "bounce"}, {"thr", "throw"},      {"toss", "throw"},     {"fl", "throw"},
-                             {"roll", "roll"},    {"collid", "collide"}, {"collis", "collide"}, {"hit", "collide"},
-                             {"run", "collide"},  {"bump", "collide"},   {"swing", "pendulum"}, {"pendul", "pendulum"}};
-  constexpr std::pair<const char*, std::int64_t> kCounts[] = {{"two", 2}, {"three", 3}, {"four", 4}, {"five", 5}};
-  Said said;
-  for (const std::string& word : words_of(sentence)) {
-    for (const worlds::NamedColour& colour : worlds::named_colours())
-      if (word == colour.name) said.colours.push_back(word);
-    for (const auto& [name, count] : kCounts)
-      if (word == name) said.count = count;
-    if (word == "left" || word == "leftwards") said.direction = -1;
-    if (word == "right" || word == "rightwards") said.direction = 1;
-    for (const Stem& stem : kStems)
-      if (said.motion.empty() && word.rfind(stem.start, 0) == 0 && word != "floor") said.motion = stem.motion;
-  }
-  said.count = std::max(said.count, static_cast<std::int64_t>(said.colours.size()));
-  std::sort(said.colours.begin(), said.colours.end());
-  return said;
 }
 
 void describe_engine(const LoadedModel& model, const Clip& engine, const std::string& caption, PromptRow& row) {
@@ -172,7 +139,7 @@ std::vector<PromptRow> bench_prompts(const LoadedModel& model, const PromptBench
     const Promise promise = promise_of(world, caption);
     ClipSpec spec;
     spec.prompt = caption, spec.seed = options.seed + static_cast<std::uint64_t>(i), spec.seconds = options.seconds;
-    spec.fps = model.fps(), spec.sampling = options.sampling;
+    spec.fps = model.fps(), spec.sampling = options.sampling, spec.tries = options.tries;
     Clip engine, made, coded;
     for (std::int64_t f = 0; f < spec.frames(); ++f) {
       if (f > 0) world.step();

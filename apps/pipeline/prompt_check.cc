@@ -46,6 +46,12 @@ std::vector<int> turns(const std::vector<Sight>& sights, double Sight::*coordina
   return found;
 }
 
+std::vector<std::vector<Sight>> all_sights(const Tracks& tracks) {
+  std::vector<std::vector<Sight>> bodies;
+  for (const Track& track : tracks.tracks) bodies.push_back(sights_of(track, tracks.height));
+  return bodies;
+}
+
 double extent(const std::vector<Sight>& sights, double Sight::*coordinate) {
   double low = 1e9, high = -1e9;
   for (const Sight& sight : sights) low = std::min(low, sight.*coordinate), high = std::max(high, sight.*coordinate);
@@ -128,15 +134,26 @@ Sighted sighted(const Tracks& tracks, std::size_t begin, std::size_t end) {
   return {seen / frames, radius / seen / height, way / steps * tracks.fps / height};
 }
 
+bool motion_shown(const std::string& scene, int direction, const Tracks& tracks) {
+  const std::vector<std::vector<Sight>> bodies = all_sights(tracks);
+  const auto that_way = [&](const std::vector<Sight>& body) { return first_direction(body) == direction; };
+  return kind_shown(scene, tracks, bodies) && (direction == 0 || std::any_of(bodies.begin(), bodies.end(), that_way));
+}
+
+bool something_moves(const Tracks& tracks, int begin, int end) {
+  for (std::vector<Sight>& body : all_sights(tracks)) {
+    std::erase_if(body, [&](const Sight& sight) { return sight.frame < begin || sight.frame >= end; });
+    constexpr double kStill = 0.008;
+    if (std::max(extent(body, &Sight::x), extent(body, &Sight::y)) > kStill) return true;
+  }
+  return false;
+}
+
 PromiseKept check_promise(const Promise& promise, const Tracks& tracks) {
   PromiseKept kept;
   if (!tracks.reason.empty() || tracks.tracks.empty()) return kept;
   std::vector<std::string> colours;
-  std::vector<std::vector<Sight>> bodies;
-  for (const Track& track : tracks.tracks) {
-    colours.push_back(track.colour_word);
-    bodies.push_back(sights_of(track, tracks.height));
-  }
+  for (const Track& track : tracks.tracks) colours.push_back(track.colour_word);
   std::sort(colours.begin(), colours.end());
   kept.colour = colours == promise.colours;
   const std::size_t frames = tracks.tracks[0].frames.size();
@@ -148,19 +165,9 @@ PromiseKept check_promise(const Promise& promise, const Tracks& tracks) {
   }
   kept.count_frames = static_cast<double>(right) / static_cast<double>(frames);
   kept.count = right == frames;
-  kept.motion = kind_shown(promise.scene, tracks, bodies);
-  if (promise.direction != 0)
-    kept.motion = kept.motion && std::any_of(bodies.begin(), bodies.end(), [&](const std::vector<Sight>& body) {
-                    return first_direction(body) == promise.direction;
-                  });
-  const auto late = static_cast<int>(std::lround(8 * tracks.fps)),
-             until = static_cast<int>(std::lround(9 * tracks.fps));
-  for (std::vector<Sight>& body : bodies) {
-    std::erase_if(body, [&](const Sight& sight) { return sight.frame < late || sight.frame >= until; });
-    // Half a pixel at 64 rows.
-    constexpr double kStill = 0.008;
-    if (std::max(extent(body, &Sight::x), extent(body, &Sight::y)) > kStill) kept.moves_late = true;
-  }
+  kept.motion = motion_shown(promise.scene, promise.direction, tracks);
+  kept.moves_late = something_moves(tracks, static_cast<int>(std::lround(8 * tracks.fps)),
+                                    static_cast<int>(std::lround(9 * tracks.fps)));
   return kept;
 }
 

@@ -45,6 +45,12 @@ struct Sighted {
 };
 Sighted sighted(const Tracks& tracks, std::size_t begin, std::size_t end);
 
+/// Whether the bodies move as one of the five ball scenes does ("bounce", "throw", "roll", "collide", "pendulum") and,
+/// where `direction` is not 0, one of them that way first. False for other scenes.
+bool motion_shown(const std::string& scene, int direction, const Tracks& tracks);
+/// Whether a body moves by half a pixel of 64 rows or more in frames [begin, end).
+bool something_moves(const Tracks& tracks, int begin, int end);
+
 PromiseKept check_promise(const Promise& promise, const Tracks& tracks);
 
 }  // namespace orrery::pipeline

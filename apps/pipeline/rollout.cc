@@ -73,11 +73,29 @@ void Rollout::push(std::span<const std::int32_t> ids) {
   for (Stream& stream : streams_) stream.tokens.push(ids);
 }
 
+// Latent frames that fit beside the prompt.
+std::int64_t Rollout::most_latents() const {
+  return model_->context_groups() - static_cast<std::int64_t>(streams_[0].prompt.size()) / model_->layout().group();
+}
+
+std::int64_t Rollout::room() const {
+  return most_latents() - static_cast<std::int64_t>(groups_.size()) / model_->layout().group();
+}
+
+void Rollout::settle() {
+  make_room();
+  for (Stream& stream : streams_) stream.tokens.logits();
+}
+
+void Rollout::reseed(std::uint64_t seed) {
+  opening_ = Sampler(opening_.options(), seed);
+  sampler_ = Sampler(sampler_.options(), seed);
+}
+
 // Starts the sequence anew when one more latent frame would not fit.
 void Rollout::make_room() {
-  const std::int64_t group = model_->layout().group();
-  const std::int64_t room = model_->context_groups() - static_cast<std::int64_t>(streams_[0].prompt.size()) / group;
-  if (static_cast<std::int64_t>(groups_.size()) / group < room) return;
+  if (room() > 0) return;
+  const std::int64_t group = model_->layout().group(), room = most_latents();
   groups_.erase(groups_.begin(), groups_.end() - static_cast<std::ptrdiff_t>(kept_latents(room) * group));
   tokens_ = tokens();
   draft_count_ = drafts();

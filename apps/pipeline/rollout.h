@@ -58,6 +58,14 @@ class Rollout {
   /// Takes a latent frame as it is given (from a picture or a video) instead of drawing it.
   void give(std::span<const std::int32_t> codes, const Action& action = {});
 
+  /// Latent frames that fit until the sequence starts anew; 0: the next one does that.
+  std::int64_t room() const;
+  /// Starts anew where the next latent frame would, and takes all that waits through the model: copies made now share
+  /// that work. Changes no code.
+  void settle();
+  /// Draws with the random numbers of another seed from here on.
+  void reseed(std::uint64_t seed);
+
   /// How unsure the model was of each code that next() drew last: entropy in bits of its distribution over the codes,
   /// before temperature and filters, in row-major order of the cells. Empty without measure_entropy.
   const std::vector<float>& entropy() const { return entropy_; }
@@ -79,6 +87,7 @@ class Rollout {
   };
   static std::vector<std::int32_t> checked_prompt(const LoadedModel& model, const RolloutOptions& options);
   void push(std::span<const std::int32_t> ids);
+  std::int64_t most_latents() const;
   void make_room();
   void end_opening();
   void draw_code(std::int64_t k);

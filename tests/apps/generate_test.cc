@@ -103,6 +103,7 @@ TEST_CASE("replay verifies a clip and catches a changed one", "[generate][replay
   ClipSpec spec = f.spec();
   spec.actions = worlds::parse_actions("9:push-right@0.5,0.7;20:push-up@0.9,0.1");
   spec.cfg_scale = 1.5;
+  spec.tries = 2;
   spec.sampling.top_k = 5;
   spec.seed = std::uint64_t{1} << 62;
   for (std::int32_t i = 0; i < 32; ++i) spec.given.push_back(i % 16);

@@ -1,0 +1,35 @@
+#include "apps/pipeline/sentence.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/text/words.h"
+#include "physics_eval/worlds/look.h"
+
+namespace orrery::pipeline {
+
+Said read_sentence(const std::string& sentence) {
+  struct Stem {
+    const char *start, *motion;
+  };
+  constexpr Stem kStems[] = {{"bounc", "bounce"}, {"thr", "throw"},      {"toss", "throw"},     {"fl", "throw"},
+                             {"roll", "roll"},    {"collid", "collide"}, {"collis", "collide"}, {"hit", "collide"},
+                             {"run", "collide"},  {"bump", "collide"},   {"swing", "pendulum"}, {"pendul", "pendulum"}};
+  constexpr std::pair<const char*, std::int64_t> kCounts[] = {{"two", 2}, {"three", 3}, {"four", 4}, {"five", 5}};
+  Said said;
+  for (const std::string& word : words_of(sentence)) {
+    for (const worlds::NamedColour& colour : worlds::named_colours())
+      if (word == colour.name) said.colours.push_back(word);
+    for (const auto& [name, count] : kCounts)
+      if (word == name) said.count = count;
+    if (word == "left" || word == "leftwards") said.direction = -1;
+    if (word == "right" || word == "rightwards") said.direction = 1;
+    for (const Stem& stem : kStems)
+      if (said.motion.empty() && word.rfind(stem.start, 0) == 0 && word != "floor") said.motion = stem.motion;
+  }
+  said.count = std::max(said.count, static_cast<std::int64_t>(said.colours.size()));
+  std::sort(said.colours.begin(), said.colours.end());
+  return said;
+}
+
+}  // namespace orrery::pipeline
