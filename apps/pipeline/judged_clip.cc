@@ -96,7 +96,9 @@ JudgedClip::Stretch JudgedClip::next() {
   const std::int64_t before = kept_->codes.tokens(), shared = kept_->codes.settle();
   const auto second = std::max<std::int64_t>(
       1, std::llround(kStretchSeconds * model_->fps() / static_cast<double>(model_->codec().config().time_factor)));
-  const std::int64_t latents = std::min(shared, second), tries = given ? 1 : tries_;
+  const std::int64_t latents = std::min(shared, second);
+  // Which bodies there are is decided at the begin.
+  const std::int64_t tries = given ? 1 : kept_->codes.latents_done() == 0 && tries_ > 1 ? 2 * tries_ : tries_;
   tokens_ += kept_->codes.tokens() - before;
   const std::int64_t settled = kept_->codes.tokens();
   kept_->made = {};

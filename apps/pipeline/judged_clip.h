@@ -1,6 +1,6 @@
-// A clip drawn a second at a time, several times over: the go that shows its sentence best, and moves as bodies do, is
-// gone on from. (Search with a verifier at generation time, as of "Video-T1", arXiv 2503.18942; the judge here is the
-// project's own tracker and laws, and it knows nothing but the sentence.)
+// A clip drawn a second at a time, several times over (the first second twice as often): the go that shows its sentence
+// best, and moves as bodies do, is gone on from. (Search with a verifier at generation time, as of "Video-T1", arXiv
+// 2503.18942; the judge here is the project's own tracker and laws, and it knows nothing but the sentence.)
 #pragma once
 
 #include <cstdint>

@@ -41,6 +41,7 @@ double changes(const LatentCodec& codec, std::span<const Frame> frames) {
 void measure(Clip& clip, const Promise& promise, const LatentCodec& codec, double fps) {
   const Tracks tracks = track(clip.frames, fps);
   clip.kept = check_promise(promise, tracks);
+  clip.kept.colour = clip.kept.colour && promise.colours_said;
   clip.physics = score_physics(tracks).score;
   const std::size_t frames = clip.frames.size(), late = std::min(frames, static_cast<std::size_t>(2 * fps));
   clip.late = sighted(tracks, frames - late, frames);
@@ -65,9 +66,10 @@ void add(PromptRow::Side& side, const PromptRow::Side& other) {
   side.late_speed += other.late_speed, side.with_speed += other.with_speed;
 }
 
-void divide(PromptRow::Side& side, double clips) {
-  for (double* sum : {&side.colour, &side.count_frames, &side.count, &side.motion, &side.moves_late, &side.late_bodies,
-                      &side.late_changes})
+void divide(PromptRow::Side& side, double clips, double named) {
+  side.colour /= std::max(1.0, named);
+  for (double* sum :
+       {&side.count_frames, &side.count, &side.motion, &side.moves_late, &side.late_bodies, &side.late_changes})
     *sum /= clips;
   const auto mean = [](double& sum, std::int64_t count) { sum /= std::max<double>(1, static_cast<double>(count)); };
   mean(side.physics, side.scored), mean(side.late_radius, side.with_radius), mean(side.late_speed, side.with_speed);
@@ -153,6 +155,7 @@ std::vector<PromptRow> bench_prompts(const LoadedModel& model, const PromptBench
     PromptRow& row =
         *std::find_if(rows.begin(), rows.end(), [&](const PromptRow& other) { return other.scene == promise.scene; });
     ++row.clips;
+    row.named += promise.colours_said;
     add(row.model, made);
     add(row.codec, coded);
     add(row.engine, engine);
@@ -165,7 +168,7 @@ std::vector<PromptRow> bench_prompts(const LoadedModel& model, const PromptBench
   PromptRow all;
   all.scene = "all";
   for (const PromptRow& row : rows) {
-    all.clips += row.clips;
+    all.clips += row.clips, all.named += row.named;
     add(all.model, row.model);
     add(all.codec, row.codec);
     add(all.engine, row.engine);
@@ -174,10 +177,10 @@ std::vector<PromptRow> bench_prompts(const LoadedModel& model, const PromptBench
   }
   if (all.clips > 0) rows.push_back(all);
   for (PromptRow& row : rows) {
-    const auto clips = static_cast<double>(row.clips);
-    divide(row.model, clips);
-    divide(row.codec, clips);
-    divide(row.engine, clips);
+    const auto clips = static_cast<double>(row.clips), named = static_cast<double>(row.named);
+    divide(row.model, clips, named);
+    divide(row.codec, clips, named);
+    divide(row.engine, clips, named);
     row.described_colour /= clips, row.described_count /= clips, row.described_motion /= clips;
   }
   return rows;
@@ -201,6 +204,7 @@ Json prompt_bench_json(const std::vector<PromptRow>& rows, const PromptBenchOpti
   for (const PromptRow& row : rows) {
     Json line = Json::object({{"scene", row.scene},
                               {"clips", row.clips},
+                              {"colours_named", row.named},
                               {"model", side(row.model)},
                               {"codec", side(row.codec)},
                               {"engine", side(row.engine)},

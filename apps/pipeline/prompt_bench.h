@@ -28,6 +28,7 @@ struct PromptBenchOptions {
 struct PromptRow {
   std::string scene;
   std::int64_t clips = 0;
+  std::int64_t named = 0;  ///< clips whose sentence names the colours of all bodies: colour is a share of these
   struct Side {
     double colour = 0, count_frames = 0, count = 0, motion = 0, moves_late = 0, physics = 0;
     std::int64_t scored = 0;  ///< clips with a physics score

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "core/text/words.h"
+#include "apps/pipeline/sentence.h"
 
 namespace orrery::pipeline {
 
@@ -111,10 +111,9 @@ Promise promise_of(const worlds::World& world, const std::string& caption) {
   promise.caption = caption;
   for (const auto& body : world.scene().bodies()) promise.colours.emplace_back(body.colour);
   std::sort(promise.colours.begin(), promise.colours.end());
-  for (const std::string& word : words_of(caption)) {
-    if (word == "left" || word == "leftwards") promise.direction = -1;
-    if (word == "right" || word == "rightwards") promise.direction = 1;
-  }
+  const Said said = read_sentence(caption);
+  promise.colours_said = said.colours == promise.colours;
+  promise.direction = said.direction;
   promise.motion_known =
       std::any_of(kKnown.begin(), kKnown.end(), [&](const char* name) { return promise.scene == name; });
   return promise;

@@ -15,6 +15,8 @@ struct Promise {
   std::string scene, caption;
   /// Colour words of the bodies, sorted.
   std::vector<std::string> colours;
+  /// Whether the sentence names them all: "two balls collide" leaves them to the model.
+  bool colours_said = true;
   /// -1: to the left, 1: to the right, 0: the sentence does not say.
   int direction = 0;
   /// Whether motion_shown() knows the scene.

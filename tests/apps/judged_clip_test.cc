@@ -49,6 +49,9 @@ TEST_CASE("a sentence is read by its words", "[sentence]") {
   CHECK(one.direction == -1);
   CHECK(one.motion == "roll");
   CHECK(read_sentence("three balls bounce on the floor").count == 3);
+  CHECK(read_sentence("One YELLOW sphere is flying through the air.").motion == "throw");
+  CHECK(read_sentence("One YELLOW sphere is flying through the air.").colours == std::vector<std::string>{"yellow"});
+  CHECK(read_sentence("a red ball hits a stack of boxes").motion.empty());
   CHECK(read_sentence("water pours into a glass").motion.empty());
 }
 
@@ -135,7 +138,7 @@ TEST_CASE("the go of the highest verdict is gone on from", "[judged_clip]") {
       const std::vector<Frame> frames = clip.next().frames;
       if (tries == 1) CHECK(verdicts.empty());  // nothing to choose
       if (tries == 1) continue;
-      REQUIRE(verdicts.size() == 4);
+      REQUIRE(verdicts.size() == (clip.latents_done() <= 6 ? 8 : 4));
       CHECK(*std::min_element(verdicts.begin(), verdicts.end()) < *std::max_element(verdicts.begin(), verdicts.end()));
       CHECK(brightness(frames, 0) == *std::max_element(verdicts.begin(), verdicts.end()));
     }

@@ -50,8 +50,8 @@ TEST_CASE("the engine's clips keep what their captions promise", "[prompt_check]
 
 TEST_CASE("a clip of something else breaks the promise", "[prompt_check]") {
   const TrackedClip roll = clip_of("roll", 1, 72), bounce = clip_of("bounce", 1, 72);
-  CHECK_FALSE(check_promise({"bounce", "", roll.promise.colours, 0, true}, roll.tracks).motion);
-  CHECK_FALSE(check_promise({"roll", "", bounce.promise.colours, 0, true}, bounce.tracks).motion);
+  CHECK_FALSE(check_promise({"bounce", "", roll.promise.colours, true, 0, true}, roll.tracks).motion);
+  CHECK_FALSE(check_promise({"roll", "", bounce.promise.colours, true, 0, true}, bounce.tracks).motion);
   Promise other = roll.promise;
   other.colours = {"brown"};
   CHECK_FALSE(check_promise(other, roll.tracks).colour);
