@@ -126,10 +126,14 @@ void print_plan(const pipeline::LoadedModel& model, const pipeline::ClipSpec& sp
   probe.seconds = static_cast<double>(decoded_frames(model.codec().config(), kProbe)) / model.fps();
   const auto begin = std::chrono::steady_clock::now();
   pipeline::for_each_frame(model, probe, {}, [](const Frame&) {});
-  const double a_latent = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / kProbe;
+  // The first second, which the probe is of, has twice the goes (judged_clip.h).
+  const double a_latent = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / kProbe /
+                          (spec.tries > 1 ? 2 : 1);
   const auto latents = latent_frames(model.codec().config(), std::llround(std::ceil(spec.seconds * model.fps())));
   const auto prompt = static_cast<std::int64_t>(model.layout().prompt(model.encode_prompt(spec.prompt)).size());
-  const std::int64_t tokens = pipeline::planned_tokens(model, prompt, latents, spec.cfg_scale != 1);
+  // What the other goes draw; what starting anew repeats they share.
+  const std::int64_t more = (spec.tries - 1) * latents * model.layout().group();
+  const std::int64_t tokens = pipeline::planned_tokens(model, prompt, latents, spec.cfg_scale != 1) + more;
   DecodeState state = model.decoder().start();
   model.decoder().append(state, model.layout().prompt({}));
   const double context = static_cast<double>(state.bytes()) / static_cast<double>(model.layout().group()) *
