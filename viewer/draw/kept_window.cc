@@ -3,29 +3,46 @@
 #include <GLFW/glfw3.h>
 #include <imgui.h>
 
+#include <algorithm>
+#include <array>
 #include <string_view>
 
 namespace orrery::viewer::draw {
 
-std::unique_ptr<KeptWindow> KeptWindow::make() {
+namespace {
+
+bool is_software() {
   const auto* renderer = reinterpret_cast<const char*>(glGetString(GL_RENDERER));
   const std::string_view name = renderer == nullptr ? "" : renderer;
-  if (name.find("llvmpipe") == std::string_view::npos && name.find("softpipe") == std::string_view::npos)
-    return nullptr;
-  if (glfwExtensionSupported("GLX_MESA_copy_sub_buffer") == GLFW_FALSE) return nullptr;
-  // Through GLFW, so that a system without X11 builds it as well.
-  const auto copy = reinterpret_cast<CopySubBuffer>(glfwGetProcAddress("glXCopySubBufferMESA"));
-  const auto display = reinterpret_cast<void* (*)()>(glfwGetProcAddress("glXGetCurrentDisplay"));
-  const auto drawable = reinterpret_cast<unsigned long (*)()>(glfwGetProcAddress("glXGetCurrentDrawable"));
-  if (copy == nullptr || display == nullptr || drawable == nullptr) return nullptr;
-  return std::unique_ptr<KeptWindow>(new KeptWindow(copy, display(), drawable()));
+  return name.find("llvmpipe") != name.npos || name.find("softpipe") != name.npos;
+}
+
+// OpenGL leaves open what the back buffer holds after a swap, so it is tried: a driver that exchanges buffers gives
+// back another one than was drawn. All but black, so that nobody sees it.
+bool keeps_buffer(GLFWwindow* window) {
+  for (const int level : {3, 1, 2, 4}) {
+    glClearColor(static_cast<float>(level) / 255, 0, 0, 1);
+    glClear(GL_COLOR_BUFFER_BIT);
+    glfwSwapBuffers(window);
+    std::array<unsigned char, 4> found{};
+    glReadPixels(0, 0, 1, 1, GL_RGBA, GL_UNSIGNED_BYTE, found.data());
+    if (found[0] != level || found[1] != 0) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::unique_ptr<KeptWindow> KeptWindow::make(GLFWwindow* window) {
+  if (!is_software() || !keeps_buffer(window)) return nullptr;
+  return std::unique_ptr<KeptWindow>(new KeptWindow(window));
 }
 
 void KeptWindow::draw(const ImDrawData& data, int width, int height, std::uint32_t background,
                       const PictureOf& picture_of) {
   take_apart(data, width, height, primitives_);
-  // The driver may learn of a new size a frame later than the window, and then begins a buffer anew.
   if (width != width_ || height != height_) {
+    // The driver learns of a new size with the next swap, and then begins a buffer anew: the frame after is whole too.
     width_ = width, height_ = height;
     drawn_ = {{0, 0, width, height}};
     damage_.forget();
@@ -36,8 +53,7 @@ void KeptWindow::draw(const ImDrawData& data, int width, int height, std::uint32
 }
 
 void KeptWindow::show() {
-  for (const PixelRect& part : drawn_)
-    copy_(display_, window_, part.x, height_ - part.y - part.height, part.width, part.height);
+  if (!drawn_.empty()) glfwSwapBuffers(window_);
 }
 
 double KeptWindow::drawn_share() const {

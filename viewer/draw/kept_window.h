@@ -1,6 +1,6 @@
-// A window whose frame is kept: only what changed is drawn and shown. For software renderers, which take milliseconds
-// to fill a window, where GLX can show a part of it (GLX_MESA_copy_sub_buffer leaves the back buffer as it is; a swap
-// need not). Elsewhere there is none, and the whole window is drawn each time.
+// A window whose frame is kept: only what changed is drawn into it, and when nothing did it is not shown anew. For
+// software renderers, which take milliseconds to fill a window and keep the back buffer when they copy it to the
+// screen. Elsewhere there is none, and the whole window is drawn each time.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +11,14 @@
 #include "viewer/draw/painter.h"
 #include "viewer/draw/primitives.h"
 
+struct GLFWwindow;
+
 namespace orrery::viewer::draw {
 
 class KeptWindow {
  public:
-  /// For the current context; null where it is not to be used.
-  static std::unique_ptr<KeptWindow> make();
+  /// For the current context, which is the window's; null where it is not to be used.
+  static std::unique_ptr<KeptWindow> make(GLFWwindow* window);
 
   /// Draws what changed since the last call into the back buffer.
   void draw(const ImDrawData& data, int width, int height, std::uint32_t background, const PictureOf& picture_of);
@@ -28,14 +30,9 @@ class KeptWindow {
   double drawn_share() const;
 
  private:
-  using CopySubBuffer = void (*)(void* display, unsigned long window, int x, int y, int width, int height);
+  explicit KeptWindow(GLFWwindow* window) : window_(window) {}
 
-  KeptWindow(CopySubBuffer copy, void* display, unsigned long window)
-      : copy_(copy), display_(display), window_(window) {}
-
-  CopySubBuffer copy_;
-  void* display_;
-  unsigned long window_;
+  GLFWwindow* window_;
   Damage damage_;
   Painter painter_;
   std::vector<Primitive> primitives_;

@@ -200,7 +200,7 @@ Screen::Screen(int width, int height, float scale) : state_(std::make_unique<Sta
   add_fonts(state_->scale);
   ImGui_ImplGlfw_InitForOpenGL(state_->window, true);
   ImGui_ImplOpenGL3_Init("#version 330");
-  state_->kept = draw::KeptWindow::make();
+  state_->kept = draw::KeptWindow::make(state_->window);
   glfwSetWindowRefreshCallback(state_->window, State::on_refresh);
 }
 
