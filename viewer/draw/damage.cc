@@ -1,5 +1,7 @@
 #include "viewer/draw/damage.h"
 
+#include <imgui.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>

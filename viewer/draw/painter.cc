@@ -3,11 +3,11 @@
 #define GL_GLEXT_PROTOTYPES
 #include <GL/gl.h>
 #include <GL/glext.h>
+#include <imgui.h>
 
 #include <array>
 #include <cmath>
 #include <cstddef>
-#include <string>
 
 #include "core/base/error.h"
 #include "viewer/draw/primitives.h"
@@ -217,22 +217,9 @@ void Painter::paint(const ImDrawData& data, const std::vector<Primitive>& primit
                GL_STREAM_DRAW);
   const float left = data.DisplayPos.x, right = left + data.DisplaySize.x;
   const float top = data.DisplayPos.y, bottom = top + data.DisplaySize.y;
-  const float projection[16] = {2 / (right - left),
-                                0,
-                                0,
-                                0,
-                                0,
-                                2 / (top - bottom),
-                                0,
-                                0,
-                                0,
-                                0,
-                                -1,
-                                0,
-                                (right + left) / (left - right),
-                                (top + bottom) / (bottom - top),
-                                0,
-                                1};
+  float projection[16] = {};  // columns of the matrix
+  projection[0] = 2 / (right - left), projection[5] = 2 / (top - bottom), projection[10] = -1, projection[15] = 1;
+  projection[12] = (right + left) / (left - right), projection[13] = (top + bottom) / (bottom - top);
   for (const GLuint program : programs_) {
     glUseProgram(program);
     glUniformMatrix4fv(glGetUniformLocation(program, "projection"), 1, GL_FALSE, projection);

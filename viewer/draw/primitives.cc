@@ -1,9 +1,14 @@
 #include "viewer/draw/primitives.h"
 
+#include <imgui.h>
+
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 namespace orrery::viewer::draw {
+
+static_assert(std::is_same_v<ImDrawIdx, unsigned short>);
 
 namespace {
 
@@ -34,6 +39,8 @@ PixelRect bounds_of(const Primitive& one, ImVec2 origin) {
 }
 
 }  // namespace
+
+const ImDrawVert& Primitive::vertex(int i) const { return vertices[indices[i]]; }
 
 void take_apart(const ImDrawData& data, int width, int height, std::vector<Primitive>& primitives) {
   primitives.clear();

@@ -2,18 +2,19 @@
 // pixels that it may reach. Private to viewer/draw.
 #pragma once
 
-#include <imgui.h>
-
 #include <cstdint>
 #include <vector>
 
 #include "viewer/draw/pixel_rect.h"
 
+struct ImDrawData;
+struct ImDrawVert;
+
 namespace orrery::viewer::draw {
 
 struct Primitive {
   const ImDrawVert* vertices;
-  const ImDrawIdx* indices;
+  const unsigned short* indices;
   /// 3 for a triangle; 6 for a rectangle, whose first and third are the upper left and the lower right corner.
   int count;
   /// Of `vertices` in all of the frame's.
@@ -23,7 +24,7 @@ struct Primitive {
   PixelRect clip, bounds;
 
   bool rectangle() const { return count == 6; }
-  const ImDrawVert& vertex(int i) const { return vertices[indices[i]]; }
+  const ImDrawVert& vertex(int i) const;
 };
 
 /// All that reaches the window of so many pixels, from back to front. They point into `data`.
