@@ -10,14 +10,14 @@ trap 'rm -rf "$dir"' EXIT
 TIMEFORMAT='    the whole program: %R s by the clock, %U + %S s of processor'
 # What the world's thread could make a second, and the mean of the last 120 drawn frames; by the clock, and by the processor
 # time of their threads, which other work on the machine changes little. The driver draws on threads of its own, but not in
-# the second run, which so has all that drawing costs.
+# the second run, which so has all that drawing costs. "changed": of the frames that looked other than the one before.
 for who in "--model $model" "--engine"; do
   for threads in "" 0; do
     echo "live, $who${threads:+, drawn by one thread}:"
     # shellcheck disable=SC2086
     time xvfb-run -a -s "-screen 0 1400x900x24" env ${threads:+LP_NUM_THREADS=$threads} "$viewer" $who \
       --script tests/viewer/live.json --screenshot-dir "$dir" -o "$dir"
-    grep -E '"(world_frames_a_(processor_)?second|drawing_(processor_)?ms)"' "$dir/live.json"
+    grep -E '"(world_frames_a_(processor_)?second|drawing_(processor_)?ms(_changed)?|changed_frames|drawn_share_changed)"' "$dir/live.json"
   done
 done
 [[ -x $bench/viewer_scrub_bench ]] || { echo "viewer: no benches in $bench (cmake -DORRERY_BENCH=ON), so no jumps"; exit 0; }

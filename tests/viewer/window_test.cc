@@ -327,6 +327,84 @@ TEST_CASE("what is dropped on the window is opened: a clip, two beside each othe
   CHECK(sheet.find("places")->find("clip 2") != nullptr);
 }
 
+TEST_CASE("what is drawn where it changed is, to the byte, what is drawn as a whole", "[window]") {
+  if (!have_xvfb()) return;
+  const test::TemporaryFolder folder;
+  const std::string video = (folder / "large.mkv").string();
+  Clip clip;  // larger than the window shows it, and only a corner moves
+  for (int i = 0; i < 24; ++i) {
+    Frame frame(900, 700, 90);
+    for (int y = 0; y < 60; ++y) std::fill_n(frame.at(10 * i, 600 + y), 60 * 3, static_cast<std::uint8_t>(200 + i));
+    clip.frames.push_back(frame);
+  }
+  write_video(video, clip);
+  Json steps = Json::array();
+  std::vector<std::string> names;
+  const auto add = [&](Json one) { steps.push_back(std::move(one)); };
+  const auto shot = [&](int frames, const std::string& name) {
+    add(step("frames", frames));
+    add(step("screenshot", name + ".png"));
+    names.push_back(name);
+  };
+  const auto drag = [&](const char* place, double u, double v, double to_u, double to_v) {
+    Json one = step("drag", place);
+    one.set("from", Json(Json::Array{u, v}));
+    one.set("to", Json(Json::Array{to_u, to_v}));
+    add(std::move(one));
+  };
+  add(wait_for("frame", 10));
+  shot(1, "playing");
+  add(step("click", "tab Plots"));
+  shot(40, "plots");
+  drag("picture", 0.25, 0.5, 0.6, 0.45);
+  shot(20, "pushed");
+  add(step("hover", "record"));
+  shot(1, "tooltip");
+  add(step("key", "F1"));
+  shot(4, "help");
+  add(step("key", "Esc"));
+  shot(4, "no help");
+  add(step("key", "F4"));
+  shot(4, "other theme");
+  add(step("key", "F3"));
+  shot(10, "times");
+  add(step("key", "F5"));
+  shot(10, "full screen");
+  add(step("key", "F5"));
+  shot(10, "window again");
+  add(step("key", "P"));
+  add(wait_for("judged", 1));
+  for (const char* key : {"T", "V"}) add(step("key", key));
+  shot(6, "tracks");
+  add(step("key", "O"));
+  shot(10, "difference");
+  add(step("click", "tab World"));
+  add(step("click", "corruption"));
+  shot(4, "list open");
+  add(step("key", "Esc"));
+  drag("timeline", 0.1, 0.3, 0.02, 0.3);
+  shot(3, "scrubbed");
+  add(step("drop", Json(Json::Array{video})));
+  add(wait_for("open", true));
+  shot(15, "video");
+  shot(7, "video later");
+  add(step("key", "Z"));
+  shot(7, "zoomed");
+  Json script = steps_script(std::move(steps));
+  script.set("whole", true);
+  const std::string path = folder.path().string();
+  std::ofstream(path + "/script.json") << script.dump();
+  REQUIRE(run("--engine --script " + path + "/script.json --screenshot-dir " + path + " -o " + path) == 0);
+  double least = 1;
+  for (const std::string& name : names) {
+    INFO(name);
+    const Shot drawn = read_shot(folder, name);
+    CHECK(drawn.frame == read_image((folder / (name + "-whole.png")).string()));
+    least = std::min(least, drawn.facts.find("drawn_share_changed")->as_number());
+  }
+  CHECK(least < 0.5);  // parts were drawn indeed
+}
+
 TEST_CASE("a window that closes while it records leaves a file that plays", "[window]") {
   if (!have_xvfb()) return;
   const test::TemporaryFolder folder;

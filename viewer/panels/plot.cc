@@ -27,6 +27,39 @@ Range range_of(const std::vector<Series>& series, std::vector<float> Series::*va
   return range;
 }
 
+// Leaves out points that lie on the line between others, to a fraction of a pixel.
+void simplify(const std::vector<ImVec2>& points, std::size_t first, std::size_t last, std::vector<ImVec2>& kept) {
+  constexpr float kInvisible = 0.1f;
+  const float dx = points[last].x - points[first].x, dy = points[last].y - points[first].y;
+  const float length = std::max(1e-6f, std::hypot(dx, dy));
+  float most = kInvisible;
+  std::size_t farthest = last;
+  for (std::size_t i = first + 1; i < last; ++i) {
+    const float off = std::abs(dx * (points[i].y - points[first].y) - dy * (points[i].x - points[first].x)) / length;
+    if (off > most) most = off, farthest = i;
+  }
+  if (farthest == last) return kept.push_back(points[last]);
+  simplify(points, first, farthest, kept);
+  simplify(points, farthest, last, kept);
+}
+
+// One joined line, whose thickness is whole: Dear ImGui draws it with a third of the triangles and without notches. It
+// is begun anew at sharp turns, whose joints would stick out.
+void draw_curve(const std::vector<ImVec2>& points, std::uint32_t colour, float thickness) {
+  if (points.size() < 2) return;
+  std::vector<ImVec2> kept{points[0]};
+  simplify(points, 0, points.size() - 1, kept);
+  std::size_t begin = 0;
+  for (std::size_t i = 1; i < kept.size(); ++i) {
+    const bool ends = i + 1 == kept.size();
+    const auto along = [&](std::size_t k) { return ImVec2(kept[k + 1].x - kept[k].x, kept[k + 1].y - kept[k].y); };
+    if (!ends && along(i - 1).x * along(i).x + along(i - 1).y * along(i).y > 0) continue;
+    ImGui::GetWindowDrawList()->AddPolyline(&kept[begin], static_cast<int>(i - begin + 1), colour, ImDrawFlags_None,
+                                            std::max(1.0f, std::round(thickness)));
+    begin = i;
+  }
+}
+
 }  // namespace
 
 void draw_plot(Session& session, const Plot& plot, float height, double now) {
@@ -63,11 +96,18 @@ void draw_plot(Session& session, const Plot& plot, float height, double now) {
                  parts::tone(dark, Tone::faint, 0.7f));
   if (y.low < 0 && y.high > 0) list.AddLine(at(x.low, 0), at(x.high, 0), parts::tone(dark, Tone::line));
   for (const Series& series : plot.series) {
-    for (std::size_t i = 1; i < series.time.size(); ++i) {
-      if (series.time[i] - series.time[i - 1] > 0.3f) continue;  // it was out of sight in between
-      list.AddLine(at(series.time[i - 1], series.value[i - 1]), at(series.time[i], series.value[i]),
-                   parts::palette(series.colour), size * (series.reference ? 0.3f : 0.12f));
+    const auto draw = [&](const std::vector<ImVec2>& points) {
+      draw_curve(points, parts::palette(series.colour), size * (series.reference ? 0.3f : 0.12f));
+    };
+    std::vector<ImVec2> points;
+    for (std::size_t i = 0; i < series.time.size(); ++i) {
+      if (i > 0 && series.time[i] - series.time[i - 1] > 0.3f) {  // it was out of sight in between
+        draw(points);
+        points.clear();
+      }
+      points.push_back(at(series.time[i], series.value[i]));
     }
+    draw(points);
   }
   char text[32];
   std::snprintf(text, sizeof text, "%.3g", static_cast<double>(y.high));

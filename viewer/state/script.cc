@@ -87,6 +87,7 @@ Script parse_script(const std::string& text, const std::string& source) {
     read_place(*window, width, height, source + ": window");
     script.width = static_cast<int>(width), script.height = static_cast<int>(height);
   }
+  if (const Json* whole = json.find("whole")) script.whole = whole->as_bool();
   const Json* steps = json.find("steps");
   ORRERY_CHECK(steps != nullptr && steps->is_array(), source, " has no list of steps");
   int number = 0;
@@ -190,6 +191,31 @@ ScriptInput ScriptPlayer::next(const Session& session, double seconds) {
   return input;
 }
 
+namespace {
+
+// Means of the last frames, and of those among them that looked other than the one before.
+void describe_drawing(const Times& times, Json& json) {
+  double changed = 0, share = 0, ms[2] = {}, processor_ms[2] = {};
+  for (std::size_t i = 0; i < times.draw.size(); ++i) {
+    const double other = times.share[i] > 0 ? 1 : 0;
+    changed += other;
+    share += static_cast<double>(times.share[i]);
+    ms[0] += static_cast<double>(times.draw[i]);
+    ms[1] += other * static_cast<double>(times.draw[i]);
+    processor_ms[0] += static_cast<double>(times.processor[i]);
+    processor_ms[1] += other * static_cast<double>(times.processor[i]);
+  }
+  const auto all = static_cast<double>(times.draw.size()), some = std::max(1.0, changed);
+  json.set("drawing_ms", ms[0] / all);
+  json.set("drawing_processor_ms", processor_ms[0] / all);
+  json.set("changed_frames", changed / all);
+  json.set("drawing_ms_changed", ms[1] / some);
+  json.set("drawing_processor_ms_changed", processor_ms[1] / some);
+  json.set("drawn_share_changed", share / some);
+}
+
+}  // namespace
+
 std::string describe(const Session& session) {
   const ReelInfo info = session.info();
   static constexpr std::array<const char*, 3> kKinds = {"file", "engine", "model"};
@@ -209,12 +235,7 @@ std::string describe(const Session& session) {
     json.set("world_frames_a_second", session.live_run()->rate());
     json.set("world_frames_a_processor_second", session.live_run()->processor_rate());
   }
-  double drawing = 0;
-  for (const float one : session.times.draw) drawing += static_cast<double>(one);
-  json.set("drawing_ms", drawing / static_cast<double>(session.times.draw.size()));
-  double processor = 0;
-  for (const float one : session.times.processor) processor += static_cast<double>(one);
-  json.set("drawing_processor_ms", processor / static_cast<double>(session.times.processor.size()));
+  describe_drawing(session.times, json);
   json.set("tooltip", session.shown.tooltip);
   json.set("key", session.shown.key);
   Json notices = Json::array();

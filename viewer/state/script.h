@@ -7,7 +7,8 @@
 // on the window, "hover" rests the pointer until a tooltip would show, "describe" writes the JSON file that lies beside
 // a screenshot, alone. Conditions of "until": "frame" (the playhead has come so far), "frames" (so many exist),
 // "branches", "saved" (videos written), "judged": true, "open": true (the clip can be shown), "inside": true (experts
-// and attention of the frame shown are worked out).
+// and attention of the frame shown are worked out). With "whole": true beside "steps", each screenshot a.png gets a
+// twin a-whole.png, drawn as a whole where a.png was drawn where it changed: for tests.
 #pragma once
 
 #include <cstdint>
@@ -35,6 +36,8 @@ struct ScriptStep {
 struct Script {
   int width = 0, height = 0;
   std::vector<ScriptStep> steps;
+  /// Each screenshot gets a twin that is drawn as a whole.
+  bool whole = false;
   bool empty() const { return steps.empty(); }
 };
 

@@ -98,6 +98,8 @@ struct Times {
   /// Of the window's own thread, drawing: less than `draw` when other work has the processor, or the driver draws on
   /// threads of its own.
   std::array<float, 120> processor{};
+  /// Share of the window that had to be drawn.
+  std::array<float, 120> share{};
   std::size_t next = 0;
 };
 

@@ -14,6 +14,7 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "viewer/draw/kept_window.h"
 #include "viewer/panels/parts.h"
 
 namespace orrery::viewer {
@@ -101,6 +102,11 @@ class Textures : public TextureSource {
     entry.picture = picture, entry.smooth = smooth;
     return entry.id;
   }
+  const Frame* picture_of(std::uintptr_t texture) const {
+    for (const auto& [slot, entry] : entries_)
+      if (entry.id == texture) return entry.picture.get();
+    return nullptr;
+  }
 
  private:
   struct Entry {
@@ -132,6 +138,7 @@ struct Screen::State {
   GLFWwindow* window = nullptr;
   float scale = 1, enlarged = 1;  // enlarged: by GLFW at creation, where a window is measured in pixels
   Textures textures;
+  std::unique_ptr<draw::KeptWindow> kept;  // null: drawn as a whole each time
   Incoming incoming;
   std::vector<int> held;  // injected keys to be released
   bool pointer = false, down = false;
@@ -141,6 +148,7 @@ struct Screen::State {
 
   static State& of(GLFWwindow* window) { return *static_cast<State*>(glfwGetWindowUserPointer(window)); }
   static void on_key(GLFWwindow* window, int key, int scancode, int action, int mods);
+  static void on_refresh(GLFWwindow* window);
   static void on_drop(GLFWwindow* window, int count, const char** paths);
 };
 
@@ -150,6 +158,11 @@ void Screen::State::on_key(GLFWwindow* window, int key, int, int action, int mod
   const bool writing = ImGui::GetIO().WantTextInput;
   const bool always = (press.key >= Key::f1 && press.key <= Key::f5) || press.key == Key::escape;
   if (!writing || always) of(window).incoming.presses.push_back(press);
+}
+
+// What lay on the screen may be lost.
+void Screen::State::on_refresh(GLFWwindow* window) {
+  if (of(window).kept) of(window).kept->forget();
 }
 
 void Screen::State::on_drop(GLFWwindow* window, int count, const char** paths) {
@@ -187,9 +200,12 @@ Screen::Screen(int width, int height, float scale) : state_(std::make_unique<Sta
   add_fonts(state_->scale);
   ImGui_ImplGlfw_InitForOpenGL(state_->window, true);
   ImGui_ImplOpenGL3_Init("#version 330");
+  state_->kept = draw::KeptWindow::make(state_->window);
+  glfwSetWindowRefreshCallback(state_->window, State::on_refresh);
 }
 
 Screen::~Screen() {
+  state_->kept.reset();
   state_->textures.clear();
   ImGui_ImplOpenGL3_Shutdown();
   ImGui_ImplGlfw_Shutdown();
@@ -252,6 +268,19 @@ void Screen::end_frame(bool dark) {
   ImGui::Render();
   int width = 0, height = 0;
   glfwGetFramebufferSize(state_->window, &width, &height);
+  const std::uint32_t background = parts::tone(dark, parts::Tone::stage);
+  if (state_->kept) {
+    state_->kept->draw(*ImGui::GetDrawData(), width, height, background,
+                       [this](std::uintptr_t texture) { return state_->textures.picture_of(texture); });
+    glFinish();
+  } else {
+    draw_whole(dark);
+  }
+}
+
+void Screen::draw_whole(bool dark) {
+  int width = 0, height = 0;
+  glfwGetFramebufferSize(state_->window, &width, &height);
   glViewport(0, 0, width, height);
   const ImVec4 back = ImGui::ColorConvertU32ToFloat4(parts::tone(dark, parts::Tone::stage));
   glClearColor(back.x, back.y, back.z, 1);
@@ -270,7 +299,8 @@ Frame Screen::read() const {
   return frame;
 }
 
-void Screen::show() { glfwSwapBuffers(state_->window); }
+void Screen::show() { state_->kept ? state_->kept->show() : glfwSwapBuffers(state_->window); }
+double Screen::drawn_share() const { return state_->kept ? state_->kept->drawn_share() : 1; }
 void Screen::hide() { glfwHideWindow(state_->window); }
 void Screen::set_title(const std::string& title) { glfwSetWindowTitle(state_->window, title.c_str()); }
 void Screen::size(int& width, int& height) const {

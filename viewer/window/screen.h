@@ -37,6 +37,10 @@ class Screen {
   void begin_frame(bool dark);
   /// Draws what was laid out; waits until it is drawn, not until it is on the screen.
   void end_frame(bool dark);
+  /// Draws the same again, all of it, as end_frame() does where no part of a frame is kept.
+  void draw_whole(bool dark);
+  /// Share of the window that end_frame() had to draw.
+  double drawn_share() const;
   /// The frame that end_frame() drew.
   Frame read() const;
   void show();

@@ -34,6 +34,11 @@ void open_dropped(Session& session, const std::vector<std::string>& paths) {
   for (std::size_t i = 0; i < paths.size(); ++i) i == 0 ? session.open(paths[i]) : session.open_beside(paths[i]);
 }
 
+std::string whole_path(const std::string& path) {
+  const std::filesystem::path file(path);
+  return (file.parent_path() / (file.stem().string() + "-whole.png")).string();
+}
+
 void save_screenshot(Session& session, const Frame& frame, const std::string& path, bool with_description) {
   try {
     write_image(path, frame);
@@ -95,10 +100,17 @@ class Loop {
     Times& times = session_.times;
     times.draw[times.next] = static_cast<float>(since(begin) * 1000);
     times.processor[times.next] = static_cast<float>((thread_seconds() - worked) * 1000);
+    times.share[times.next] = static_cast<float>(screen_.drawn_share());
     times.frame[times.next] = static_cast<float>(seconds * 1000);
     times.next = (times.next + 1) % times.draw.size();
-    if (!input.screenshot.empty())
-      save_screenshot(session_, screen_.read(), options_.screenshot_folder + "/" + input.screenshot, true);
+    if (!input.screenshot.empty()) {
+      const std::string path = options_.screenshot_folder + "/" + input.screenshot;
+      save_screenshot(session_, screen_.read(), path, true);
+      if (options_.script.whole) {
+        screen_.draw_whole(session_.shown.dark);
+        write_image(whole_path(path), screen_.read());
+      }
+    }
     if (!input.description.empty())
       write_file(options_.screenshot_folder + "/" + input.description, describe(session_));
     if (std::exchange(session_.screenshot_asked, false))
