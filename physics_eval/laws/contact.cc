@@ -164,6 +164,7 @@ Verdict test_interpenetration(const Context& context) {
                 say("bodies %d and %d pass into each other", path.track->id, other.track->id));
     }
   }
+  test_crowd_overlap(context, out);
   return out;
 }
 

@@ -72,6 +72,10 @@ void test_amounts(const Context& context, Verdict& permanence, Verdict& rigidity
 /// A fluid does not climb above where it began.
 void test_fluid_rise(const Context& context, Verdict& out);
 
+/// Bodies of one colour as a whole do not climb above where they began, nor cover one another.
+void test_crowd_rise(const Context& context, Verdict& out);
+void test_crowd_overlap(const Context& context, Verdict& out);
+
 Verdict test_permanence(const Context& context);
 Verdict test_rigidity(const Context& context);
 Verdict test_colour(const Context& context);

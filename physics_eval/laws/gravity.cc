@@ -212,6 +212,7 @@ double most_severe(const Verdict& verdict) {
 Verdict test_gravity(const Context& context) {
   Verdict out;
   test_fluid_rise(context, out);
+  test_crowd_rise(context, out);
   test_slides(context, out);
   const std::vector<Flight> flights = judged_flights(context);
   test_breaks(context, flights, out);

@@ -132,6 +132,26 @@ std::vector<Pull> orbit_of(const Context& context, Size body, double& strength) 
   return {};
 }
 
+// The windows of a body that all its way is pulled towards a resting body, by whatever strength, and goes round it; none
+// when there is no such body.
+std::vector<Pull> round_of(const Context& context, Size body) {
+  const Path& path = context.paths[body];
+  const auto pushed = [&](const Event& event) { return event.body == static_cast<int>(body); };
+  if (!path.moves() || path.attached || std::any_of(context.events.begin(), context.events.end(), pushed)) return {};
+  for (const Path& star : context.paths) {
+    if (&star == &path || star.track->moves || !star.rigid || !star.round || star.count < 10) continue;
+    std::vector<Pull> pulls = pulls_of(path, resting_place(star));
+    Size towards = 0;
+    double turn = 0;
+    for (Size i = 0; i < pulls.size(); ++i) {
+      towards += pulls[i].towards > std::max(5 * pulls[i].sigma, 0.9 * std::hypot(pulls[i].towards, pulls[i].across));
+      if (i > 0) turn += std::remainder(pulls[i].angle - pulls[i - 1].angle, 6.283185307179586);
+    }
+    if (pulls.size() >= 15 && towards * 10 >= pulls.size() * 9 && std::abs(turn) > 1.2) return pulls;
+  }
+  return {};
+}
+
 }  // namespace
 
 std::vector<char> find_orbits(const Context& context) {
@@ -146,7 +166,12 @@ Verdict test_orbit(const Context& context) {
   for (Size b = 0; b < context.paths.size(); ++b) {
     double strength = 0;
     const std::vector<Pull> pulls = orbit_of(context, b, strength);
-    if (pulls.empty()) continue;
+    if (pulls.empty()) {
+      const std::vector<Pull> round = round_of(context, b);
+      out.applies = out.applies || !round.empty();
+      test_momentum_about(round, context.paths[b].track->id, out);
+      continue;
+    }
     out.applies = true;
     const double squared = context.tracks->fps * context.tracks->fps;
     out.measured.push_back({"gravitational_parameter", strength * squared, 0.02 * strength * squared, "px3/s2"});

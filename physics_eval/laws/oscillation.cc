@@ -391,7 +391,8 @@ void find_struck(const Context& context, Size body, std::vector<Struck>& out) {
   const Path& path = context.paths[body];
   if (!path.moves() || !path.round || path.fluid >= 0 || context.orbits[body] || context.swings[body]) return;
   std::vector<std::vector<int>> stretches(1);
-  bool struck = false;
+  // What hangs by itself and swings by no one law is looked at in the same way.
+  bool struck = path.attached && !eventful(context, body);
   for (int t = 0; t < context.frames; ++t) {
     const bool strike = path.clean[static_cast<Size>(t)] && strikes(context, body, t);
     struck = struck || strike;

@@ -325,6 +325,16 @@ Verdict test_rigidity(const Context& context) {
       out.add(shape.frame, shape.frame, std::abs(shape.size) / std::max(0.008 + 0.035 * pixel, 7 * shape.noise),
               {path.track->id}, say("body %d changes its shape (spread %+.0f%%)", path.track->id, 100 * shape.size));
     }
+    // Beside others as well, as long as none of it is hidden: there outlines are less sure.
+    const double usual = path.track->area;
+    const auto whole = [&](int t) {
+      return std::abs(path.track->frames[static_cast<Size>(t)].area - usual) < 0.05 * usual;
+    };
+    const Step among = step_of(path, spread, whole);
+    if (among.frame >= 0 && alone && !exchanged(context, b, among)) {
+      out.add(among.frame, among.frame, 0.5 * std::abs(among.size) / std::max(0.008 + 0.035 * pixel, 7 * among.noise),
+              {path.track->id}, say("body %d changes its shape (spread %+.0f%%)", path.track->id, 100 * among.size));
+    }
     const Step longer = step_of(path, elongation, apart);
     if (longer.frame >= 0 && alone && !exchanged(context, b, longer)) {
       out.add(longer.frame, longer.frame, std::abs(longer.size) / std::max(0.05 + 0.2 * pixel, 8 * longer.noise),

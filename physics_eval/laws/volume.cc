@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "physics_eval/laws/context.h"
+#include "physics_eval/track/colour.h"
 
 namespace orrery::laws {
 
@@ -27,6 +28,29 @@ int fluid_of(const Context& context) {
 bool too_little(const Context& context, const ColourArea& fluid) {
   const double picture = static_cast<double>(context.tracks->width) * context.tracks->height;
   return context.frames < 12 || median({fluid.area.begin(), fluid.area.begin() + 6}) < 0.01 * picture;
+}
+
+// How far a grey thing beside the fluid, piece of a vessel that it may be, has been lifted by each frame, pixels.
+std::vector<double> lift_of_vessels(const Context& context) {
+  std::vector<double> out(static_cast<Size>(context.frames), 0);
+  for (const Path& path : context.paths) {
+    const tracking::Chroma c = tracking::chroma(path.track->colour);
+    if (path.fluid >= 0 || path.round || !path.track->moves || c.u * c.u + c.v * c.v > 0.2 * 0.2) continue;
+    const auto beside = [&](const Path& water) {
+      int frames = 0;
+      for (int t = 0; water.fluid >= 0 && t < context.frames; ++t) frames += touching(path, water, t, 3);
+      return frames > 3;
+    };
+    const int first = path.track->first();
+    if (first < 0 || std::none_of(context.paths.begin(), context.paths.end(), beside)) continue;
+    double most = 0;
+    for (int t = first; t < context.frames; ++t) {
+      const Size i = static_cast<Size>(t);
+      if (path.seen[i]) most = std::max(most, path.at[static_cast<Size>(first)].y - path.at[i].y);
+      out[i] = std::max(out[i], most);
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -98,6 +122,7 @@ void test_fluid_rise(const Context& context, Verdict& out) {
   for (const Path& path : context.paths) {
     if (path.fluid >= 0 && path.attached) return;  // a vessel that is lifted lifts what is in it
   }
+  const std::vector<double> lift = lift_of_vessels(context);
   out.applies = true;
   const double start = *std::min_element(fluid.y.begin(), fluid.y.begin() + 4);
   double most = 0, lowest = start;
@@ -107,7 +132,8 @@ void test_fluid_rise(const Context& context, Verdict& out) {
     lowest = std::max(lowest, fluid.y[t]);
     // Above where it began; of what it fell it gets back a part.
     const double rise =
-        std::max(start - fluid.y[t], lowest - fluid.y[t] - 0.6 * (lowest - start)) / (0.05 * context.tracks->height);
+        (std::max(start - fluid.y[t], lowest - fluid.y[t] - 0.6 * (lowest - start)) - lift[t]) /
+        (0.05 * context.tracks->height);
     if (rise > 0.5 && first < 0) first = static_cast<int>(t);
     most = std::max(most, rise);
   }

@@ -76,7 +76,10 @@ struct FrameTruth {
 struct CorruptionTruth {
   std::string kind;
   int frame = 0;
-  /// Whether the clip departs from every lawful motion by more than the drawing's noise.
+  /// Whether the clip departs from its lawful original, and not as a world with the new gravity would, by more than the
+  /// drawing's noise. Not in the JSON form.
+  bool departs = false;
+  /// It departs, and the break shows to who does not know the original: see shows_itself().
   bool observable = false;
   /// A label a frame: true where the law is visibly being broken or has been.
   std::vector<bool> broken;

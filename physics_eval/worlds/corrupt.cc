@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "physics_eval/worlds/look.h"
+#include "physics_eval/worlds/observable.h"
 #include "physics_eval/worlds/world.h"
 
 namespace orrery::worlds {
@@ -209,8 +210,10 @@ CorruptionTruth judge_corruption(const WorldSpec& spec, int frames) {
   double before = 0, after = 0;
   // A clip that starts within three frames of the break shows no lawful motion to depart from.
   const bool pinned = truth.frame >= 3;
+  std::vector<FrameTruth> lawful_frames, twin_frames;
   for (int frame = 0; frame < frames; ++frame) {
     if (frame > 0) lawful.step(), twin.step();
+    lawful_frames.push_back(lawful.truth()), twin_frames.push_back(twin.truth());
     if (truth.kind == "appear") {
       broken = broken || (frame >= truth.frame && lawful.truth().bodies.size() == twin.truth().bodies.size());
     } else if (frame >= truth.frame) {
@@ -226,7 +229,16 @@ CorruptionTruth judge_corruption(const WorldSpec& spec, int frames) {
     std::fill(truth.broken.begin(), truth.broken.end(), false), broken = false;
   if (broken && another_gravity_explains(spec, frames))
     std::fill(truth.broken.begin(), truth.broken.end(), false), broken = false;
-  truth.observable = broken && pinned;
+  truth.departs = broken && pinned;
+  const TwinTruth both{truth.kind,
+                       truth.frame,
+                       lawful_frames,
+                       twin_frames,
+                       lawful.scene().bodies(),
+                       lawful.scene().gravity(),
+                       spec.fps,
+                       lawful.metres_per_pixel()};
+  truth.observable = truth.departs && shows_itself(both, kNoisePixels);
   return truth;
 }
 

@@ -61,9 +61,9 @@ class Corruptor {
   std::vector<FrameTruth> history_;
 };
 
-/// Runs the twin and its lawful original for `frames` frames, without drawing, and compares: the labels a frame and
-/// whether the twin departs from every lawful motion by more than the drawing's noise (kNoisePixels at the spec's
-/// size). Throws InputError when the spec has no corruption.
+/// Runs the twin and its lawful original for `frames` frames, without drawing, and compares: the labels a frame,
+/// whether the twin departs from its original by more than the drawing's noise (kNoisePixels at the spec's size), and
+/// whether that shows to who sees the twin alone. Throws InputError when the spec has no corruption.
 CorruptionTruth judge_corruption(const WorldSpec& spec, int frames);
 constexpr double kNoisePixels = 0.75;
 

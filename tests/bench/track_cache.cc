@@ -78,7 +78,8 @@ void each(Stream& stream, T& tracks) {
 
 template <class Stream, class T>
 void each_pair(Stream& stream, T& pair) {
-  stream(pair.scene), stream(pair.kind), stream(pair.broken_at), stream(pair.shown_at), stream(pair.observable);
+  stream(pair.scene), stream(pair.kind), stream(pair.broken_at), stream(pair.shown_at), stream(pair.departs);
+  stream(pair.observable);
   each(stream, pair.lawful), each(stream, pair.twin);
 }
 

@@ -12,7 +12,9 @@ struct BenchPair {
   std::string scene, kind;
   /// Frame from which on the law is broken, and the first that shows it.
   int broken_at = 0, shown_at = 0;
-  /// The twin's break can be seen; else `twin` is empty.
+  /// The twin departs from its original; else `twin` is empty.
+  bool departs = false;
+  /// The break shows to who sees the twin alone.
   bool observable = false;
   Tracks lawful, twin;
 };
