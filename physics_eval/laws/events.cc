@@ -149,6 +149,9 @@ void explain(Event& event, const Path& path, std::span<const Path> paths, const 
       if (!usable(path, t) || t < 0 || t >= paths[j].frames() || !paths[j].seen[static_cast<Size>(t)]) continue;
       const double surface = surface_gap(path, paths[j], t);
       if (surface > reach + 1 || surface > closest) continue;
+      // Where a wall explains the push, another from afar has to stand where it pushes from.
+      const Vec away = paths[j].at[static_cast<Size>(t)] - path.at[static_cast<Size>(t)];
+      if (event.on_solid && surface > 3 && dot(away, push) > -0.3 * length(away)) continue;
       closest = surface;
       event.other = static_cast<int>(j);
     }

@@ -195,6 +195,33 @@ void test_slides(const Context& context, Verdict& out) {
   }
 }
 
+// What went along on the ground, borne by it, and later flies straight on and upwards: nothing pulls it down any more.
+void test_lifted(const Context& context, const std::vector<Flight>& flights, Verdict& out) {
+  for (const Flight& f : flights) {
+    const Path& path = context.paths[static_cast<Size>(f.body)];
+    const double weakest = 4e-4 * context.tracks->height * (24 / context.tracks->fps) * (24 / context.tracks->fps);
+    if (f.bent || broken(f) || f.frames() < 7 || length(f.acceleration) > 0.25 * weakest + 4 * f.sigma) continue;
+    const Vec way = path.at[static_cast<Size>(f.last)] - path.at[static_cast<Size>(f.first)];
+    if (way.y > -1) continue;
+    int borne = 0;
+    double low = 1e9, high = -1e9, left = 1e9, right = -1e9;
+    for (int t = 0; t < f.first && borne < 10; ++t) {
+      const Size i = static_cast<Size>(t);
+      if (!path.clean[i] || context.solids.gap(path.at[i], path.radius, {0, 1}, 2) > 1.6) {
+        borne = 0, low = left = 1e9, high = right = -1e9;
+        continue;
+      }
+      ++borne;
+      low = std::min(low, path.at[i].y), high = std::max(high, path.at[i].y);
+      left = std::min(left, path.at[i].x), right = std::max(right, path.at[i].x);
+    }
+    if (borne < 10 || right - left < 4 || high - low > 0.5) continue;
+    out.applies = true;
+    out.add(f.first, f.last, std::min(3.0, 0.5 * weakest * f.frames() * f.frames()), {path.track->id},
+            say("body %d leaves the ground and does not fall", path.track->id));
+  }
+}
+
 }  // namespace
 
 Vec find_free_fall(const Context& context, int& frames) { return common_acceleration(judged_flights(context), frames); }
@@ -216,6 +243,7 @@ Verdict test_gravity(const Context& context) {
   test_slides(context, out);
   const std::vector<Flight> flights = judged_flights(context);
   test_breaks(context, flights, out);
+  test_lifted(context, find_flights(context), out);
   int agreeing = 0;
   const Vec usual = common_acceleration(flights, agreeing);
   const int straight = straight_frames(flights);

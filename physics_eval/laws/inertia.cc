@@ -279,6 +279,30 @@ bool rubs(const Context& context, const Event& event) {
   return false;
 }
 
+// What it lies on bears it, and nothing is in its way: a push straight against its motion comes from neither, though the
+// edge of a slope passes for a rod.
+bool braked_by_nothing(const Context& context, const Event& event) {
+  const Path& path = context.paths[static_cast<Size>(event.body)];
+  const double speed = length(event.before);
+  const int t = event.frame - 1;
+  if (!event.on_line || event.on_solid || event.other >= 0 || path.fluid >= 0 || t < 0 || speed < 0.6 ||
+      !path.seen[static_cast<Size>(t)])
+    return false;
+  // A plank that moves can stop what lies on it.
+  const auto plank = [&](const Path& other) { return &other != &path && other.track->moves && !other.round; };
+  if (std::any_of(context.paths.begin(), context.paths.end(), plank)) return false;
+  const Vec along = event.before * (1 / speed);
+  const double against = -dot(event.change, along),
+               across = std::abs(event.change.x * along.y - event.change.y * along.x);
+  if (against < 0.7 * speed || against > 1.3 * speed || across > 0.2 * against) return false;
+  bool borne = false;
+  for (int k = 0; k < 16; ++k) {
+    const Vec way{std::cos(k * 0.39269908), std::sin(k * 0.39269908)};
+    borne = borne || (way.y > 0.3 && context.solids.gap(path.at[static_cast<Size>(t)], path.radius, way, 3) < 2.5);
+  }
+  return borne && context.solids.gap(path.at[static_cast<Size>(t)], path.radius, along, 4 + 2 * speed) > 3 + speed;
+}
+
 // Shaking: third differences are large most of the time in some stretch, not only where something bumps.
 void test_shaking(const Context& context, Verdict& out) {
   for (Size b = 0; b < context.paths.size(); ++b) {
@@ -372,6 +396,11 @@ Verdict test_inertia(const Context& context) {
         out.add(event.frame, event.frame, event.peak / std::max(0.8, 14 * event.sigma), {path.track->id},
                 say("body %d is shaken by %.1f px", path.track->id, event.peak));
       }
+      continue;
+    }
+    if (braked_by_nothing(context, event)) {
+      out.add(event.frame, event.frame, length(event.change) / std::max(0.4, 10 * event.sigma), {path.track->id},
+              say("body %d stops dead where it goes along", path.track->id));
       continue;
     }
     if (event.on_solid || event.on_line || event.other >= 0) continue;

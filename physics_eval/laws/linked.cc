@@ -67,22 +67,26 @@ double fitted_pull(const Energies& e, Size step) {
 
 bool linked(const Path& a, const Path& b) {
   if (!a.moves() || !b.moves() || a.count < 12 || b.count < 12) return false;
-  std::vector<double> distance;
-  double low = 1e9, high = -1e9, last = 0;
+  std::vector<double> distance, angles;
   for (int t = 0; t < a.frames(); ++t) {
     const Size i = static_cast<Size>(t);
     if (!a.clean[i] || !b.clean[i]) continue;
     const Vec d = b.at[i] - a.at[i];
     double angle = std::atan2(d.y, d.x);
-    if (!distance.empty()) angle += 6.283185307179586 * std::round((last - angle) / 6.283185307179586);
-    last = angle, low = std::min(low, angle), high = std::max(high, angle);
-    distance.push_back(length(d));
+    if (!angles.empty()) angle += 6.283185307179586 * std::round((angles.back() - angle) / 6.283185307179586);
+    angles.push_back(angle), distance.push_back(length(d));
   }
-  if (distance.size() < 12 || high - low < 0.4) return false;
-  std::sort(distance.begin(), distance.end());
-  const double spread = distance[distance.size() * 9 / 10] - distance[distance.size() / 10];
-  return spread < std::max(0.7, 10 * std::max(a.noise, b.noise)) &&
-         distance[distance.size() / 2] > 0.9 * (a.radius + b.radius);  // what touches is piled, not linked
+  if (distance.size() < 12) return false;
+  std::vector<double> sorted = distance;
+  std::sort(sorted.begin(), sorted.end());
+  const double spread = sorted[sorted.size() * 9 / 10] - sorted[sorted.size() / 10], usual = sorted[sorted.size() / 2],
+               limit = std::max(0.7, 10 * std::max(a.noise, b.noise));
+  // They turn while they keep that distance: what comes to lie beside another has not turned about it.
+  double low = 1e9, high = -1e9;
+  for (Size i = 0; i < angles.size(); ++i) {
+    if (std::abs(distance[i] - usual) < limit) low = std::min(low, angles[i]), high = std::max(high, angles[i]);
+  }
+  return spread < limit && high - low > 0.4 && usual > 0.9 * (a.radius + b.radius);  // what touches is piled, not linked
 }
 
 void test_linked(const Context& context, Verdict& out) {

@@ -98,13 +98,31 @@ bool replaced(const Context& context, const Path& path, int end, int way, bool c
   });
 }
 
+// What the picture shows of the body's strong colour does not change with it from frame `before` to `after`, by a third
+// of `size`: it was counted to another body, or another one to it.
+bool amount_stays(const Context& context, const Path& path, int before, int after, double size) {
+  const tracking::Chroma mine = tracking::chroma(path.track->colour);
+  for (const ColourArea& colour : context.tracks->colours) {
+    if (tracking::chroma_distance2(mine, tracking::chroma(colour.colour)) > 0.25 * 0.25) continue;
+    const auto about = [&](int frame) {
+      std::vector<double> area;
+      for (int t = std::max(0, frame - 1); t <= std::min(context.frames - 1, frame + 1); ++t)
+        area.push_back(colour.area[static_cast<Size>(t)]);
+      return median(std::move(area));
+    };
+    return std::abs(about(after) - about(before)) < 0.33 * size;
+  }
+  return false;
+}
+
 void test_ends(const Context& context, Size body, Verdict& out) {
   const Path& path = context.paths[body];
   const int first = path.track->first(), last = path.track->last();
   const double w = weight(path);
   const Vec next = path.at[static_cast<Size>(last)] + speed_near(path, last, 1);
   if (last + 2 < context.frames && whole_at(path, last, -1) && !replaced(context, path, last, 1) &&
-      !could_leave(context, path, last, next) && !could_hide(context, body, next, last + 1)) {
+      !could_leave(context, path, last, next) && !could_hide(context, body, next, last + 1) &&
+      !amount_stays(context, path, last - 1, last + 2, path.track->frames[static_cast<Size>(last)].area)) {
     out.add(last + 1, context.frames - 1, 2.5 * w, {path.track->id},
             say("body %d vanishes at (%.0f, %.0f)", path.track->id, next.x, next.y));
   }
@@ -112,7 +130,8 @@ void test_ends(const Context& context, Size body, Verdict& out) {
   const Vec before = path.at[static_cast<Size>(first)] - speed_near(path, first, -1);
   if (first >= 2 && whole_at(path, first, 1) && !replaced(context, path, first, -1) &&
       !could_leave(context, path, first, before) &&
-      !could_hide(context, body, path.at[static_cast<Size>(first)], first - 1)) {
+      !could_hide(context, body, path.at[static_cast<Size>(first)], first - 1) &&
+      !amount_stays(context, path, first - 2, first + 1, start.area)) {
     out.add(first, first + 3, 2.5 * w, {path.track->id},
             say("body %d appears at (%.0f, %.0f)", path.track->id, start.x, start.y));
   }
@@ -313,7 +332,9 @@ Verdict test_rigidity(const Context& context) {
     const double pixel = 1 / std::max(2.0, path.radius);  // a tenth of a pixel of the outline
     const bool alone = !beside_like(context, b);
     const Step area = step_of(path, [](const Observation& o) { return std::log(std::max(1.0, o.area)); });
-    if (area.frame >= 0 && alone && !mixed_up(context, b, area.frame) && !exchanged(context, b, area)) {
+    const double changed = (1 - std::exp(-std::abs(area.size))) * path.track->area;
+    if (area.frame >= 0 && alone && !mixed_up(context, b, area.frame) && !exchanged(context, b, area) &&
+        (std::abs(area.size) < 0.5 || !amount_stays(context, path, area.before - 1, area.frame + 1, changed))) {
       out.add(area.frame, area.frame, std::abs(area.size) / std::max(0.1 + 0.5 * pixel, 7 * area.noise),
               {path.track->id},
               say("body %d changes its area by %+.0f%%", path.track->id, 100 * (std::exp(area.size) - 1)));

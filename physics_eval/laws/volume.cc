@@ -120,7 +120,8 @@ void test_fluid_rise(const Context& context, Verdict& out) {
   const ColourArea& fluid = context.tracks->colours[static_cast<Size>(which)];
   if (too_little(context, fluid)) return;
   for (const Path& path : context.paths) {
-    if (path.fluid >= 0 && path.attached) return;  // a vessel that is lifted lifts what is in it
+    // A vessel that is lifted lifts what is in it.
+    if (path.fluid >= 0 && path.attached && path.track->area > 0.3 * fluid.area[0]) return;
   }
   const std::vector<double> lift = lift_of_vessels(context);
   out.applies = true;
