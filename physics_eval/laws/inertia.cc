@@ -279,8 +279,8 @@ bool rubs(const Context& context, const Event& event) {
   return false;
 }
 
-// What it lies on bears it, and nothing is in its way: a push straight against its motion comes from neither, though the
-// edge of a slope passes for a rod.
+// What it lies on bears it, and nothing is in its way: a push straight against its motion comes from neither, though
+// the edge of a slope passes for a rod.
 bool braked_by_nothing(const Context& context, const Event& event) {
   const Path& path = context.paths[static_cast<Size>(event.body)];
   const double speed = length(event.before);

@@ -86,7 +86,8 @@ bool linked(const Path& a, const Path& b) {
   for (Size i = 0; i < angles.size(); ++i) {
     if (std::abs(distance[i] - usual) < limit) low = std::min(low, angles[i]), high = std::max(high, angles[i]);
   }
-  return spread < limit && high - low > 0.4 && usual > 0.9 * (a.radius + b.radius);  // what touches is piled, not linked
+  return spread < limit && high - low > 0.4 &&
+         usual > 0.9 * (a.radius + b.radius);  // what touches is piled, not linked
 }
 
 void test_linked(const Context& context, Verdict& out) {

@@ -132,8 +132,8 @@ std::vector<Pull> orbit_of(const Context& context, Size body, double& strength) 
   return {};
 }
 
-// The windows of a body that all its way is pulled towards a resting body, by whatever strength, and goes round it; none
-// when there is no such body.
+// The windows of a body that all its way is pulled towards a resting body, by whatever strength, and goes round it;
+// none when there is no such body.
 std::vector<Pull> round_of(const Context& context, Size body) {
   const Path& path = context.paths[body];
   const auto pushed = [&](const Event& event) { return event.body == static_cast<int>(body); };

@@ -282,6 +282,16 @@ bool beside_like(const Context& context, Size body) {
   return close > 2;
 }
 
+// In the frames before that one or from it on its outline is a disc's.
+bool disc_on_one_side(const Path& path, int frame) {
+  std::vector<double> before, after;
+  for (int t = 0; t < path.frames(); ++t) {
+    if (path.clean[static_cast<Size>(t)])
+      (t < frame ? before : after).push_back(spread(path.track->frames[static_cast<Size>(t)]));
+  }
+  return !before.empty() && !after.empty() && std::min(median(std::move(before)), median(std::move(after))) < 0.015;
+}
+
 // Area over the five frames before (way −1) or from (way 1) the frame on that show the body in any way; 0 without any.
 double area_about(const Path& path, int frame, int way) {
   std::vector<double> area;
@@ -346,13 +356,13 @@ Verdict test_rigidity(const Context& context) {
       out.add(shape.frame, shape.frame, std::abs(shape.size) / std::max(0.008 + 0.035 * pixel, 7 * shape.noise),
               {path.track->id}, say("body %d changes its shape (spread %+.0f%%)", path.track->id, 100 * shape.size));
     }
-    // Beside others as well, as long as none of it is hidden: there outlines are less sure.
+    // A disc beside others as well, as long as none of it is hidden: there outlines are less sure.
     const double usual = path.track->area;
     const auto whole = [&](int t) {
       return std::abs(path.track->frames[static_cast<Size>(t)].area - usual) < 0.05 * usual;
     };
     const Step among = step_of(path, spread, whole);
-    if (among.frame >= 0 && alone && !exchanged(context, b, among)) {
+    if (among.frame >= 0 && disc_on_one_side(path, among.frame) && alone && !exchanged(context, b, among)) {
       out.add(among.frame, among.frame, 0.5 * std::abs(among.size) / std::max(0.008 + 0.035 * pixel, 7 * among.noise),
               {path.track->id}, say("body %d changes its shape (spread %+.0f%%)", path.track->id, 100 * among.size));
     }

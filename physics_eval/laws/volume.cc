@@ -132,9 +132,8 @@ void test_fluid_rise(const Context& context, Verdict& out) {
     if (fluid.area[t] < 1) continue;
     lowest = std::max(lowest, fluid.y[t]);
     // Above where it began; of what it fell it gets back a part.
-    const double rise =
-        (std::max(start - fluid.y[t], lowest - fluid.y[t] - 0.6 * (lowest - start)) - lift[t]) /
-        (0.05 * context.tracks->height);
+    const double rise = (std::max(start - fluid.y[t], lowest - fluid.y[t] - 0.6 * (lowest - start)) - lift[t]) /
+                        (0.05 * context.tracks->height);
     if (rise > 0.5 && first < 0) first = static_cast<int>(t);
     most = std::max(most, rise);
   }

@@ -51,8 +51,8 @@ int soon(const TwinTruth& truth) {
 // stays where it is.
 bool departs_soon(const TwinTruth& truth, double least, bool held) {
   const int last = soon(truth);
-  const Size bodies = std::min(truth.lawful[static_cast<Size>(last)].bodies.size(),
-                               truth.twin[static_cast<Size>(last)].bodies.size());
+  const Size bodies =
+      std::min(truth.lawful[static_cast<Size>(last)].bodies.size(), truth.twin[static_cast<Size>(last)].bodies.size());
   for (Size i = 0; i < bodies; ++i) {
     const double apart = length(place(truth.lawful, i, last) - place(truth.twin, i, last)),
                  moved = length(place(truth.twin, i, last) - place(truth.twin, i, truth.frame));
