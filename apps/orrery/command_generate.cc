@@ -126,9 +126,7 @@ void print_plan(const pipeline::LoadedModel& model, const pipeline::ClipSpec& sp
   probe.seconds = static_cast<double>(decoded_frames(model.codec().config(), kProbe)) / model.fps();
   const auto begin = std::chrono::steady_clock::now();
   pipeline::for_each_frame(model, probe, {}, [](const Frame&) {});
-  // The first second, which the probe is of, has twice the goes (judged_clip.h).
-  const double a_latent = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / kProbe /
-                          (spec.tries > 1 ? 2 : 1);
+  const double a_latent = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / kProbe;
   const auto latents = latent_frames(model.codec().config(), std::llround(std::ceil(spec.seconds * model.fps())));
   const auto prompt = static_cast<std::int64_t>(model.layout().prompt(model.encode_prompt(spec.prompt)).size());
   // What the other goes draw; what starting anew repeats they share.

@@ -8,33 +8,13 @@
 #include "apps/pipeline/clip_codes.h"
 #include "apps/pipeline/frame_sink.h"
 #include "apps/pipeline/judged_clip.h"
+#include "apps/pipeline/rollout_threads.h"
 #include "apps/pipeline/worker.h"
 #include "core/base/error.h"
-#include "core/base/parallel.h"
 #include "core/base/sha256.h"
 #include "video/frames/frame_hash.h"
 
 namespace orrery::pipeline {
-
-namespace {
-
-// The products of a small model's step take microseconds each: threads that meet after each cost more than they bring,
-// and the other core has the codec and the encoder. Results do not depend on it.
-class RolloutThreads {
- public:
-  explicit RolloutThreads(const ModelConfig& config) : before_(thread_count()) {
-    constexpr std::int64_t kSmall = 1024;
-    set_thread_count(config.hidden_size <= kSmall ? 1 : std::max(1, before_ - 1));
-  }
-  ~RolloutThreads() { set_thread_count(before_); }
-  RolloutThreads(const RolloutThreads&) = delete;
-  RolloutThreads& operator=(const RolloutThreads&) = delete;
-
- private:
-  int before_;
-};
-
-}  // namespace
 
 std::int64_t ClipSpec::frames() const { return std::max<std::int64_t>(1, std::llround(seconds * fps)); }
 

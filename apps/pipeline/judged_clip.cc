@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "apps/pipeline/prompt_check.h"
+#include "apps/pipeline/rollout_threads.h"
 #include "core/base/parallel.h"
 #include "physics_eval/laws/laws.h"
 
@@ -26,34 +27,45 @@ double count_share(const Said& said, const Tracks& tracks, std::size_t first) {
   return frames > first ? static_cast<double>(right) / static_cast<double>(frames - first) : 0;
 }
 
-// Share of the bodies, said and seen, whose colours are those said.
-double colour_share(const Said& said, const Tracks& tracks) {
+// Share of the bodies, said and seen from frame `first` on, whose colours are those said.
+double colour_share(const Said& said, const Tracks& tracks, std::size_t first) {
   std::vector<std::string> left = said.colours;
   // "Two red balls" says one colour of both.
   while (static_cast<std::int64_t>(left.size()) < said.count) left.push_back(said.colours.back());
   const std::size_t wanted = left.size();
-  std::size_t right = 0;
-  for (const Track& track : tracks.tracks)
+  std::size_t right = 0, bodies = 0;
+  for (const Track& track : tracks.tracks) {
+    if (std::none_of(track.frames.begin() + static_cast<std::ptrdiff_t>(first), track.frames.end(),
+                     [](const Observation& seen) { return seen.visible; }))
+      continue;
+    ++bodies;
     if (const auto found = std::find(left.begin(), left.end(), track.colour_word); found != left.end()) {
       left.erase(found);
       ++right;
     }
-  return static_cast<double>(right) / static_cast<double>(std::max(wanted, tracks.tracks.size()));
+  }
+  return static_cast<double>(right) / static_cast<double>(std::max(wanted, bodies));
 }
 
 }  // namespace
 
-double judge(const Said& said, const Tracks& tracks, int first) {
-  if (!tracks.reason.empty() || tracks.tracks.empty()) return 0;
+Verdict judge(const Said& said, const Tracks& tracks, int first) {
+  if (!tracks.reason.empty() || tracks.tracks.empty()) return {};
   double sum = 0;
+  bool kept = true;
   if (!said.motion.empty()) {  // else there is no saying how many bodies it means
-    sum += 2 * count_share(said, tracks, static_cast<std::size_t>(first));
-    if (!said.colours.empty()) sum += 2 * colour_share(said, tracks);
+    const double count = count_share(said, tracks, static_cast<std::size_t>(first));
+    const double colour = said.colours.empty() ? 1 : colour_share(said, tracks, static_cast<std::size_t>(first));
+    kept = count == 1 && colour == 1;
+    sum += 2 * count + 2 * colour;
     if (motion_shown(said.motion, said.direction, tracks)) sum += 0.5;
   }
-  if (something_moves(tracks, first, static_cast<int>(tracks.tracks[0].frames.size()))) sum += 0.5;
-  const double physics = score_physics(tracks).score;
-  return sum + (std::isfinite(physics) ? physics : 0);
+  const bool moves = something_moves(tracks, first, static_cast<int>(tracks.tracks[0].frames.size()));
+  // What lies still may go on lying.
+  const bool rests = first > 0 && !something_moves(tracks, std::max(0, first - static_cast<int>(tracks.fps)), first);
+  if (moves) sum += 0.5;
+  const double score = score_physics(tracks).score, physics = std::isfinite(score) ? score : 0;
+  return {sum + physics, kept && (moves || rests) && physics >= 0.5};
 }
 
 JudgedClip::JudgedClip(const LoadedModel& model, const ClipSpec& spec)
@@ -65,60 +77,52 @@ JudgedClip::JudgedClip(const LoadedModel& model, const ClipSpec& spec)
 JudgedClip::JudgedClip(const LoadedModel& model, const ClipSpec& spec, Judge judge)
     : model_(&model), judge_(std::move(judge)), seed_(spec.seed), tries_(spec.tries) {
   const VideoVocabularySizes& sizes = model.layout().vocabulary().sizes();
-  kept_.emplace(Go{ClipCodes(model, spec), StreamingDecoder(model.codec(), sizes.rows, sizes.columns), {}});
+  kept_.emplace(Go{ClipCodes(model, spec), StreamingDecoder(model.codec(), sizes.rows, sizes.columns), {}, {}});
 }
 
-void JudgedClip::draw(std::span<Go> goes, std::int64_t latents) {
-  std::vector<ClipCodes*> drawing;
-  for (Go& go : goes) drawing.push_back(&go.codes);
+// From the first code to the verdict.
+void JudgedClip::make(Go& go, std::int64_t latents) const {
   for (std::int64_t l = 0; l < latents; ++l) {
-    const std::vector<std::vector<std::int32_t>> codes = ClipCodes::next_each(drawing);
-    for (std::size_t i = 0; i < goes.size(); ++i)
-      goes[i].made.codes.insert(goes[i].made.codes.end(), codes[i].begin(), codes[i].end());
+    const std::vector<std::int32_t> codes = go.codes.next();
+    for (Frame& frame : go.decoder.push(codes)) go.made.frames.push_back(std::move(frame));
+    go.made.codes.insert(go.made.codes.end(), codes.begin(), codes.end());
   }
-}
-
-void JudgedClip::decode(Go& go) const {
-  const std::span codes(go.made.codes);
-  const auto cells = static_cast<std::size_t>(model_->layout().cells());
-  for (std::size_t at = 0; at < codes.size(); at += cells)
-    for (Frame& frame : go.decoder.push(codes.subspan(at, cells))) go.made.frames.push_back(std::move(frame));
-}
-
-double JudgedClip::verdict(std::span<const Frame> frames) const {
+  if (tries_ == 1) return;
   std::vector<Frame> all = seen_;
-  all.insert(all.end(), frames.begin(), frames.end());
-  return judge_(all, static_cast<int>(seen_.size()));
+  all.insert(all.end(), go.made.frames.begin(), go.made.frames.end());
+  go.verdict = judge_(all, static_cast<int>(seen_.size()));
 }
 
 JudgedClip::Stretch JudgedClip::next() {
   const bool given = kept_->codes.given_next();
-  const std::int64_t before = kept_->codes.tokens(), shared = kept_->codes.settle();
+  const std::int64_t before = kept_->codes.tokens(), shared = kept_->codes.settle(), settled = kept_->codes.tokens();
+  tokens_ += settled - before;
   const auto second = std::max<std::int64_t>(
       1, std::llround(kStretchSeconds * model_->fps() / static_cast<double>(model_->codec().config().time_factor)));
-  const std::int64_t latents = std::min(shared, second);
-  // Which bodies there are is decided at the begin.
-  const std::int64_t tries = given ? 1 : kept_->codes.latents_done() == 0 && tries_ > 1 ? 2 * tries_ : tries_;
-  tokens_ += kept_->codes.tokens() - before;
-  const std::int64_t settled = kept_->codes.tokens();
+  // In less than two seconds of a clip's begin little can be tracked.
+  const std::int64_t latents = std::min(shared, kept_->codes.latents_done() == 0 ? 2 * second : second);
+  const std::int64_t tries = given ? 1 : tries_;
   kept_->made = {};
-  std::vector<Go> goes(static_cast<std::size_t>(tries), *kept_);
-  // The first go has the clip's own numbers, so that one go alone is the clip without a judge.
-  for (std::size_t i = 0; i < goes.size(); ++i) goes[i].codes.reseed(seed_ + i * 0x9E3779B97F4A7C15ull);
-  // A thread takes its goes from the first code to the verdict: threads that met in every product of a small model
-  // would mostly wait.
-  parallel_for(tries, 1, [&](std::int64_t begin, std::int64_t end) {
-    const std::span mine =
-        std::span(goes).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
-    draw(mine, latents);
-    for (Go& go : mine) {
-      decode(go);
-      if (tries > 1) go.verdict = verdict(go.made.frames);
+  std::optional<Go> best;
+  for (std::int64_t done = 0; done < tries && !(best && best->verdict.good);) {
+    // One go, and where that is not good two more at a time: as many whatever the threads.
+    std::vector<Go> goes(done == 0 ? 1 : static_cast<std::size_t>(std::min<std::int64_t>(2, tries - done)), *kept_);
+    // The first go has the clip's own numbers, so that one go alone is the clip without a judge.
+    for (Go& go : goes) go.codes.reseed(seed_ + static_cast<std::uint64_t>(done++) * 0x9E3779B97F4A7C15ull);
+    if (goes.size() == 1) {
+      const RolloutThreads threads(model_->config());
+      make(goes[0], latents);
+    } else {
+      parallel_for(2, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) make(goes[static_cast<std::size_t>(i)], latents);
+      });
     }
-  });
-  for (const Go& go : goes) tokens_ += go.codes.tokens() - settled;
-  kept_.emplace(
-      *std::max_element(goes.begin(), goes.end(), [](const Go& a, const Go& b) { return a.verdict < b.verdict; }));
+    for (Go& go : goes) {
+      tokens_ += go.codes.tokens() - settled;
+      if (!best || go.verdict.worth > best->verdict.worth) best.emplace(std::move(go));
+    }
+  }
+  kept_.emplace(std::move(*best));
   seen_.insert(seen_.end(), kept_->made.frames.begin(), kept_->made.frames.end());
   const auto most = static_cast<std::size_t>(kSeenSeconds * model_->fps());
   if (seen_.size() > most) seen_.erase(seen_.begin(), seen_.end() - static_cast<std::ptrdiff_t>(most));

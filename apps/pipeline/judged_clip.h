@@ -1,6 +1,7 @@
-// A clip drawn a second at a time, several times over (the first second twice as often): the go that shows its sentence
-// best, and moves as bodies do, is gone on from. (Search with a verifier at generation time, as of "Video-T1", arXiv
-// 2503.18942; the judge here is the project's own tracker and laws, and it knows nothing but the sentence.)
+// A clip drawn a second at a time, the first two together, and again where a judge is not content: the go that
+// shows its sentence best, and moves as bodies do, is gone on from. (Search with a verifier at generation time, as of
+// "Video-T1", arXiv 2503.18942; the judge here is the project's own tracker and laws, and it knows nothing but the
+// sentence.)
 #pragma once
 
 #include <cstdint>
@@ -15,12 +16,18 @@
 
 namespace orrery::pipeline {
 
+struct Verdict {
+  double worth = 0;
+  bool good = false;  ///< no other go is needed
+};
+
 /// How well frames from `first` on show what a sentence says: the sum of the shares of its numbers and colours that are
 /// right (2 each), the physics score, and a half each for a body that moves there and for the motion that it names.
-double judge(const Said& said, const Tracks& tracks, int first);
+/// Good: all numbers and colours are right, something moves or lay still before, and the physics score is at least a half.
+Verdict judge(const Said& said, const Tracks& tracks, int first);
 
 /// What a go is worth, from the clip's last seconds; it begins with frame `first` of them. Called from several threads.
-using Judge = std::function<double(std::span<const Frame> frames, int first)>;
+using Judge = std::function<Verdict(std::span<const Frame> frames, int first)>;
 
 class JudgedClip {
  public:
@@ -47,11 +54,9 @@ class JudgedClip {
     ClipCodes codes;
     StreamingDecoder decoder;
     Stretch made;
-    double verdict = 0;
+    Verdict verdict;
   };
-  static void draw(std::span<Go> goes, std::int64_t latents);
-  void decode(Go& go) const;
-  double verdict(std::span<const Frame> frames) const;
+  void make(Go& go, std::int64_t latents) const;
 
   const LoadedModel* model_;
   Judge judge_;

@@ -67,21 +67,23 @@ TEST_CASE("the judge prefers what the sentence says", "[judged_clip]") {
   }
   const Tracks tracks = track(frames, 24);
   const Said said = read_sentence(world.caption());
-  const double right = judge(said, tracks, 24);
+  const double right = judge(said, tracks, 24).worth;
   CHECK(right > 5);
+  CHECK(judge(said, tracks, 24).good);
   Said other = said;
   other.colours = {"brown"};
-  CHECK(judge(other, tracks, 24) < right - 1);
+  CHECK(judge(other, tracks, 24).worth < right - 1);
   other = said, other.count = 2, other.colours = {};
-  CHECK(judge(other, tracks, 24) < right - 1);
+  CHECK(judge(other, tracks, 24).worth < right - 1);
   other = said, other.motion = "bounce";
-  CHECK(judge(other, tracks, 24) == right - 0.5);
+  CHECK(judge(other, tracks, 24).worth == right - 0.5);
   // A body that stops in mid-air breaks a law, and nothing moves there.
   std::vector<Frame> frozen = frames;
   for (std::size_t f = 24; f < frozen.size(); ++f) frozen[f] = frozen[23];
-  CHECK(judge(said, track(frozen, 24), 24) < right - 0.4);
+  CHECK(judge(said, track(frozen, 24), 24).worth < right - 0.4);
+  CHECK_FALSE(judge(said, track(frozen, 24), 24).good);
   const std::vector<Frame> empty(72, Frame(96, 96));
-  CHECK(judge(said, track(empty, 24), 24) == 0);
+  CHECK(judge(said, track(empty, 24), 24).worth == 0);
 }
 
 TEST_CASE("one go alone is the clip without a judge; more depend on nothing but the spec", "[judged_clip]") {
@@ -122,25 +124,34 @@ TEST_CASE("the go of the highest verdict is gone on from", "[judged_clip]") {
       for (const std::uint8_t value : frame.bytes()) sum += value;
     return sum;
   };
-  // The first stretch of each go by itself, from the verdicts that the judge gave.
-  for (const std::int64_t tries : {1, 4}) {
-    spec.tries = tries;
-    std::mutex mutex;
-    std::vector<double> verdicts;
-    JudgedClip clip(model, spec, [&](std::span<const Frame> frames, int first) {
-      const double verdict = brightness(frames, first);
-      const std::lock_guard lock(mutex);
-      verdicts.push_back(verdict);
-      return verdict;
-    });
-    while (!clip.done()) {
-      verdicts.clear();
-      const std::vector<Frame> frames = clip.next().frames;
-      if (tries == 1) CHECK(verdicts.empty());  // nothing to choose
-      if (tries == 1) continue;
-      REQUIRE(verdicts.size() == (clip.latents_done() <= 6 ? 8 : 4));
-      CHECK(*std::min_element(verdicts.begin(), verdicts.end()) < *std::max_element(verdicts.begin(), verdicts.end()));
-      CHECK(brightness(frames, 0) == *std::max_element(verdicts.begin(), verdicts.end()));
-    }
+  double enough = 1e18;  // good from here on
+  std::mutex mutex;
+  std::vector<double> verdicts;
+  const Judge by_brightness = [&](std::span<const Frame> frames, int first) -> Verdict {
+    const double worth = brightness(frames, first);
+    const std::lock_guard lock(mutex);
+    verdicts.push_back(worth);
+    return {worth, worth >= enough};
+  };
+  JudgedClip one(model, spec, by_brightness);
+  while (!one.done()) one.next();
+  CHECK(verdicts.empty());  // nothing to choose
+  spec.tries = 3;
+  JudgedClip clip(model, spec, by_brightness);
+  while (!clip.done()) {
+    verdicts.clear();
+    const std::vector<Frame> frames = clip.next().frames;
+    REQUIRE(verdicts.size() == 3);
+    const auto [least, most] = std::minmax_element(verdicts.begin(), verdicts.end());
+    CHECK(*least < *most);
+    CHECK(brightness(frames, 0) == *most);
+  }
+  // A good go ends the search.
+  enough = 0;
+  JudgedClip content(model, spec, by_brightness);
+  while (!content.done()) {
+    verdicts.clear();
+    content.next();
+    CHECK(verdicts.size() == 1);
   }
 }
