@@ -70,6 +70,7 @@ Batch draw(const std::vector<std::int32_t>& ids, const ExpertBenchOptions& optio
   return {{drawn, drawn, Tensor::full(drawn.shape(), 1)}};
 }
 
+// Leaves the averaged weights in the model, as a training writes them.
 void train(Transformer& model, const std::vector<std::int32_t>& ids, const ExpertBenchOptions& options,
            const std::function<void(std::int64_t)>& update) {
   TrainConfig schedule;
@@ -79,6 +80,8 @@ void train(Transformer& model, const std::vector<std::int32_t>& ids, const Exper
   optimizer_config.lr = options.lr;
   Optimizer optimizer(model.parameters(), optimizer_config);
   LanguageTraining training(model, options.training);
+  std::vector<Tensor> averages;
+  for (const Parameter& item : model.parameters().all()) averages.push_back(item.value.clone());
   for (std::int64_t step = 0; step < options.steps; ++step) {
     const StepLoss loss = training.loss(draw(ids, options, step), step, /*training=*/true);
     backward(loss.loss);
@@ -86,8 +89,10 @@ void train(Transformer& model, const std::vector<std::int32_t>& ids, const Exper
     optimizer.step(factor, schedule.clip_norm);
     for (const Parameter& item : model.parameters().all()) item.value.clear_grad();
     training.after_step(step, factor);
+    update_averages(model.parameters(), averages, average_decay(schedule, step));
     if (update) update(step + 1);
   }
+  for (std::size_t i = 0; i < averages.size(); ++i) Tensor(model.parameters().all()[i].value).copy_from(averages[i]);
 }
 
 // Sequences evenly spaced over the whole text, so that all kinds of files are among them.

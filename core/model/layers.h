@@ -41,10 +41,16 @@ AttentionResult latent_attention(const Tensor& h, AttentionKind kind, const Atte
 /// What V3's scores are multiplied by: YaRN's mscale² / √(nope + rope).
 float latent_scale(const ModelConfig& config);
 
+/// Where a layer's tokens went; undefined without experts.
+struct ExpertUse {
+  Tensor offsets;  ///< [experts + 1] i32 on the device: the first row of each expert, rows sorted by expert
+  Tensor squares;  ///< one element: ExpertLoad::squares; undefined where it is not asked for
+};
+
 struct MoeResult {
   Tensor out;           ///< [B·S, hidden]
   Tensor balance_loss;  ///< one element; undefined where it is not asked for or experts are given by a table
-  Tensor offsets;       ///< [experts + 1] i32 on the device: the first row of each expert, rows sorted by expert
+  ExpertUse use;
 };
 
 /// Mixture of experts of one layer (V4, §2.1). h [B·S, hidden], already normed.
@@ -58,7 +64,7 @@ Tensor balance_loss(const Tensor& scores, std::int64_t sequences, std::int64_t c
 struct LayerResult {
   Tensor state;  ///< [B·S, hc_mult, hidden]
   Tensor indexer_loss, balance_loss;
-  Tensor offsets;  ///< as in MoeResult; undefined without experts
+  ExpertUse use;
 };
 
 /// One block: mHC around attention, mHC around the experts. state [B·S, hc_mult, hidden].

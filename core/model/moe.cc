@@ -56,6 +56,13 @@ Tensor shared_expert(const Tensor& h, const MoeWeights& weights, float limit) {
   return ops::linear(ops::swiglu(ops::linear(h, gate_up), limit), weights.shared_down);
 }
 
+// Σ over tokens and experts of (score − the expert's mean score)²: one element, f32.
+Tensor squares_of(const Tensor& scores) {
+  const NoGrad guard;
+  const Tensor centred = ops::sub(scores.detach(), ops::mean(scores.detach(), {0}, /*keep=*/true));
+  return ops::sum(ops::mul(centred, centred));
+}
+
 }  // namespace
 
 Tensor balance_loss(const Tensor& scores, std::int64_t sequences, std::int64_t count) {
@@ -76,7 +83,7 @@ Tensor balance_loss(const Tensor& scores, std::int64_t sequences, std::int64_t c
 MoeResult mixture_of_experts(const Tensor& h, MlpKind kind, const MoeWeights& weights, const LayerContext& context) {
   const ModelConfig& c = context.config;
   const auto limit = static_cast<float>(c.swiglu_limit);
-  if (kind == MlpKind::dense) return {shared_expert(h, weights, limit), Tensor(), Tensor()};
+  if (kind == MlpKind::dense) return {shared_expert(h, weights, limit), Tensor(), {}};
   const Tensor logits = ops::linear(ops::cast(h, DType::f32), weights.gate);
   const Tensor given = kind == MlpKind::hash_moe ? hash_choice(table_rows(context.ids, c), weights.tid2eid) : Tensor();
   const ops::Routing routing = ops::route(logits, weights.bias, given, c.num_experts_per_tok, route_options(kind, c));
@@ -88,10 +95,11 @@ MoeResult mixture_of_experts(const Tensor& h, MlpKind kind, const MoeWeights& we
       ops::moe_combine(ops::grouped_linear(inner, weights.down_proj, plan.offsets), routing.weights, plan);
 
   MoeResult result;
-  result.offsets = plan.offsets;
+  result.use.offsets = plan.offsets;
   result.out = ops::add(routed, shared_expert(h, weights, limit));
   if (context.options.balance && is_scored(kind))
     result.balance_loss = balance_loss(routing.scores, context.batch, c.num_experts_per_tok);
+  if (context.options.spread && is_scored(kind)) result.use.squares = squares_of(routing.scores);
   return result;
 }
 

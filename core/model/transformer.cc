@@ -1,5 +1,7 @@
 #include "core/model/transformer.h"
 
+#include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "core/autograd/autograd.h"
@@ -145,7 +147,7 @@ LayerResult plain_layer(const Tensor& state, const LayerWeights& weights, const 
   MoeResult mixed = mixture_of_experts(ops::rms_norm(middle, weights.post_attention_norm, eps), weights.mlp_kind,
                                        weights.moe, context);
   return {ops::reshape(ops::add(middle, mixed.out), state.shape()), attended.indexer_loss, mixed.balance_loss,
-          mixed.offsets};
+          mixed.use};
 }
 
 }  // namespace
@@ -170,7 +172,7 @@ LayerResult layer_forward(const Tensor& state, const LayerWeights& weights, cons
                                        weights.moe, context);
   result.state = ops::hc_post(middle, mixed.out, inner.post, inner.comb);
   result.balance_loss = mixed.balance_loss;
-  result.offsets = mixed.offsets;
+  result.use = mixed.use;
   return result;
 }
 
@@ -199,24 +201,24 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
                                             recalled_ids(ids, config_.video.group()), config_, options.compute));
   Tensor state = expand_streams(embedded, config_.hc_mult);
   int indexer_layers = 0;
-  std::vector<Tensor> bounds;  // of the rows of each layer's experts
+  std::vector<ExpertUse> uses;
   for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
     const LayerWeights& layer = weights_.layers[i];
     LayerResult out;
     if (options.checkpoint) {
-      const auto offsets = std::make_shared<Tensor>();
-      auto run = [&layer, context, offsets](const std::vector<Tensor>& in) {
+      const auto use = std::make_shared<ExpertUse>();
+      auto run = [&layer, context, use](const std::vector<Tensor>& in) {
         const LayerResult inner = layer_forward(in[0], layer, context);
-        if (!offsets->defined()) *offsets = inner.offsets;
+        if (!use->offsets.defined()) *use = inner.use;
         return std::vector<Tensor>{inner.state, inner.indexer_loss, inner.balance_loss};
       };
       const std::vector<Tensor> outputs = checkpoint(run, {state});
-      out = {outputs[0], outputs[1], outputs[2], *offsets};
+      out = {outputs[0], outputs[1], outputs[2], *use};
     } else {
       out = layer_forward(state, layer, context);
     }
     state = out.state;
-    bounds.push_back(out.offsets);
+    uses.push_back(out.use);
     if (out.indexer_loss.defined()) ++indexer_layers;
     accumulate(result.indexer_loss, out.indexer_loss);
     accumulate(result.balance_loss, out.balance_loss);
@@ -234,14 +236,15 @@ ForwardResult Transformer::forward(const Tensor& ids, const ForwardOptions& opti
     const Tensor e = expand_streams(ops::linear(next_embedded, mtp.e_proj), config_.hc_mult);
     const Tensor h = ops::linear(ops::rms_norm(state, mtp.h_norm, eps), mtp.h_proj);
     LayerResult out = layer_forward(ops::add(e, h), mtp.layer, mtp_context);
-    bounds.push_back(out.offsets);
+    uses.push_back(out.use);
     accumulate(result.balance_loss, out.balance_loss);
     result.mtp_hidden = final_hidden(out.state, mtp.hc_head, mtp.norm, config_);
   }
-  for (std::size_t i = 0; i < bounds.size(); ++i) {
+  for (std::size_t i = 0; i < uses.size(); ++i) {
     const bool is_mtp = i == weights_.layers.size();
-    result.loads.push_back(
-        {static_cast<std::int64_t>(i), is_mtp ? MlpKind::moe : weights_.layers[i].mlp_kind, tokens_of(bounds[i])});
+    const Tensor& squares = uses[i].squares;
+    result.loads.push_back({static_cast<std::int64_t>(i), is_mtp ? MlpKind::moe : weights_.layers[i].mlp_kind,
+                            tokens_of(uses[i].offsets), squares.defined() ? double{squares.item()} : 0});
   }
   return result;
 }
@@ -263,14 +266,17 @@ void Transformer::update_router_bias(const std::vector<ExpertLoad>& loads, float
     MoeWeights& moe = load.layer < config_.num_hidden_layers()
                           ? weights_.layers[static_cast<std::size_t>(load.layer)].moe
                           : weights_.mtp->layer.moe;
+    const auto experts = static_cast<double>(load.tokens.size());
     double mean = 0;
-    for (const std::int64_t tokens : load.tokens)
-      mean += static_cast<double>(tokens) / static_cast<double>(load.tokens.size());
+    for (const std::int64_t tokens : load.tokens) mean += static_cast<double>(tokens) / experts;
+    if (mean == 0) continue;
+    const double scores = mean * experts / config_.num_experts_per_tok * experts;
+    const double step = rate * std::sqrt(load.squares / scores);
     const Tensor moved = moe.bias.to(Device::cpu);  // itself, where it is there
     float* bias = moved.data<float>();
     for (std::size_t e = 0; e < load.tokens.size(); ++e) {
-      const double error = mean - static_cast<double>(load.tokens[e]);
-      if (error != 0) bias[e] += error > 0 ? rate : -rate;
+      const double excess = static_cast<double>(load.tokens[e]) / mean - 1;
+      bias[e] -= static_cast<float>(step * std::min(excess, 1.0));
     }
     if (moe.bias.device() != Device::cpu) moe.bias.copy_from(moved);
   }

@@ -25,6 +25,7 @@ struct ForwardOptions {
   IndexerTraining indexer = IndexerTraining::off;
   bool mtp = false;         ///< run the multi-token-prediction block too
   bool balance = false;     ///< compute the experts' balance loss
+  bool spread = false;      ///< measure how far scores lie apart, for bias balancing (ExpertLoad::squares)
   bool checkpoint = false;  ///< recompute each layer in backward instead of keeping it
 };
 
@@ -33,6 +34,7 @@ struct ExpertLoad {
   std::int64_t layer = 0;
   MlpKind kind = MlpKind::moe;
   std::vector<std::int64_t> tokens;  ///< [experts]
+  double squares = 0;  ///< Σ over tokens and experts of (score − the expert's mean score)²; 0: not asked for
 };
 
 struct ForwardResult {
@@ -66,8 +68,10 @@ class Transformer {
   /// [B·S, vocab] f32, without the codes' extra digits. For tests and short sequences: training uses loss().
   Tensor logits(const Tensor& hidden) const;
 
-  /// Bias balancing (V4, §2.1): each scored layer's bias moves by `rate` against the sign of its expert's load error.
-  void update_router_bias(const std::vector<ExpertLoad>& loads, float rate = 1e-3f);
+  /// Bias balancing (V4, §2.1; arXiv 2408.15664, the update proportional to the error): the bias of a scored layer's
+  /// expert moves by −rate · its load's excess over the mean, relative and at most 1 · the standard deviation of an
+  /// expert's scores. Loads need their squares (ForwardOptions::spread).
+  void update_router_bias(const std::vector<ExpertLoad>& loads, float rate);
 
   /// Parameters that one token uses: shared ones, plus top_k routed experts; embeddings left out.
   std::int64_t active_parameters() const;

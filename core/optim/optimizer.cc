@@ -131,7 +131,7 @@ void Optimizer::load_state(const TensorFile& state) {
 void update_averages(const ParameterList& parameters, const std::vector<Tensor>& averages, float decay) {
   const auto& items = parameters.all();
   for (std::size_t i = 0; i < items.size(); ++i) {
-    if (items[i].kind == ParameterKind::buffer) {
+    if (items[i].value.dtype() == DType::i32) {
       Tensor(averages[i]).copy_from(items[i].value);
       continue;
     }

@@ -45,7 +45,8 @@ class Optimizer {
   Tensor steps_;                        ///< [1] i32
 };
 
-/// averages = decay · averages + (1 − decay) · parameters; buffers are copied.
+/// averages = decay · averages + (1 − decay) · parameters; buffers of integers are copied. The router's balancing bias
+/// is averaged too: the last one belongs to the last router, not to the averaged one.
 void update_averages(const ParameterList& parameters, const std::vector<Tensor>& averages, float decay);
 
 /// sqrt(Σ grad²) over the list, summed in a fixed order.

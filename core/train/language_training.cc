@@ -114,6 +114,7 @@ StepLoss LanguageTraining::loss(const Batch& batch, std::int64_t step, bool trai
   options.compute = config_.compute;
   options.checkpoint = config_.checkpoint && training;
   options.mtp = training && config_.mtp_weight > 0;
+  options.spread = training;
   options.balance = training && config_.balance_weight > 0;
   if (training) options.indexer = step < config_.indexer_warmup ? IndexerTraining::dense_warmup : config_.indexer;
   ForwardResult forward = model_.forward(ids, options);
@@ -142,8 +143,10 @@ StepLoss LanguageTraining::loss(const Batch& batch, std::int64_t step, bool trai
     if (loads_.empty()) {
       loads_ = std::move(forward.loads);
     } else {
-      for (std::size_t i = 0; i < loads_.size(); ++i)
+      for (std::size_t i = 0; i < loads_.size(); ++i) {
         for (std::size_t e = 0; e < loads_[i].tokens.size(); ++e) loads_[i].tokens[e] += forward.loads[i].tokens[e];
+        loads_[i].squares += forward.loads[i].squares;
+      }
     }
   }
   return result;
@@ -151,14 +154,16 @@ StepLoss LanguageTraining::loss(const Batch& batch, std::int64_t step, bool trai
 
 void LanguageTraining::sum_over(RankGroup& ranks) {
   for (ExpertLoad& load : loads_) {
-    std::vector<double> tokens(load.tokens.begin(), load.tokens.end());
-    ranks.sum(tokens);
-    for (std::size_t e = 0; e < tokens.size(); ++e) load.tokens[e] = static_cast<std::int64_t>(tokens[e]);
+    std::vector<double> values(load.tokens.begin(), load.tokens.end());
+    values.push_back(load.squares);
+    ranks.sum(values);
+    load.squares = values.back();
+    for (std::size_t e = 0; e < load.tokens.size(); ++e) load.tokens[e] = static_cast<std::int64_t>(values[e]);
   }
 }
 
 void LanguageTraining::after_step(std::int64_t, double schedule) {
-  model_.update_router_bias(loads_, static_cast<float>(config_.bias_rate * schedule));
+  model_.update_router_bias(loads_, static_cast<float>(config_.bias_rate * std::sqrt(schedule)));
   loads_.clear();
 }
 

@@ -13,9 +13,10 @@ struct LanguageTrainingConfig {
   std::int64_t indexer_warmup = 1000;                 ///< steps of dense attention before the indexer selects
   double mtp_weight = 0.3;                            ///< of the multi-token-prediction loss
   double balance_weight = 1e-4;                       ///< of the experts' sequence-wise balance loss
-  /// Of the router's balancing bias, times the learning rate's factor: what the bias has to keep up with, the router's
-  /// own learning, goes by that too, and at the end it comes to rest. V4's 1e-3 belongs to a smaller learning rate.
-  double bias_rate = 6e-3;
+  /// Of the router's balancing bias (Transformer::update_router_bias), times the root of the learning rate's factor: at
+  /// the end the router moves less, and the bias takes the mean of more steps. Relative to the scores, so that one rate
+  /// fits small batches and large ones.
+  double bias_rate = 0.1;
   bool checkpoint = false;  ///< recompute layers in backward
   /// Scheduled sampling in parallel (Mihaylova and Martins 2019, arXiv 1906.07651): up to this share of a sequence's
   /// codes stand in the input as the model itself would draw them after the true ones; targets stay true. It learns to

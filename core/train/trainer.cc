@@ -126,6 +126,11 @@ double schedule_factor(const TrainConfig& config, std::int64_t step, double done
   return config.min_lr_ratio + (1 - config.min_lr_ratio) * std::max(0.0, left / config.decay_fraction);
 }
 
+float average_decay(const TrainConfig& config, std::int64_t step) {
+  const auto at = static_cast<double>(step);
+  return static_cast<float>(std::min(config.ema, (1 + at) / (10 + at)));
+}
+
 // One rank's batches of those of all.
 class ShareOfRank : public BatchSource {
  public:
@@ -201,10 +206,7 @@ StepLoss Trainer::train_step() {
   const double norm = optimizer_.step(factor, config_.clip_norm);
   model_.after_step(step_, factor);
   if (!averages_.empty()) {
-    // The average follows faster at the start, so that it forgets the initial weights.
-    const double decay =
-        std::min(config_.ema, (1.0 + static_cast<double>(step_)) / (10.0 + static_cast<double>(step_)));
-    update_averages(model_.parameters(), averages_, static_cast<float>(decay));
+    update_averages(model_.parameters(), averages_, average_decay(config_, step_));
   }
   ++step_;
   total.loss = Tensor::full({1}, static_cast<float>(loss_sum));
@@ -276,7 +278,6 @@ void Trainer::swap_in_averages() {
   if (averages_.empty()) return;
   const auto& items = model_.parameters().all();
   for (std::size_t i = 0; i < items.size(); ++i) {
-    if (items[i].kind == ParameterKind::buffer) continue;
     const Tensor kept = items[i].value.clone();
     Tensor value = items[i].value;
     value.copy_from(averages_[i]);

@@ -41,6 +41,10 @@ TrainConfig read_train_config(const Fields& fields);
 /// `done`: the share of the run that is over, where it is not step / steps.
 double schedule_factor(const TrainConfig& config, std::int64_t step, double done = 0);
 
+/// The decay of the averaged weights at a step (0-based): config.ema, and less at the start, so that they forget the
+/// initial ones.
+float average_decay(const TrainConfig& config, std::int64_t step);
+
 /// One training run in a folder: `state/` (weights, optimiser moments, averages, counters: exact resume), `log.jsonl`,
 /// and the model as users load it, refreshed at each checkpoint from the averaged weights.
 class Trainer {
