@@ -52,20 +52,22 @@ double colour_share(const Said& said, const Tracks& tracks, std::size_t first) {
 Verdict judge(const Said& said, const Tracks& tracks, int first) {
   if (!tracks.reason.empty() || tracks.tracks.empty()) return {};
   double sum = 0;
-  bool kept = true;
+  bool kept = true, shown = true;
   if (!said.motion.empty()) {  // else there is no saying how many bodies it means
     const double count = count_share(said, tracks, static_cast<std::size_t>(first));
     const double colour = said.colours.empty() ? 1 : colour_share(said, tracks, static_cast<std::size_t>(first));
     kept = count == 1 && colour == 1;
     sum += 2 * count + 2 * colour;
-    if (motion_shown(said.motion, said.direction, tracks)) sum += 0.5;
+    shown = motion_shown(said.motion, said.direction, tracks);
+    if (shown) sum += 0.5;
   }
   const bool moves = something_moves(tracks, first, static_cast<int>(tracks.tracks[0].frames.size()));
   // What lies still may go on lying.
   const bool rests = first > 0 && !something_moves(tracks, std::max(0, first - static_cast<int>(tracks.fps)), first);
   if (moves) sum += 0.5;
   const double score = score_physics(tracks).score, physics = std::isfinite(score) ? score : 0;
-  return {sum + physics, kept && (moves || rests) && physics >= 0.5};
+  // Where to and how bodies move is decided at the begin.
+  return {sum + physics, kept && (shown || first > 0) && (moves || rests) && physics >= 0.5};
 }
 
 JudgedClip::JudgedClip(const LoadedModel& model, const ClipSpec& spec)

@@ -23,8 +23,8 @@ struct Verdict {
 
 /// How well frames from `first` on show what a sentence says: the sum of the shares of its numbers and colours that are
 /// right (2 each), the physics score, and a half each for a body that moves there and for the motion that it names.
-/// Good: all numbers and colours are right, something moves or lay still before, and the physics score is at least a
-/// half.
+/// Good: all numbers and colours are right, something moves or lay still before, the physics score is at least a half,
+/// and at a clip's begin (`first` 0) the motion is the one named.
 Verdict judge(const Said& said, const Tracks& tracks, int first);
 
 /// What a go is worth, from the clip's last seconds; it begins with frame `first` of them. Called from several threads.
