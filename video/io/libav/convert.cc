@@ -29,8 +29,18 @@ bool has_avx2() {
 // Exact rounding and full chroma interpolation: the defaults trade whole grey levels for speed.
 constexpr int kScaleFlags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP | SWS_BITEXACT;
 
-int sws_matrix(AVColorSpace space, int width, int height) {
-  switch (space) {
+// A damaged file can leave any number where libav's structs have an enumeration; to read one as the other would be
+// undefined.
+template <class Enumeration>
+int number_in(const Enumeration& field) {
+  static_assert(sizeof(Enumeration) == sizeof(int));
+  int number = 0;
+  std::memcpy(&number, &field, sizeof number);
+  return number;
+}
+
+int sws_matrix(const AVFrame& in) {
+  switch (number_in(in.colorspace)) {
     case AVCOL_SPC_BT709:
       return SWS_CS_ITU709;
     case AVCOL_SPC_BT470BG:
@@ -45,12 +55,15 @@ int sws_matrix(AVColorSpace space, int width, int height) {
       return SWS_CS_BT2020;
     // What players do with an untagged file: high definition is BT.709, the rest BT.601.
     default:
-      return width >= 1280 || height > 576 ? SWS_CS_ITU709 : SWS_CS_ITU601;
+      return in.width >= 1280 || in.height > 576 ? SWS_CS_ITU709 : SWS_CS_ITU601;
   }
 }
 
+bool is_chroma_centred(const AVFrame& in) { return number_in(in.chroma_location) == AVCHROMA_LOC_CENTER; }
+
 bool is_full_range(const AVFrame& in) {
-  if (in.color_range != AVCOL_RANGE_UNSPECIFIED) return in.color_range == AVCOL_RANGE_JPEG;
+  const int range = number_in(in.color_range);
+  if (range != AVCOL_RANGE_UNSPECIFIED) return range == AVCOL_RANGE_JPEG;
   const int format = in.format;
   return format == AV_PIX_FMT_YUVJ420P || format == AV_PIX_FMT_YUVJ422P || format == AV_PIX_FMT_YUVJ444P ||
          format == AV_PIX_FMT_YUVJ440P || format == AV_PIX_FMT_YUVJ411P;
@@ -116,7 +129,7 @@ Frame orient(const Frame& frame, Orientation orientation) {
 }
 
 void ToRgb::prepare(const AVFrame& in, int width, int height, AVPixelFormat target) {
-  const int space = sws_matrix(in.colorspace, in.width, in.height);
+  const int space = sws_matrix(in);
   const int range = is_full_range(in) ? 1 : 0;
   if (scaler_ != nullptr && in_width_ == in.width && in_height_ == in.height && in_format_ == in.format &&
       width_ == width && height_ == height && space_ == space && range_ == range) {
@@ -129,7 +142,7 @@ void ToRgb::prepare(const AVFrame& in, int width, int height, AVPixelFormat targ
   const bool rgb = (format->flags & AV_PIX_FMT_FLAG_RGB) != 0;
   if (!rgb) {
     // In 4:2:0 chroma lies at the left, half way between two rows (MPEG-2's siting, H.264's default); centred for JPEG.
-    const bool centred = in.chroma_location == AVCHROMA_LOC_CENTER;
+    const bool centred = is_chroma_centred(in);
     if (format->log2_chroma_w == 1) av_opt_set_int(scaler_.get(), "src_h_chr_pos", centred ? 128 : 0, 0);
     if (format->log2_chroma_h == 1) av_opt_set_int(scaler_.get(), "src_v_chr_pos", 128, 0);
   }
@@ -245,8 +258,8 @@ void ToRgb::run(const AVFrame& in, int width, int height, std::uint32_t backgrou
   if ((in.format == AV_PIX_FMT_YUV420P || in.format == AV_PIX_FMT_YUVJ420P) && width == in.width &&
       height == in.height) {
     if (out.width() != width || out.height() != height) out = Frame(width, height);
-    const Matrix matrix = rgb_matrix(sws_matrix(in.colorspace, in.width, in.height), is_full_range(in));
-    yuv420p_to_rgb(in, matrix, in.chroma_location == AVCHROMA_LOC_CENTER, out);
+    const Matrix matrix = rgb_matrix(sws_matrix(in), is_full_range(in));
+    yuv420p_to_rgb(in, matrix, is_chroma_centred(in), out);
     return;
   }
   if (in.format == AV_PIX_FMT_GBRP && width == in.width && height == in.height) {
