@@ -129,7 +129,7 @@ void print_plan(const pipeline::LoadedModel& model, const pipeline::ClipSpec& sp
   const double a_latent = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / kProbe;
   const auto latents = latent_frames(model.codec().config(), std::llround(std::ceil(spec.seconds * model.fps())));
   const auto prompt = static_cast<std::int64_t>(model.layout().prompt(model.encode_prompt(spec.prompt)).size());
-  // What the other goes draw; what starting anew repeats they share.
+  // What the other goes draw, if all are needed; what starting anew repeats they share.
   const std::int64_t more = (spec.tries - 1) * latents * model.layout().group();
   const std::int64_t tokens = pipeline::planned_tokens(model, prompt, latents, spec.cfg_scale != 1) + more;
   DecodeState state = model.decoder().start();
@@ -156,8 +156,9 @@ void print_plan(const pipeline::LoadedModel& model, const pipeline::ClipSpec& sp
   std::printf("%d clip%s of %lld frames at %g frames a second, %dx%d, by %s\n", options.count,
               options.count == 1 ? "" : "s", static_cast<long long>(spec.frames()), spec.fps, width, height,
               model.name().c_str());
-  std::printf("%lld tokens a clip, at most %lld in the context, %.1f MB of caches, about %s\n",
-              static_cast<long long>(tokens), static_cast<long long>(model.config().video.trained_context), context,
+  std::printf("%s%lld tokens a clip, at most %lld in the context, %.1f MB of caches, about %s\n",
+              spec.tries > 1 ? "up to " : "", static_cast<long long>(tokens),
+              static_cast<long long>(model.config().video.trained_context), context,
               format_duration(a_latent * static_cast<double>(latents) * options.count).c_str());
 }
 
@@ -286,7 +287,7 @@ void add_generate(CLI::App& app, CommonOptions& common) {
       ->capture_default_str();
   command
       ->add_option("--tries", options->tries,
-                   "Goes at each second, of which the tracker and the laws keep the one truest to the sentence")
+                   "At most so many goes at a second, until the tracker and the laws find it true to the sentence")
       ->capture_default_str();
   command
       ->add_option("--drafts", options->drafts,

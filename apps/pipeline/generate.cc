@@ -41,28 +41,19 @@ void ClipSpec::validate(const LoadedModel& model) const {
 
 namespace {
 
-void add_codes(Sha256& hash, std::span<const std::int32_t> codes) {
-  for (const std::int32_t code : codes) hash.update(std::to_string(code) + " ");
-}
-
-// The clip second by second, several goes at each.
-RolloutTotals for_each_judged_frame(const LoadedModel& model, const ClipSpec& spec, const ClipProgress& progress,
-                                    const std::function<void(const Frame&)>& frame) {
-  JudgedClip clip(model, spec);
+// Draws a clip to its end or until it is stopped. `draw` takes the next part of it, gives its frames to who shows them,
+// and returns its codes.
+template <class Clip, class Draw>
+RolloutTotals draw_all(const LoadedModel& model, const ClipSpec& spec, const ClipProgress& progress, Clip& clip,
+                       const Draw& draw) {
   RolloutTotals totals;
-  ClipFrames frames(model, spec, frame);
-  Worker<std::vector<Frame>> worker(2, [&frames](const std::vector<Frame>& natives) {
-    for (const Frame& native : natives) frames.show(native);
-  });
   Sha256 hash;
   while (!clip.done() && !(progress.stop != nullptr && *progress.stop)) {
-    JudgedClip::Stretch stretch = clip.next();
-    add_codes(hash, stretch.codes);
-    worker.push(std::move(stretch.frames));
+    const std::vector<std::int32_t> codes = draw();
+    for (const std::int32_t code : codes) hash.update(std::to_string(code) + " ");
     totals.frames = frames_of_latents(model, spec, clip.latents_done());
     if (progress.update) progress.update(totals.frames);
   }
-  worker.finish();
   totals.tokens = clip.tokens(), totals.drafts = clip.drafts();
   totals.codes_sha256 = hash.finish_hex();
   return totals;
@@ -72,25 +63,31 @@ RolloutTotals for_each_judged_frame(const LoadedModel& model, const ClipSpec& sp
 
 RolloutTotals for_each_frame(const LoadedModel& model, const ClipSpec& spec, const ClipProgress& progress,
                              const std::function<void(const Frame&)>& frame) {
-  if (spec.tries > 1) return for_each_judged_frame(model, spec, progress, frame);
+  ClipFrames frames(model, spec, frame);
+  if (spec.tries > 1) {  // second by second, decoded already for the judge
+    JudgedClip clip(model, spec);
+    Worker<std::vector<Frame>> worker(2, [&frames](const std::vector<Frame>& natives) {
+      for (const Frame& native : natives) frames.show(native);
+    });
+    const RolloutTotals totals = draw_all(model, spec, progress, clip, [&] {
+      JudgedClip::Stretch stretch = clip.next();
+      worker.push(std::move(stretch.frames));
+      return std::move(stretch.codes);
+    });
+    worker.finish();
+    return totals;
+  }
   const RolloutThreads threads(model.config());
   ClipCodes clip(model, spec);
-  RolloutTotals totals;
-  ClipFrames frames(model, spec, frame);
   constexpr std::size_t kQueued = 8;  // latent frames
   Worker<std::vector<std::int32_t>> worker(kQueued,
                                            [&frames](const std::vector<std::int32_t>& codes) { frames.push(codes); });
-  Sha256 hash;
-  while (!clip.done() && !(progress.stop != nullptr && *progress.stop)) {
+  const RolloutTotals totals = draw_all(model, spec, progress, clip, [&] {
     std::vector<std::int32_t> codes = clip.next();
-    add_codes(hash, codes);
-    worker.push(std::move(codes));
-    totals.frames = frames_of_latents(model, spec, clip.latents_done());
-    if (progress.update) progress.update(totals.frames);
-  }
+    worker.push(codes);
+    return codes;
+  });
   worker.finish();
-  totals.tokens = clip.tokens(), totals.drafts = clip.drafts();
-  totals.codes_sha256 = hash.finish_hex();
   return totals;
 }
 

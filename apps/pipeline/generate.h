@@ -26,7 +26,7 @@ struct ClipSpec {
   double fps = 24;  ///< of the file; at most the model's, whose frames are then left out evenly
   SamplingOptions sampling = kDefaultSampling;
   double cfg_scale = 1.0;
-  std::int64_t tries = 1;   ///< goes at each second of the clip, of which a judge keeps the best (judged_clip.h)
+  std::int64_t tries = 1;   ///< most goes at a second of the clip, of which a judge keeps the best (judged_clip.h)
   std::int64_t drafts = 0;  ///< RolloutOptions::drafts: how fast, never what; not in the record
   std::vector<worlds::TimedAction> actions;  ///< frames at the model's rate
   /// Codes of the latent frames that the clip begins with (whole latent frames), e.g. from encode_start()

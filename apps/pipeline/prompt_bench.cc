@@ -242,7 +242,7 @@ std::string prompt_bench_table(const std::vector<PromptRow>& rows) {
   }
   text +=
       "Per cent of the model's clips; in brackets the engine's own clips of the same sentences, through the codec and "
-      "as they are.\n\n";
+      "as they are. Colours: of the sentences that name all of them.\n\n";
   return text + late_table(rows);
 }
 

@@ -1,12 +1,25 @@
 #include "apps/pipeline/sentence.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "core/text/words.h"
 #include "physics_eval/worlds/look.h"
 
 namespace orrery::pipeline {
+
+namespace {
+
+// "pours", "pouring" and "poured" are forms of "pour"; "starts" is none of "star".
+bool is_form_of(const std::string& word, const std::string& stem) {
+  if (word.rfind(stem, 0) != 0) return false;
+  constexpr const char* kEndings[] = {"", "s", "es", "d", "ed", "en", "ing"};
+  const std::string ending = word.substr(stem.size());
+  return std::any_of(std::begin(kEndings), std::end(kEndings), [&](const char* known) { return ending == known; });
+}
+
+}  // namespace
 
 Said read_sentence(const std::string& sentence) {
   struct Stem {
@@ -21,14 +34,14 @@ Said read_sentence(const std::string& sentence) {
                                                               {"eight", 8}, {"nine", 9},  {"ten", 10}};
   // What the other scenes are about: how many bodies those mean cannot be read off.
   constexpr const char* kOthers[] = {"block",  "box",   "domino", "water",  "liquid", "fluid", "spring",
-                                     "cradle", "plank", "see",    "ramp",   "slope",  "orbit", "planet",
+                                     "cradle", "plank", "seesaw", "ramp",   "slope",  "orbit", "planet",
                                      "star",   "wood",  "cork",   "jug",    "dam",    "tower", "stack",
                                      "pour",   "glass", "float",  "incline"};
   Said said;
   bool other = false;
   for (const std::string& spelled : words_of(sentence)) {
     const std::string word = fold_word(spelled);
-    for (const char* start : kOthers) other = other || word.rfind(start, 0) == 0;
+    for (const char* stem : kOthers) other = other || is_form_of(word, stem);
     for (const worlds::NamedColour& colour : worlds::named_colours())
       if (word == colour.name) said.colours.push_back(word);
     for (const auto& [name, count] : kCounts)

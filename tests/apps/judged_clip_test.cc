@@ -52,6 +52,7 @@ TEST_CASE("a sentence is read by its words", "[sentence]") {
   CHECK(read_sentence("One YELLOW sphere is flying through the air.").motion == "throw");
   CHECK(read_sentence("One YELLOW sphere is flying through the air.").colours == std::vector<std::string>{"yellow"});
   CHECK(read_sentence("a red ball hits a stack of boxes").motion.empty());
+  CHECK(read_sentence("a red ball starts to roll").motion == "roll");
   CHECK(read_sentence("water pours into a glass").motion.empty());
 }
 
