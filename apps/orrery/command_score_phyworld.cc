@@ -1,7 +1,5 @@
 // orrery score phyworld: PhyWorld's protocol (arXiv 2411.02385) on a model or on anyone's videos: velocity error in and
 // out of distribution, with the ground truth's own error beside it.
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -18,7 +16,6 @@
 
 #include "apps/orrery/command.h"
 #include "apps/orrery/command_score.h"
-#include "apps/pipeline/clip_input.h"
 #include "apps/pipeline/generate.h"
 #include "apps/pipeline/loaded_model.h"
 #include "core/base/error.h"
@@ -34,13 +31,14 @@ namespace {
 namespace fs = std::filesystem;
 using worlds::Split;
 
-// The published figures leave the last of the 32 frames out.
-constexpr int kFrames = 32, kJudged = 31, kTruthSize = 256;
+// The published figures leave the last of the 32 frames out; three frames are given.
+constexpr int kFrames = 32, kJudged = 31, kGiven = 3, kTruthSize = 256;
 constexpr std::array<const char*, 3> kScenarios{"uniform", "parabola", "collision"};
 
 struct Arguments {
   int count = 20;
   std::string generated, make;
+  double temperature = pipeline::kDefaultSampling.temperature;
 };
 
 // A clip of the protocol with its truth.
@@ -97,20 +95,18 @@ std::optional<double> velocity_error(const Case& truth, const std::vector<Frame>
   }
 }
 
-// The model goes on from the first frames of the truth (whole latent frames: at least the protocol's three).
-std::vector<Frame> continue_with(const pipeline::LoadedModel& model, const Case& truth, std::uint64_t seed) {
-  const std::string path =
-      (fs::temp_directory_path() / ("orrery_phyworld_" + std::to_string(::getpid()) + ".mkv")).string();
-  Clip start;
-  start.fps = model.fps();
-  start.frames.assign(truth.frames.begin(), truth.frames.begin() + 5);
-  WriteOptions writing;
-  writing.fps = model.fps();
-  write_video(path, start, writing);
+// Frames that a model goes on from: the protocol's three, or the whole latent frames that hold them.
+std::int64_t given_frames(const pipeline::LoadedModel& model) {
+  const CodecConfig& codec = model.codec().config();
+  return decoded_frames(codec, latent_frames(codec, kGiven));
+}
+
+std::vector<Frame> continue_with(const pipeline::LoadedModel& model, const Case& truth, std::uint64_t seed,
+                                 double temperature) {
   pipeline::ClipSpec spec;
-  spec.given = pipeline::encode_start(model, path, false, 10 / model.fps());
-  fs::remove(path);
+  spec.given = encode_clip(model.codec(), std::span(truth.frames).first(static_cast<std::size_t>(given_frames(model))));
   spec.prompt = truth.caption, spec.seed = seed, spec.fps = model.fps(), spec.seconds = kFrames / model.fps();
+  spec.sampling.temperature = temperature;
   std::vector<Frame> out;
   pipeline::for_each_frame(model, spec, {}, [&out](const Frame& frame) { out.push_back(frame); });
   out.resize(std::min<std::size_t>(out.size(), kFrames));
@@ -170,8 +166,9 @@ void run(const Arguments& arguments, CommonOptions& common) {
         const Case made = make_case(scenario, split, i, seed, model ? model->width() : kTruthSize);
         truth.add(velocity_error(made, made.frames, PixelPitch::published));
         truth_renderer.add(velocity_error(made, made.frames, PixelPitch::renderer));
-        const std::vector<Frame> frames = model ? continue_with(*model, made, seed + static_cast<std::uint64_t>(i))
-                                                : generated_frames(arguments.generated, made.name);
+        const std::vector<Frame> frames =
+            model ? continue_with(*model, made, seed + static_cast<std::uint64_t>(i), arguments.temperature)
+                  : generated_frames(arguments.generated, made.name);
         mine.add(velocity_error(made, frames, PixelPitch::published));
         mine_renderer.add(velocity_error(made, frames, PixelPitch::renderer));
       }
@@ -191,7 +188,7 @@ void run(const Arguments& arguments, CommonOptions& common) {
             arguments.count);
     }
   }
-  if (common.json) print_json(Json::object({{"given_frames", model ? 5 : 3}, {"rows", rows}}));
+  if (common.json) print_json(Json::object({{"given_frames", model ? given_frames(*model) : kGiven}, {"rows", rows}}));
 }
 
 }  // namespace
@@ -203,6 +200,8 @@ void add_score_phyworld(CLI::App& score, CommonOptions& common) {
   command->add_option("-n,--count", arguments->count, "Clips a scenario and split")->capture_default_str();
   command->add_option("--make", arguments->make, "Write the protocol's true videos here (SCENARIO_SPLIT_INDEX.mkv)");
   command->add_option("--generated", arguments->generated, "Score these videos of the same names instead of a model");
+  command->add_option("--temperature", arguments->temperature, "Of the model's draws; 0: always the most likely token")
+      ->capture_default_str();
   command->footer("Example: orrery score phyworld -m models/orrery-64 -n 50");
   command->callback([&common, arguments] { run(*arguments, common); });
 }

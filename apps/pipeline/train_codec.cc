@@ -24,6 +24,8 @@ CodecSourceOptions read_source(const Fields& fields, const CodecConfig& codec) {
   options.latents = data.integer_or("latents", options.latents, {1, 256});
   options.size = static_cast<int>(data.integer_or("size", options.size, {16, 1024}));
   options.fps = data.number_or("fps", options.fps, {1, 240});
+  options.longest = static_cast<int>(data.integer_or("longest", options.longest, {1, 100000}));
+  options.action_share = data.number_or("action_share", options.action_share, {0, 1});
   if (data.has("scenes")) options.scenes = data.texts("scenes");
   options.smooth_backgrounds = data.boolean_or("smooth_backgrounds", false);
   options.window.motion_weight = data.number_or("motion_weight", options.window.motion_weight, {0, 1000});
