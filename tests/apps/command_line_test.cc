@@ -11,6 +11,7 @@
 
 #include "core/io/files.h"
 #include "core/io/json.h"
+#include "tests/apps/tiny_model.h"
 #include "tests/support/catch.h"
 #include "tests/support/temporary_folder.h"
 #include "video/io/writer.h"
@@ -160,6 +161,20 @@ TEST_CASE("a full disk ends with one line, exit code 1 and no part of a file", "
     REQUIRE(ended.errors.size() == 1);
     CHECK(ended.errors[0].find("cannot write") != std::string::npos);
     CHECK(folder.count() == 0);
+  }
+}
+
+TEST_CASE("PhyWorld's protocol gives a model three frames, or the whole latent frames that hold them", "[program]") {
+  for (const auto& [time_factor, given] : {std::pair{1, 3}, std::pair{4, 5}}) {
+    CAPTURE(time_factor);
+    const test::TemporaryFolder folder;
+    test::write_tiny_model(folder.path().string(), 1, 16, false, time_factor);
+    const Ended ended = run("--json -m " + quoted(folder.path().string()) + " score phyworld -n 1");
+    CAPTURE(ended.errors);
+    REQUIRE(ended.code == 0);
+    const Json report = Json::parse(ended.out, "report");
+    CHECK(report.find("given_frames")->as_integer() == given);
+    CHECK(report.find("rows")->as_array().size() == 6);
   }
 }
 

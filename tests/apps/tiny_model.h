@@ -15,7 +15,7 @@ namespace orrery::test {
 
 /// `groups`: of the trained context, prompt included (a group is 20 tokens).
 inline void write_tiny_model(const std::string& folder, std::uint64_t seed = 1, std::int64_t groups = 7,
-                             bool mtp = false) {
+                             bool mtp = false, std::int64_t time_factor = 4) {
   bool given = false;
   const auto next = [&given](std::string& text) {
     text = "a red ball bounces on the floor";
@@ -31,6 +31,7 @@ inline void write_tiny_model(const std::string& folder, std::uint64_t seed = 1, 
   words.write(folder + "/words.txt");
 
   CodecConfig codec;
+  codec.time_factor = time_factor;
   codec.width = 8, codec.fine_width = 8;
   codec.encoder_blocks = codec.decoder_blocks = codec.fine_blocks = 1;
   codec.levels = {4, 4};
