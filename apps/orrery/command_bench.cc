@@ -177,10 +177,12 @@ void add_experts(CLI::App& bench, CommonOptions& common) {
   command->add_option("--steps", options->bench.steps, "Training steps")->capture_default_str();
   command->add_option("--batch", options->bench.batch, "Sequences a step")->capture_default_str();
   command->add_option("--length", options->bench.length, "Tokens of each")->capture_default_str();
-  command->add_option("--tokens", options->bench.tokens, "Tokens measured at least, of files left out of training")
+  command->add_option("--tokens", options->bench.tokens, "Tokens measured at least, of blocks left out of training")
       ->capture_default_str();
   command->add_option("--lr", options->bench.lr, "Learning rate")->capture_default_str();
   command->add_option("--bias-rate", options->bench.training.bias_rate, "Of the router's balancing bias")
+      ->capture_default_str();
+  command->add_option("--settle", options->bench.settle_batches, "Batches that the biases are fitted on at the end")
       ->capture_default_str();
   command->add_option("--balance-weight", options->bench.training.balance_weight, "Of the sequence-wise balance loss")
       ->capture_default_str();

@@ -19,13 +19,10 @@ namespace orrery::pipeline {
 
 namespace {
 
-constexpr std::size_t kHeldOut = 6;  // every so many files is not trained on
+// Every so many blocks of so many tokens are not trained on.
+constexpr std::size_t kHeldOut = 4, kBlock = 1024;
 
-struct Text {
-  std::vector<std::string> trained, held_out;
-};
-
-Text read_text(const std::vector<std::string>& places) {
+std::vector<std::string> read_texts(const std::vector<std::string>& places) {
   std::vector<std::filesystem::path> paths;
   for (const std::string& place : places) {
     ORRERY_CHECK(std::filesystem::exists(place), "--text ", place, " does not exist");
@@ -37,25 +34,39 @@ Text read_text(const std::vector<std::string>& places) {
       if (entry.is_regular_file()) paths.push_back(entry.path());
   }
   std::sort(paths.begin(), paths.end());  // folders list in any order
-  Text text;
-  std::size_t count = 0;
+  std::vector<std::string> texts;
   for (const auto& path : paths) {
     std::string content = read_file(path);
-    if (content.empty() || content.find('\0') != std::string::npos ||
-        find_invalid_utf8(content) != std::string_view::npos)
-      continue;
-    (++count % kHeldOut == 0 ? text.held_out : text.trained).push_back(std::move(content));
+    if (!content.empty() && content.find('\0') == std::string::npos &&
+        find_invalid_utf8(content) == std::string_view::npos)
+      texts.push_back(std::move(content));
   }
-  return text;
+  return texts;
 }
 
-std::vector<std::int32_t> encode_all(const Tokenizer& tokenizer, const std::vector<std::string>& texts) {
-  std::vector<std::int32_t> ids;
-  for (const std::string& text : texts) {
-    const auto part = tokenizer.encode(text, {false, true});
-    ids.insert(ids.end(), part.begin(), part.end());
-  }
-  return ids;
+Tokenizer learn_tokenizer(const std::vector<std::string>& texts, std::int64_t vocabulary_size) {
+  std::size_t at = 0;
+  const auto next = [&](std::string& piece) {
+    if (at == texts.size()) return false;
+    piece = texts[at++];
+    return true;
+  };
+  TokenizerTraining learning;
+  learning.vocabulary_size = vocabulary_size;
+  return Tokenizer::train(next, learning);
+}
+
+struct Tokens {
+  std::vector<std::int32_t> trained, held_out;
+};
+
+Tokens encode_all(const Tokenizer& tokenizer, const std::vector<std::string>& texts) {
+  Tokens tokens;
+  std::size_t count = 0;
+  for (const std::string& text : texts)
+    for (const std::int32_t id : tokenizer.encode(text, {false, true}))
+      (count++ / kBlock % kHeldOut == kHeldOut - 1 ? tokens.held_out : tokens.trained).push_back(id);
+  return tokens;
 }
 
 // A step's batch: sequences from anywhere in the text.
@@ -70,7 +81,7 @@ Batch draw(const std::vector<std::int32_t>& ids, const ExpertBenchOptions& optio
   return {{drawn, drawn, Tensor::full(drawn.shape(), 1)}};
 }
 
-// Leaves the averaged weights in the model, as a training writes them.
+// Leaves the averaged weights and settled biases in the model, as a training writes them.
 void train(Transformer& model, const std::vector<std::int32_t>& ids, const ExpertBenchOptions& options,
            const std::function<void(std::int64_t)>& update) {
   TrainConfig schedule;
@@ -93,6 +104,7 @@ void train(Transformer& model, const std::vector<std::int32_t>& ids, const Exper
     if (update) update(step + 1);
   }
   for (std::size_t i = 0; i < averages.size(); ++i) Tensor(model.parameters().all()[i].value).copy_from(averages[i]);
+  training.settle([&](std::int64_t i) { return draw(ids, options, options.steps + i); }, options.settle_batches);
 }
 
 // Sequences evenly spaced over the whole text, so that all kinds of files are among them.
@@ -174,23 +186,14 @@ ExpertBenchResult bench_experts(const ModelConfig& config, const ExpertBenchOpti
   ORRERY_CHECK(options.steps >= 1 && options.batch >= 1 && options.length >= 2 && options.tokens >= 1,
                "--steps, --batch, --length and --tokens are ", options.steps, ", ", options.batch, ", ", options.length,
                " and ", options.tokens, ", expected at least 1, 1, 2 and 1");
-  const Text text = read_text(options.text);
-  std::size_t at = 0;
-  const auto next = [&](std::string& piece) {
-    if (at == text.trained.size()) return false;
-    piece = text.trained[at++];
-    return true;
-  };
-  TokenizerTraining learning;
-  learning.vocabulary_size = config.vocab_size;
-  const Tokenizer tokenizer = Tokenizer::train(next, learning);
-  const std::vector<std::int32_t> trained = encode_all(tokenizer, text.trained),
-                                  held_out = encode_all(tokenizer, text.held_out);
+  const std::vector<std::string> texts = read_texts(options.text);
+  const Tokenizer tokenizer = learn_tokenizer(texts, config.vocab_size);
+  const auto [trained, held_out] = encode_all(tokenizer, texts);
   const std::int64_t size = options.batch * options.length, wanted = (options.tokens + size - 1) / size * size;
   ORRERY_CHECK(static_cast<std::int64_t>(trained.size()) > options.length, "--text has ", trained.size(),
                " tokens to train on, expected more than --length = ", options.length);
   ORRERY_CHECK(static_cast<std::int64_t>(held_out.size()) >= wanted, "--text leaves ", held_out.size(),
-               " tokens to measure (every sixth file), expected at least ", wanted);
+               " tokens to measure (every fourth block of 1024), expected at least ", wanted);
   Random random(options.seed);
   Transformer model(config, random);
   train(model, trained, options, update);

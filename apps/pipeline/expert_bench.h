@@ -19,6 +19,7 @@ struct ExpertBenchOptions {
   std::int64_t tokens = 100'000;         ///< measured at least, of text that was not trained on
   double lr = 1.5e-3;
   std::uint64_t seed = 42;
+  std::int64_t settle_batches = 256;  ///< batches that the biases are fitted on at the end
   LanguageTrainingConfig training = {.compute = DType::f32};
 };
 
@@ -38,7 +39,8 @@ struct ExpertBenchResult {
 };
 
 /// Trains a model of `config` (random weights; the tokenizer is learnt from the text too, config.vocab_size tokens),
-/// then counts. Every sixth file is left out of training and measured. Throws InputError for too little text.
+/// then counts. Every fourth block of 1,024 tokens is left out of training and measured. Throws InputError for too
+/// little text.
 ExpertBenchResult bench_experts(const ModelConfig& config, const ExpertBenchOptions& options,
                                 const std::function<void(std::int64_t)>& update = {});
 

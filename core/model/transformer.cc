@@ -282,6 +282,13 @@ void Transformer::update_router_bias(const std::vector<ExpertLoad>& loads, float
   }
 }
 
+std::vector<Tensor> Transformer::router_biases() const {
+  std::vector<Tensor> biases;
+  for (const auto& layer : weights_.layers)
+    if (layer.moe.bias.defined()) biases.push_back(layer.moe.bias);
+  return biases;
+}
+
 std::int64_t Transformer::active_parameters() const {
   std::int64_t count = 0;
   for (const Parameter& item : parameters().all()) {

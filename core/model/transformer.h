@@ -72,6 +72,8 @@ class Transformer {
   /// expert moves by −rate · its load's excess over the mean, relative and at most 1 · the standard deviation of an
   /// expert's scores. Loads need their squares (ForwardOptions::spread).
   void update_router_bias(const std::vector<ExpertLoad>& loads, float rate);
+  /// The balancing biases of the scored layers, [experts] each, themselves; not the MTP block's.
+  std::vector<Tensor> router_biases() const;
 
   /// Parameters that one token uses: shared ones, plus top_k routed experts; embeddings left out.
   std::int64_t active_parameters() const;

@@ -167,6 +167,25 @@ void LanguageTraining::after_step(std::int64_t, double schedule) {
   loads_.clear();
 }
 
+void LanguageTraining::settle(const std::function<Batch(std::int64_t)>& batch, std::int64_t count) {
+  const NoGrad guard;
+  ForwardOptions options;
+  options.compute = config_.compute;
+  options.spread = true;
+  const std::vector<Tensor> biases = model_.router_biases();
+  std::vector<Tensor> sums;
+  for (const Tensor& bias : biases) sums.push_back(Tensor::zeros(bias.shape()));
+  const std::int64_t first = count / 4;  // until then they are on their way
+  for (std::int64_t i = 0; i < count; ++i) {
+    model_.update_router_bias(model_.forward(batch(i).tensors.at(0), options).loads,
+                              static_cast<float>(config_.bias_rate));
+    if (i < first) continue;
+    for (std::size_t k = 0; k < sums.size(); ++k) sums[k] = ops::add(sums[k], biases[k].to(Device::cpu));
+  }
+  for (std::size_t k = 0; k < sums.size(); ++k)
+    Tensor(biases[k]).copy_from(ops::scale(sums[k], 1 / static_cast<float>(count - first)));
+}
+
 void LanguageTraining::save(const std::string& folder) const { save_model(model_, folder, StoredAs::bf16); }
 
 }  // namespace orrery

@@ -37,6 +37,9 @@ class LanguageTraining : public Trainable {
   StepLoss loss(const Batch& batch, std::int64_t step, bool training) override;
   void sum_over(RankGroup& ranks) override;
   void after_step(std::int64_t step, double schedule) override;
+  /// The router's balancing biases: the mean of those that `count` batches move on from the present ones. Averaged
+  /// weights are no step's weights, and the average of their biases is not the bias that evens them out.
+  void settle(const std::function<Batch(std::int64_t)>& batch, std::int64_t count) override;
   void save(const std::string& folder) const override;
 
  private:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,6 +44,11 @@ class Trainable {
   virtual void sum_over(RankGroup& ranks) { static_cast<void>(ranks); }
   /// After the optimiser moved the parameters (router biases live here). `schedule`: the learning rate's factor.
   virtual void after_step(std::int64_t step, double schedule) { static_cast<void>(step), static_cast<void>(schedule); }
+  /// A run is over and the weights that will be written are in place: fits to them what gradients do not teach (router
+  /// biases), on `count` batches that training did not see.
+  virtual void settle(const std::function<Batch(std::int64_t)>& batch, std::int64_t count) {
+    static_cast<void>(batch), static_cast<void>(count);
+  }
   /// Writes what a user loads (config and weights) into an existing folder.
   virtual void save(const std::string& folder) const = 0;
 };

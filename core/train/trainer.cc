@@ -113,6 +113,7 @@ TrainConfig read_train_config(const Fields& fields) {
   config.validate_every = train.integer_or("validate_every", config.validate_every, {0, 1'000'000'000});
   config.validation_batches = train.integer_or("validation_batches", config.validation_batches, {1, 100000});
   config.data_threads = train.integer_or("data_threads", config.data_threads, {1, 64});
+  config.settle_batches = train.integer_or("settle_batches", config.settle_batches, {0, 1'000'000});
   config.schedule_by_time = train.boolean_or("schedule_by_time", config.schedule_by_time);
   config.optimizer = read_optimizer_config(fields);
   return config;
@@ -254,6 +255,7 @@ double Trainer::run(const std::atomic<bool>* stop) {
   begin_ = now_seconds();
   const double seconds_before = seconds_;
   double last_checkpoint = begin_, loss = 0;
+  bool over = step_ >= config_.steps;
   while (step_ < config_.steps) {
     const StepLoss result = train_step();
     loss = result.loss.item();
@@ -264,6 +266,7 @@ double Trainer::run(const std::atomic<bool>* stop) {
     if (leads() && config_.validate_every > 0 && step_ % config_.validate_every == 0) validate();
     const bool out_of_time = config_.max_seconds > 0 && now - begin_ >= config_.max_seconds;
     const bool stopped = any_rank(out_of_time || (stop && stop->load()));
+    over = step_ == config_.steps || (out_of_time && config_.schedule_by_time);
     if (leads() && (stopped || step_ == config_.steps || now - last_checkpoint >= config_.checkpoint_seconds)) {
       write_checkpoint();
       last_checkpoint = now_seconds();
@@ -271,7 +274,20 @@ double Trainer::run(const std::atomic<bool>* stop) {
     if (stopped) break;
   }
   prefetcher_.reset();
+  if (over && leads() && config_.settle_batches > 0) settle();
   return loss;
+}
+
+// What users load changes; what a run goes on from does not.
+void Trainer::settle() {
+  const auto& items = model_.parameters().all();
+  std::vector<Tensor> kept;
+  for (const Parameter& item : items) kept.push_back(item.value.clone());
+  for (std::size_t i = 0; i < averages_.size(); ++i) Tensor(items[i].value).copy_from(averages_[i]);
+  model_.settle([this](std::int64_t i) { return data_->batch(static_cast<std::uint64_t>(step_ * own_batches() + i)); },
+                config_.settle_batches);
+  model_.save(folder_);
+  for (std::size_t i = 0; i < kept.size(); ++i) Tensor(items[i].value).copy_from(kept[i]);
 }
 
 void Trainer::swap_in_averages() {

@@ -27,7 +27,8 @@ struct TrainConfig {
   std::int64_t validate_every = 250;  ///< steps; 0: never
   std::int64_t validation_batches = 4;
   std::int64_t data_threads = 1;
-  double max_seconds = 0;  ///< stops (with a checkpoint) after this time; 0: none
+  std::int64_t settle_batches = 64;  ///< forward passes at the end (Trainable::settle)
+  double max_seconds = 0;            ///< stops (with a checkpoint) after this time; 0: none
   /// The schedule ends with max_seconds, however many steps that gives: for a machine that is lent for a time. Such a
   /// run does not repeat step by step, and a resumed one begins its time anew.
   bool schedule_by_time = false;
@@ -75,6 +76,7 @@ class Trainer {
   bool any_rank(bool mine);
   void validate();
   void write_checkpoint();
+  void settle();
   void load_state();
   void log_line(const std::string& kind, double loss, const Metrics& metrics);
   void swap_in_averages();

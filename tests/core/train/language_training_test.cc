@@ -114,17 +114,50 @@ TEST_CASE("balancing evens out a router in few steps, whatever the size of its s
   CHECK(used() > 1 / (1 + 1.0 / 8));  // but for one of the 32 ids: an eighth of the mean load of 8 experts, 2 a token
 }
 
-TEST_CASE("what is written has the averaged balancing bias", "[train][balance]") {
+TEST_CASE("at the end the biases settle to weights that no step had", "[train][balance]") {
+  Random random(3);
+  Transformer model(tiny_config(), random);
+  const Tensor bias = model.weights().layers[1].moe.bias;
+  bias.data<float>()[0] = 0.6f;  // far off: the first expert is in nearly every pair
+  LanguageTrainingConfig language;
+  language.compute = DType::f32;
+  LanguageTraining training(model, language);
+  const auto batch = [](std::int64_t i) { return RandomTokens().batch(static_cast<std::uint64_t>(1000 + i)); };
+  const auto used = [&] {
+    std::vector<std::int64_t> tokens(4);
+    for (std::int64_t i = 0; i < 50; ++i) {
+      const auto loads = model.forward(batch(500 + i).tensors[0]).loads;
+      for (std::size_t e = 0; e < 4; ++e) tokens[e] += loads[1].tokens[e];
+    }
+    return expert_utilisation(tokens);
+  };
+  const double before = used();
+  training.settle(batch, 200);
+  CHECK(before < 0.7);
+  CHECK(used() > 0.95);
+}
+
+TEST_CASE("what is written are averaged weights with biases settled to them; the state keeps the averages",
+          "[train][balance]") {
   Progress::set_enabled(false);
   const test::TemporaryFolder folder;
   train(folder.path(), 9, 3);
   const TensorFile state = open_tensors((folder.path() / "state" / "state.safetensors").string());
   const std::string name = "model.layers.1.mlp.gate.e_score_correction_bias";
-  const Tensor last = Tensor::zeros({4}), averaged = Tensor::zeros({4});
+  Random random(3);
+  Transformer model(tiny_config(), random);
+  for (const Parameter& item : model.parameters().all()) state.load_into("average." + item.name, item.value);
+  const Tensor last = Tensor::zeros({4});
   state.load_into("weights." + name, last);
-  state.load_into("average." + name, averaged);
-  CHECK(averaged.to_vector() != last.to_vector());
-  CHECK(load_model(folder.path().string()).weights().layers[1].moe.bias.to_vector() == averaged.to_vector());
+  const std::vector<float> averaged = model.weights().layers[1].moe.bias.to_vector();
+  CHECK(averaged != last.to_vector());
+  const TrainConfig config = short_run(9);
+  LanguageTraining(model, {}).settle(
+      [&](std::int64_t i) { return RandomTokens().batch(static_cast<std::uint64_t>(9 * config.accumulate + i)); },
+      config.settle_batches);
+  const Transformer written = load_model(folder.path().string());
+  CHECK(written.weights().layers[1].moe.bias.to_vector() == model.weights().layers[1].moe.bias.to_vector());
+  CHECK(written.weights().layers[1].moe.bias.to_vector() != averaged);
 }
 
 TEST_CASE("even use is 1, and one expert for all the least", "[train][balance]") {
