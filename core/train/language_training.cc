@@ -168,6 +168,7 @@ void LanguageTraining::after_step(std::int64_t, double schedule) {
 }
 
 void LanguageTraining::settle(const std::function<Batch(std::int64_t)>& batch, std::int64_t count) {
+  if (count == 0) return;
   const NoGrad guard;
   ForwardOptions options;
   options.compute = config_.compute;

@@ -132,6 +132,8 @@ TEST_CASE("at the end the biases settle to weights that no step had", "[train][b
     return expert_utilisation(tokens);
   };
   const double before = used();
+  training.settle(batch, 0);
+  CHECK(bias.data<float>()[0] == 0.6f);
   training.settle(batch, 200);
   CHECK(before < 0.7);
   CHECK(used() > 0.95);
