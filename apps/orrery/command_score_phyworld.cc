@@ -113,6 +113,20 @@ std::vector<Frame> continue_with(const pipeline::LoadedModel& model, const Case&
   return out;
 }
 
+// What the codec alone makes of the true frames: no model can be judged better.
+std::vector<Frame> through_codec(const pipeline::LoadedModel& model, const Case& truth) {
+  const CodecConfig& config = model.codec().config();
+  const std::vector<std::int32_t> codes = encode_clip(model.codec(), truth.frames);
+  const std::int64_t rows = model.height() / config.space_factor, columns = model.width() / config.space_factor;
+  StreamingDecoder decoder(model.codec(), rows, columns);
+  std::vector<Frame> out;
+  for (std::span rest(codes); !rest.empty(); rest = rest.subspan(static_cast<std::size_t>(rows * columns)))
+    for (Frame& frame : decoder.push(rest.first(static_cast<std::size_t>(rows * columns))))
+      out.push_back(std::move(frame));
+  out.resize(kFrames);
+  return out;
+}
+
 // The file of a case in a folder of generated videos.
 std::vector<Frame> generated_frames(const std::string& folder, const std::string& name) {
   for (const char* extension : {".mp4", ".mkv", ".webm", ".gif"}) {
@@ -161,7 +175,7 @@ void run(const Arguments& arguments, CommonOptions& common) {
   Json rows = Json::array();
   for (const char* scenario : kScenarios) {
     for (const Split split : {Split::in_distribution, Split::out_of_distribution}) {
-      Tally truth, truth_renderer, mine, mine_renderer;
+      Tally truth, truth_renderer, codec, mine, mine_renderer;
       for (int i = 0; i < arguments.count; ++i) {
         const Case made = make_case(scenario, split, i, seed, model ? model->width() : kTruthSize);
         truth.add(velocity_error(made, made.frames, PixelPitch::published));
@@ -169,23 +183,26 @@ void run(const Arguments& arguments, CommonOptions& common) {
         const std::vector<Frame> frames =
             model ? continue_with(*model, made, seed + static_cast<std::uint64_t>(i), arguments.temperature)
                   : generated_frames(arguments.generated, made.name);
+        if (model) codec.add(velocity_error(made, through_codec(*model, made), PixelPitch::published));
         mine.add(velocity_error(made, frames, PixelPitch::published));
         mine_renderer.add(velocity_error(made, frames, PixelPitch::renderer));
       }
       const char* where = split == Split::in_distribution ? "in" : "out";
-      rows.push_back(Json::object({{"scenario", scenario},
-                                   {"split", where},
-                                   {"velocity_error", rounded_number(mine.mean())},
-                                   {"velocity_error_renderer_pitch", rounded_number(mine_renderer.mean())},
-                                   {"truth", rounded_number(truth.mean())},
-                                   {"truth_renderer_pitch", rounded_number(truth_renderer.mean())},
-                                   {"judged", mine.count},
-                                   {"clips", arguments.count}}));
-      if (!common.json)
-        std::printf(
-            "%-10s %-4s velocity error %.4f (truth %.4f); renderer's pitch %.4f (truth %.4f); %d of %d judged\n",
-            scenario, where, mine.mean(), truth.mean(), mine_renderer.mean(), truth_renderer.mean(), mine.count,
-            arguments.count);
+      Json row = Json::object({{"scenario", scenario},
+                               {"split", where},
+                               {"velocity_error", rounded_number(mine.mean())},
+                               {"velocity_error_renderer_pitch", rounded_number(mine_renderer.mean())},
+                               {"truth", rounded_number(truth.mean())},
+                               {"truth_renderer_pitch", rounded_number(truth_renderer.mean())},
+                               {"judged", mine.count},
+                               {"clips", arguments.count}});
+      if (model) row.set("codec_alone", rounded_number(codec.mean()));
+      rows.push_back(std::move(row));
+      if (common.json) continue;
+      std::printf("%-10s %-4s velocity error %.4f (truth %.4f", scenario, where, mine.mean(), truth.mean());
+      if (model) std::printf(", codec alone %.4f", codec.mean());
+      std::printf("); renderer's pitch %.4f (truth %.4f); %d of %d judged\n", mine_renderer.mean(),
+                  truth_renderer.mean(), mine.count, arguments.count);
     }
   }
   if (common.json) print_json(Json::object({{"given_frames", model ? given_frames(*model) : kGiven}, {"rows", rows}}));
