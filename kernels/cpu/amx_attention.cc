@@ -46,7 +46,7 @@ void tile_scores(const BFloat16* x, const TileBlock& block, const TileKeys& keys
 // Row r's scores in columns [lo, hi) become weights against the running maximum; others of [0, width) become 0.
 void soften_row(const TileBlock& block, std::int64_t r, std::int64_t lo, std::int64_t hi, std::int64_t width,
                 float scale) {
-  const float* scores = block.scores + r * kScoreStride;
+  float* scores = block.scores + r * kScoreStride;
   BFloat16* weights = block.weights + r * kChunk;
   std::fill_n(weights, width, BFloat16{0});
   if (lo >= hi) return;

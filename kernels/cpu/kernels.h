@@ -14,6 +14,7 @@ void add_decode_kernels();
 void add_decode_index_kernels();
 void add_dense_attention_kernels();
 void add_dense_attention_references();
+void add_dense_attention_simd_kernels();
 void add_elementwise_kernels();
 void add_elementwise_references();
 void add_embedding_kernels();

@@ -13,8 +13,22 @@ namespace orrery::HWY_NAMESPACE {
 
 HWY_INLINE Vec keep_nan(Vec x, Vec result) { return hn::IfThenElse(hn::IsNaN(x), x, result); }
 
-// e^x for x ≤ 0: 0 below −87.
-HWY_INLINE Vec exp_below_zero(Vec x) { return hn::IfThenElseZero(hn::Gt(x, set(-87.0f)), exp(x)); }
+// e^x for x ≤ 0 (and a little above), within 2 units in the last place: 0 below −87. NaN stays.
+HWY_INLINE Vec exp_below_zero(Vec x) {
+  // Added to 1.5 · 2^23 a number is rounded and leaves its integer in the low bits, here with the exponent's bias.
+  const Vec base = set(12582912.0f + 127.0f), biased = hn::MulAdd(x, set(1.44269504f), base), k = hn::Sub(biased, base);
+  Vec r = hn::NegMulAdd(k, set(0.693359375f), x);
+  r = hn::NegMulAdd(k, set(-2.12194440e-4f), r);
+  Vec p = set(1.3814599e-3f);  // minimax: 3·10⁻⁹
+  p = hn::MulAdd(p, r, set(8.3687166e-3f));
+  p = hn::MulAdd(p, r, set(4.1668389e-2f));
+  p = hn::MulAdd(p, r, set(1.6666521e-1f));
+  p = hn::MulAdd(p, r, set(4.9999994e-1f));
+  p = hn::MulAdd(p, r, set(1.0f));
+  p = hn::MulAdd(p, r, set(1.0f));
+  const Vec power = hn::BitCast(Floats(), hn::ShiftLeft<23>(hn::BitCast(Ints(), biased)));
+  return hn::IfThenZeroElse(hn::Lt(x, set(-87.0f)), hn::Mul(p, power));
+}
 
 // e^x over the whole range.
 HWY_INLINE Vec exp_anywhere(Vec x) {

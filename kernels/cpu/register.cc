@@ -17,6 +17,7 @@ void register_cpu_kernels() {
     add_copy_kernels();
     add_decode_kernels();
     add_decode_index_kernels();
+    add_dense_attention_simd_kernels();
     add_dense_attention_kernels();
     add_dense_attention_references();
     add_elementwise_kernels();

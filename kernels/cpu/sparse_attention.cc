@@ -15,6 +15,7 @@
 #include "kernels/api/registry.h"
 #include "kernels/cpu/arena.h"
 #include "kernels/cpu/attention_block-inl.h"
+#include "kernels/cpu/attention_keys-inl.h"
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/parallel.h"
 
@@ -23,20 +24,12 @@ namespace orrery::HWY_NAMESPACE {
 
 namespace {
 
-template <class T>
-void widen_panel(const T* from, std::int64_t count, std::int64_t dim, std::int64_t padded, float* to_rows,
-                 float* to_panel) {
-  for (std::int64_t j = 0; j < count; ++j) widen_row(from + j * dim, to_rows + j * padded, dim, padded, 1.0f);
-  if (!to_panel) return;
-  for (std::int64_t i = 0; i < padded; ++i)
-    for (std::int64_t j = 0; j < kPanel; ++j) to_panel[i * kPanel + j] = j < count ? to_rows[j * padded + i] : 0.0f;
-}
-
 // A block of queries on its way: rows r = (query − first) · heads + head; top and total are [block][padded_heads].
 struct Block {
   std::int64_t b, first, count;  // queries [first, first + count) of batch b
   float *q, *out, *scores, *top, *total, *turned;
   std::int32_t* kept;
+  KeyRange* seen;
 };
 
 RunningRow running_row(const AttentionPlan& plan, const Block& block, std::int64_t r) {
@@ -44,32 +37,16 @@ RunningRow running_row(const AttentionPlan& plan, const Block& block, std::int64
   return {block.top + slot, block.total + slot, block.out + r * plan.padded, plan.padded};
 }
 
-// Row r's scores for columns [lo, hi) become weights against the running maximum; the other columns of [0, width)
-// become 0.
-void soften_row(const AttentionPlan& plan, const Block& block, std::int64_t r, std::int64_t lo, std::int64_t hi,
-                std::int64_t width) {
-  float* scores = block.scores + r * kScoreStride;
-  if (lo >= hi) return clear(scores, width);
-  soften_columns(scores, lo, hi, 1.0f, scores, running_row(plan, block, r));
-  clear(scores, lo / kLanes * kLanes);
-  clear(scores + round_up(hi, kLanes), width - round_up(hi, kLanes));
-}
-
 void attend_dense(const AttentionPlan& plan, const Block& block, bool of_entries) {
   const KeySource& source = of_entries ? plan.entries : plan.kv;
-  const std::int64_t begin = plan.range(of_entries, block.first).begin / 16 * 16;
+  const std::int64_t begin = plan.range(of_entries, block.first).begin / kStrip * kStrip;
   const std::int64_t end = plan.range(of_entries, block.first + block.count - 1).end;
-  const std::int64_t count = block.count * plan.heads;
   for (std::int64_t c = begin; c < end; c += kChunk) {
-    const std::int64_t stop = std::min(end, c + kChunk), width = round_up(stop - c, 16);
-    scores_of(block.q, count, source.batch_panels(block.b, plan.padded), plan.padded, c, stop, block.scores);
-    for (std::int64_t r = 0; r < count; ++r) {
-      const KeyRange range = plan.range(of_entries, block.first + r / plan.heads);
-      soften_row(plan, block, r, std::max(range.begin - c, std::int64_t{0}), std::min(range.end, stop) - c, width);
-    }
-    gemm<true>(count, plan.padded, stop - c, rows<const float>(block.scores, kScoreStride), 1,
-               rows(source.batch_rows(block.b, plan.padded) + c * plan.padded, plan.padded),
-               rows(block.out, plan.padded));
+    const SeenColumns seen =
+        seen_columns(plan, of_entries, block.first, block.count, {c, std::min(end, c + kChunk)}, block.seen);
+    scores_of(block.q, seen, source.batch_panels(block.b, plan.padded), plan.padded, c, block.scores);
+    soften_rows(block.scores, seen, [&](std::int64_t r) HWY_ATTR { return running_row(plan, block, r); });
+    add_weighted(block.scores, seen, source.batch_rows(block.b, plan.padded) + c * plan.padded, plan.padded, block.out);
   }
 }
 
@@ -121,7 +98,7 @@ void forward_block_of(const SparseAttentionArgs& args, const AttentionPlan& plan
                       Arena& arena) {
   const std::int64_t most = plan.rows_per_block(), wide = plan.block * plan.padded_heads;
   const std::int64_t scores = std::max(most * kScoreStride, plan.picks * plan.padded_heads);
-  arena.reset(2 * most * plan.padded + scores + 2 * wide + plan.padded * plan.padded_heads + plan.picks);
+  arena.reset(2 * most * plan.padded + scores + 2 * wide + plan.padded * plan.padded_heads + plan.picks + 4 * most);
   Block block{b,
               index * plan.block,
               std::min(plan.block, plan.queries - index * plan.block),
@@ -131,7 +108,8 @@ void forward_block_of(const SparseAttentionArgs& args, const AttentionPlan& plan
               arena.take(wide),
               arena.take(wide),
               arena.take(plan.padded * plan.padded_heads),
-              arena.take<std::int32_t>(plan.picks)};
+              arena.take<std::int32_t>(plan.picks),
+              arena.take<KeyRange>(most)};
   const std::int64_t count = block.count * plan.heads, first_row = (b * plan.queries + block.first) * plan.heads;
   for (std::int64_t r = 0; r < count; ++r)
     widen_row(args.q.as<const T>() + (first_row + r) * plan.dim, block.q + r * plan.padded, plan.dim, plan.padded,
@@ -159,9 +137,9 @@ void prepare_panel(const TensorView& keys, KeySource source, std::int64_t panel,
   const std::int64_t dim = keys.shape[2], at = b * source.count + first, count = std::min(kPanel, source.count - first);
   float* out = to_panels ? to_panels + panel * kPanel * padded : nullptr;
   if (keys.dtype == DType::bf16)
-    widen_panel(keys.as<const BFloat16>() + at * dim, count, dim, padded, to_rows + at * padded, out);
+    copy_panel(keys.as<const BFloat16>() + at * dim, dim, count, dim, padded, to_rows + at * padded, out);
   else
-    widen_panel(keys.as<const float>() + at * dim, count, dim, padded, to_rows + at * padded, out);
+    copy_panel(keys.as<const float>() + at * dim, dim, count, dim, padded, to_rows + at * padded, out);
 }
 
 void forward_block(const SparseAttentionArgs& args, const AttentionPlan& plan, std::int64_t b, std::int64_t index,

@@ -31,50 +31,28 @@ struct GradBlock {
   std::int64_t b, first, count;
   float *q, *grad_out, *grad_q, *scores, *weights, *lse, *delta, *turned;
   std::int32_t* kept;
+  KeyRange* seen;
 };
-
-void grad_row(const GradBlock& block, std::int64_t r, std::int64_t lo, std::int64_t hi, std::int64_t width) {
-  float *scores = block.scores + r * kScoreStride, *weights = block.weights + r * kScoreStride;
-  if (lo >= hi) {
-    clear(scores, width);
-    return clear(weights, width);
-  }
-  const Vec lse = set(block.lse[r]), delta = set(block.delta[r]);
-  for_columns(lo, hi, [&](std::int64_t i, auto mask) HWY_ATTR {
-    const Vec p = hn::IfThenElseZero(mask, exp(hn::Sub(load(scores + i), lse)));
-    store(hn::Mul(p, hn::Sub(load(weights + i), delta)), scores + i);
-    store(p, weights + i);
-  });
-  const std::int64_t before = lo / kLanes * kLanes, after = round_up(hi, kLanes);
-  clear(scores, before);
-  clear(weights, before);
-  clear(scores + after, width - after);
-  clear(weights + after, width - after);
-}
 
 // `grads`: the chunk's share for the keys of this source, row 0 being key `base`.
 void grad_dense(const AttentionPlan& plan, const GradBlock& block, bool of_entries, float* grads, std::int64_t base) {
   const KeySource& source = of_entries ? plan.entries : plan.kv;
-  const std::int64_t from = plan.range(of_entries, block.first).begin, begin = from / 16 * 16;
-  const std::int64_t end = plan.range(of_entries, block.first + block.count - 1).end;
-  const std::int64_t count = block.count * plan.heads, padded = plan.padded;
+  const std::int64_t from = plan.range(of_entries, block.first).begin, begin = from / kStrip * kStrip;
+  const std::int64_t end = plan.range(of_entries, block.first + block.count - 1).end, padded = plan.padded;
   const float* panels = source.batch_panels(block.b, padded);
   for (std::int64_t c = begin; c < end; c += kChunk) {
-    const std::int64_t stop = std::min(end, c + kChunk), width = round_up(stop - c, 16);
-    scores_of(block.q, count, panels, padded, c, stop, block.scores);
-    scores_of(block.grad_out, count, panels, padded, c, stop, block.weights);
-    for (std::int64_t r = 0; r < count; ++r) {
-      const KeyRange range = plan.range(of_entries, block.first + r / plan.heads);
-      grad_row(block, r, std::max(range.begin - c, std::int64_t{0}), std::min(range.end, stop) - c, width);
-    }
-    gemm<true>(count, padded, stop - c, rows<const float>(block.scores, kScoreStride), 1,
-               rows(source.batch_rows(block.b, padded) + c * padded, padded), rows(block.grad_q, padded));
-    const std::int64_t skip = std::max(from - c, std::int64_t{0});  // keys before the first one in sight have no row
-    float* out = grads + (c + skip - base) * padded;
-    gemm<true>(stop - c - skip, padded, count, rows<const float>(block.scores + skip, 1), kScoreStride,
-               rows<const float>(block.q, padded), rows(out, padded));
-    gemm<true>(stop - c - skip, padded, count, rows<const float>(block.weights + skip, 1), kScoreStride,
-               rows<const float>(block.grad_out, padded), rows(out, padded));
+    const SeenColumns seen =
+        seen_columns(plan, of_entries, block.first, block.count, {c, std::min(end, c + kChunk)}, block.seen);
+    scores_of(block.q, seen, panels, padded, c, block.scores);
+    scores_of(block.grad_out, seen, panels, padded, c, block.weights);
+    for (std::int64_t r = 0; r < seen.rows; ++r)
+      slope_columns(block.scores + r * kScoreStride, block.weights + r * kScoreStride, seen, r, block.lse[r],
+                    block.delta[r]);
+    add_weighted(block.scores, seen, source.batch_rows(block.b, padded) + c * padded, padded, block.grad_q);
+    const std::int64_t start = std::max(from - c, std::int64_t{0});  // keys before the first one in sight have no row
+    float* out = grads + (c + start - base) * padded;
+    add_turned(block.scores, seen, start, block.q, padded, out);
+    add_turned(block.weights, seen, start, block.grad_out, padded, out);
   }
 }
 
@@ -143,7 +121,7 @@ void backward_chunk_of(const SparseAttentionBackwardArgs& args, const AttentionP
   const std::int64_t most = plan.rows_per_block(), floats = most * plan.padded;
   const std::int64_t scores = std::max(most * kScoreStride, 2 * plan.picks * plan.padded_heads);
   const std::int64_t turned = 2 * plan.padded * plan.padded_heads;
-  arena.reset(3 * floats + 2 * scores + 2 * most + turned + plan.picks);
+  arena.reset(3 * floats + 2 * scores + 2 * most + turned + plan.picks + 4 * most);
   GradBlock block{chunk.b,
                   0,
                   0,
@@ -155,7 +133,8 @@ void backward_chunk_of(const SparseAttentionBackwardArgs& args, const AttentionP
                   arena.take(most),
                   arena.take(most),
                   arena.take(turned),
-                  arena.take<std::int32_t>(plan.picks)};
+                  arena.take<std::int32_t>(plan.picks),
+                  arena.take<KeyRange>(most)};
   clear(block.turned, turned);
   clear(chunk.grad_kv, (chunk.kv.end - chunk.kv.begin) * plan.padded);
   clear(chunk.grad_entries, chunk.entries.end * plan.padded);

@@ -1,8 +1,13 @@
 // The fast attention kernels against the plain loops: odd sizes, tails, every kind of key, f32 and bf16, one thread and
 // two.
+#include <algorithm>
+#include <cmath>
+
 #include "core/base/random.h"
 #include "core/ops/attention.h"
+#include "core/ops/dense_attention.h"
 #include "core/ops/shape.h"
+#include "kernels/api/ceilings.h"
 #include "tests/support/catch.h"
 #include "tests/support/parity.h"
 
@@ -187,4 +192,33 @@ TEST_CASE("scores far apart neither overflow nor vanish", "[attention][parity]")
       },
       {normal({1, 70, 2, 16}, 1, DType::f32), normal({1, 70, 16}, 2, DType::f32), normal({2}, 4, DType::f32)},
       20 * 80 * 4);  // a score of hundreds: its rounding is the weight's
+}
+
+// Blocks of queries and chunks of keys with remainders, on every kernel.
+TEST_CASE("dense_attention: many blocks against reference", "[attention][parity][cpu]") {
+  struct Row {
+    std::int64_t batch, queries, keys, heads, key_heads, depth, width;
+    bool causal, masked;
+  };
+  const Row r = GENERATE(Row{1, 203, 203, 2, 1, 20, 33, true, false}, Row{2, 97, 300, 1, 1, 32, 16, true, false},
+                         Row{1, 300, 97, 1, 1, 16, 16, true, false}, Row{1, 100, 270, 2, 2, 16, 8, false, true},
+                         Row{1, 800, 800, 1, 1, 8, 8, true, true});
+  const DType dtype = GENERATE(DType::f32, DType::bf16);
+  const char* kernel = GENERATE("*=simd", "*=onednn");
+  INFO(r.queries << " × " << r.keys << ", " << r.heads << " heads of " << r.depth << ", " << kernel);
+  Tensor mask;
+  if (r.masked) {
+    mask = normal({r.queries, r.keys}, 4, DType::f32);
+    for (std::int64_t i = 0; i < mask.numel(); i += 3) mask.data<float>()[i] = -INFINITY;
+    for (const std::int64_t blind : {std::int64_t{7}, r.queries / 2 + 5})
+      std::fill_n(mask.data<float>() + blind * r.keys, r.keys, -INFINITY);
+  }
+  check_parity(
+      [&](const std::vector<Tensor>& in) {
+        return std::vector<Tensor>{ops::dense_attention(in[0], in[1], in[2], {r.causal, 0.4f}, beside(mask, in))};
+      },
+      {normal({r.batch, r.queries, r.heads, r.depth}, 1, dtype),
+       normal({r.batch, r.keys, r.key_heads, r.depth}, 2, dtype),
+       normal({r.batch, r.keys, r.key_heads, r.width}, 3, dtype)},
+      r.keys + r.queries + r.depth, dtype == DType::bf16 && has_bf16_products() ? 1 : 0, kernel);
 }
