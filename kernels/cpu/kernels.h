@@ -18,6 +18,7 @@ void add_dense_attention_simd_kernels();
 void add_elementwise_kernels();
 void add_elementwise_references();
 void add_embedding_kernels();
+void add_group_norm_kernels();
 void add_grouped_matmul_kernels();
 void add_indexing_references();
 void add_layer_norm_kernels();

@@ -31,6 +31,7 @@ void register_cpu_kernels() {
     add_rope_kernels();
     add_moe_kernels();
     add_layer_norm_kernels();
+    add_group_norm_kernels();
     add_layer_norm_references();
     add_route_kernels();
     add_hyper_connection_kernels();

@@ -16,6 +16,7 @@
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/simd-inl.h"
+#include "kernels/cpu/two_rows-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace orrery::HWY_NAMESPACE {
@@ -27,6 +28,8 @@ void forward_rows_of(const RmsNormArgs& args, std::int64_t begin, std::int64_t e
   const std::int64_t d = args.x.shape[args.x.rank - 1], together = rows_together(d);
   const float* weight = args.weight.as<const float>();
   float* const inverse = args.inverse.as<float>();
+  const Vec one = set(1.0f), share = set(1.0f / static_cast<float>(d)), least = set(args.eps);
+  float sums[kMostRows];
   for (std::int64_t first = begin; first < end; first += together) {
     const std::int64_t last = std::min(end, first + together);
     for (std::int64_t row = first; row < last; ++row) {
@@ -36,16 +39,27 @@ void forward_rows_of(const RmsNormArgs& args, std::int64_t begin, std::int64_t e
         const Vec v = get(x);
         *sum = hn::MulAdd(v, v, *sum);
       });
-      inverse[row] = 1.0f / std::sqrt(sum_of(squares) / static_cast<float>(d) + args.eps);
+      sums[row - first] = sum_of(squares);
     }
-    for (std::int64_t row = first; row < last; ++row) {
-      const T* x = args.x.as<const T>() + row * d;
+    // Roots and quotients of all rows at once.
+    for_vectors(last - first, [&](std::int64_t, auto get, auto put) HWY_ATTR {
+      put(hn::Div(one, hn::Sqrt(hn::MulAdd(get(sums), share, least))), inverse + first);
+    });
+    std::int64_t row = first;
+    for (; row + 2 <= last; row += 2) {
+      const T *a = args.x.as<const T>() + row * d, *b = a + d;
       T* y = args.y.as<T>() + row * d;
+      const Vec factor_a = set(inverse[row]), factor_b = set(inverse[row + 1]);
+      map_two_rows(d, y, y + d, [&](auto get) HWY_ATTR {
+        const Vec scale = weight ? get(weight) : one;
+        return TwoVecs{hn::Mul(hn::Mul(get(a), factor_a), scale), hn::Mul(hn::Mul(get(b), factor_b), scale)};
+      });
+    }
+    if (row < last) {
+      const T* x = args.x.as<const T>() + row * d;
       const Vec factor = set(inverse[row]);
-      if (weight)
-        map_vectors(d, y, [&](auto get) HWY_ATTR { return hn::Mul(hn::Mul(get(x), factor), get(weight)); });
-      else
-        map_vectors(d, y, [&](auto get) HWY_ATTR { return hn::Mul(get(x), factor); });
+      map_vectors(d, args.y.as<T>() + row * d,
+                  [&](auto get) HWY_ATTR { return hn::Mul(hn::Mul(get(x), factor), weight ? get(weight) : one); });
     }
   }
 }

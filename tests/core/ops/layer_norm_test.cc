@@ -45,6 +45,29 @@ TEST_CASE("group norm agrees with its reference", "[ops]") {
                   .step = 1.0 / 512});
 }
 
+TEST_CASE("layer norm keeps digits where the first value is an outlier or the mean is large", "[ops]") {
+  const std::int64_t d = GENERATE(5, 64, 259);
+  const float offset = GENERATE(0.0f, 300.0f), first = GENERATE(0.0f, 100.0f, -4000.0f);
+  Tensor x = ops::affine(normal({9, d}, 5), 1.0f, offset);
+  for (std::int64_t r = 0; r < 9; r += 2) x.data<float>()[r * d] += first;
+  // The mean is rounded to 2^-24 of the offset: up to twice that, 600 · 2^-24, in deviations.
+  check_op({.name = "layer_norm of " + std::to_string(d) + " around " + std::to_string(offset),
+            .inputs = {x},
+            .run = [](const Tensors& in) { return Tensors{ops::layer_norm(in[0], {}, {})}; },
+            .depth = offset == 0 ? 64 : 300 * 300,
+            .gradient = false});
+}
+
+TEST_CASE("group norm keeps a small variance where the mean drifts", "[ops]") {
+  Tensor x = normal({2, 300, 8}, 6);  // several blocks of positions, each around its own mean
+  for (std::int64_t i = 0; i < x.numel(); ++i) x.data<float>()[i] += 200.0f + static_cast<float>(i / 8 % 300 / 64) * 3;
+  check_op({.name = "group_norm of drifting means",
+            .inputs = {x},
+            .run = [](const Tensors& in) { return Tensors{ops::group_norm(in[0], 2, {}, {})}; },
+            .depth = 4096,
+            .gradient = false});
+}
+
 TEST_CASE("norms keep a small variance around a large mean", "[ops]") {
   const Tensor x = ops::affine(normal({1, 50, 8}, 4), 0.01f, 100.0f);
   for (const float value : ops::group_norm(x, 2, {}, {}).to_vector()) CHECK(std::abs(value) < 6);
