@@ -15,6 +15,8 @@ namespace {
 
 constexpr int kThreads = 256, kLanesARow = 8, kRowsAtOnce = kThreads / kLanesARow;
 constexpr std::int64_t kTileRows = 1024;
+/// Rows that a thread loads before it uses the first of them: with few tokens, memory's delay is the time.
+constexpr int kUnderWay = 4;
 
 // The rows that a token sees: its window, oldest first, then its entries.
 struct SeenRows {
@@ -65,33 +67,66 @@ template <int kVec>
 struct Attend {
   StepAttentionArgs args;
 
-  // scores[i] = scale · q · row (first + i) for a tile of rows; each thread's largest.
+  // scores[i] = scale · q · row (first + i) for a tile of rows; each thread's largest. A thread has several rows under
+  // way.
   ORRERY_ON_DEVICE float score(const Block& block, const SeenRows& rows, std::int32_t first, std::int32_t count,
                                const float* q, float* scores) const {
     float top = -INFINITY;
     const int part = block.lane() % kLanesARow;
     constexpr int kRowsAWarp = kWarp / kLanesARow;
-    for (std::int32_t begin = block.warp() * kRowsAWarp; begin < count; begin += kRowsAtOnce) {
-      const std::int32_t r = begin + block.lane() / kLanesARow;
-      float sum = 0;
-      if (r < count) {
-        const float* row = rows[first + r];
-        for (std::int64_t c = part * kVec; c < args.dim; c += kLanesARow * kVec) {
-          float x[kVec], y[kVec];
-          load_part<kVec>(x, q + c);
-          load_part<kVec>(y, row + c);
+    for (std::int32_t begin = block.warp() * kRowsAWarp; begin < count; begin += kUnderWay * kRowsAtOnce) {
+      const std::int32_t mine = begin + block.lane() / kLanesARow;
+      const float* row[kUnderWay];
+      float sum[kUnderWay] = {};
+      ORRERY_UNROLL
+      for (int u = 0; u < kUnderWay; ++u) {
+        const std::int32_t r = mine + u * kRowsAtOnce;
+        row[u] = rows[first + (r < count ? r : count - 1)];
+      }
+      for (std::int64_t c = part * kVec; c < args.dim; c += kLanesARow * kVec) {
+        float x[kVec], y[kUnderWay][kVec];
+        load_part<kVec>(x, q + c);
+        ORRERY_UNROLL
+        for (int u = 0; u < kUnderWay; ++u) load_part<kVec>(y[u], row[u] + c);
+        ORRERY_UNROLL
+        for (int u = 0; u < kUnderWay; ++u) {
           ORRERY_UNROLL
-          for (int v = 0; v < kVec; ++v) sum = fmaf(x[v], y[v], sum);
+          for (int v = 0; v < kVec; ++v) sum[u] = fmaf(x[v], y[u][v], sum[u]);
         }
       }
-      for (int mask = kLanesARow / 2; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
-      sum *= args.scale;
-      if (r < count) {
-        if (part == 0) scores[r] = sum;
-        top = fmaxf(top, sum);
+      ORRERY_UNROLL
+      for (int u = 0; u < kUnderWay; ++u) {
+        for (int mask = kLanesARow / 2; mask > 0; mask /= 2) sum[u] += shuffle_xor(sum[u], mask);
+        const std::int32_t r = mine + u * kRowsAtOnce;
+        if (r >= count) continue;
+        sum[u] *= args.scale;
+        if (part == 0) scores[r] = sum[u];
+        top = fmaxf(top, sum[u]);
       }
     }
     return top;
+  }
+
+  // out += the slice's rows of the tile, each times its share.
+  ORRERY_ON_DEVICE void mix(const SeenRows& rows, std::int32_t first, std::int32_t count, const float* scores,
+                            int slice, int slices, int channel, float (&out)[kVec]) const {
+    std::int32_t r = slice;
+    for (; r + (kUnderWay - 1) * slices < count; r += kUnderWay * slices) {
+      float value[kUnderWay][kVec];
+      ORRERY_UNROLL
+      for (int u = 0; u < kUnderWay; ++u) load_part<kVec>(value[u], rows[first + r + u * slices] + channel);
+      ORRERY_UNROLL
+      for (int u = 0; u < kUnderWay; ++u) {
+        ORRERY_UNROLL
+        for (int v = 0; v < kVec; ++v) out[v] = fmaf(scores[r + u * slices], value[u][v], out[v]);
+      }
+    }
+    for (; r < count; r += slices) {
+      float value[kVec];
+      load_part<kVec>(value, rows[first + r] + channel);
+      ORRERY_UNROLL
+      for (int v = 0; v < kVec; ++v) out[v] = fmaf(scores[r], value[v], out[v]);
+    }
   }
 
   ORRERY_ON_DEVICE void operator()(const Block& block) const {
@@ -116,12 +151,7 @@ struct Attend {
       for (std::int32_t r = block.thread; r < count; r += block.threads) sum += scores[r] = expf(scores[r] - top);
       total = fmaf(total, shrunk, block_sum(block, sum, block.memory));
       for (int v = 0; v < kVec; ++v) out[v] *= shrunk;
-      if (slice >= slices) continue;
-      for (std::int32_t r = slice; r < count; r += slices) {
-        float value[kVec];
-        load_part<kVec>(value, rows[first + r] + channel);
-        for (int v = 0; v < kVec; ++v) out[v] = fmaf(scores[r], value[v], out[v]);
-      }
+      if (slice < slices) mix(rows, first, count, scores, slice, slices, channel, out);
     }
     if (slice < slices)
       for (int v = 0; v < kVec; ++v) parts[slice * dim + channel + v] = out[v];

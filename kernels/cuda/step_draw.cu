@@ -75,23 +75,29 @@ ORRERY_ON_DEVICE void sort(const Block& block, std::uint64_t* ranks, int size) {
 template <class Logit>
 ORRERY_ON_DEVICE int sorted_candidates(const Block& block, const Places& at, const StepDraw& draw, double largest,
                                        std::int64_t count, const Logit& logit) {
-  int found = 0;
-  const unsigned below = (1u << block.lane()) - 1u;
-  for (std::int64_t first = 0; first < count; first += block.threads) {
-    const std::int64_t i = first + block.thread;
-    const float mine = i < count ? logit(i) : 0.0f;
-    const bool kept = i < count && (static_cast<double>(mine) - largest) / draw.temperature >= draw.least;
-    const unsigned bits = ballot(kept);
-    if (block.lane() == 0) at.counts[block.warp()] = std::popcount(bits);
-    block.sync();
-    int before = std::popcount(bits & below), all = 0;
-    for (int w = 0; w < block.warps(); ++w) {
-      if (w < block.warp()) before += at.counts[w];
-      all += at.counts[w];
-    }
-    if (kept) at.ranks[found + before] = rank_of(mine, i);
-    found += all;
-    block.sync();
+  // A bit for each of the thread's logits that stays.
+  static_assert(StepDrawArgs::kMostCodes <= 32 * kThreads);
+  unsigned kept = 0;
+  for (int k = 0; k * block.threads + block.thread < count; ++k)
+    if ((static_cast<double>(logit(k * block.threads + block.thread)) - largest) / draw.temperature >= draw.least)
+      kept |= 1u << k;
+  // Where they go: behind those of the threads before.
+  const int mine = std::popcount(kept);
+  int before = mine;
+  for (int step = 1; step < kWarp; step *= 2) {
+    const int other = shuffle(before, (block.lane() - step) & (kWarp - 1));
+    if (block.lane() >= step) before += other;
+  }
+  if (block.lane() == kWarp - 1) at.counts[block.warp()] = before;
+  block.sync();
+  int place = before - mine, found = 0;
+  for (int w = 0; w < block.warps(); ++w) {
+    if (w < block.warp()) place += at.counts[w];
+    found += at.counts[w];
+  }
+  for (; kept != 0; kept &= kept - 1) {
+    const std::int64_t i = std::countr_zero(kept) * block.threads + block.thread;
+    at.ranks[place++] = rank_of(logit(i), i);
   }
   int size = 1;
   while (size < found) size *= 2;

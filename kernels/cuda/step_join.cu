@@ -7,6 +7,7 @@
 #include "kernels/cuda/block.cuh"
 #include "kernels/cuda/kernels.h"
 #include "kernels/cuda/math.cuh"
+#include "kernels/cuda/vectors.cuh"
 
 namespace orrery::gpu {
 
@@ -57,6 +58,21 @@ struct Join {
     }
   }
 
+  // A lane's part of a mix: four values at a time where rows are aligned for it.
+  ORRERY_ON_DEVICE float mix_part(const float* fn, const float* x, std::int64_t count, int lane) const {
+    float sum = 0;
+    if (count % 4 != 0) {
+      for (std::int64_t i = lane; i < count; i += kWarp) sum = fmaf(fn[i], x[i], sum);
+      return sum;
+    }
+    for (std::int64_t i = 4 * lane; i < count; i += 4 * kWarp) {
+      const auto a = load_as<FourFloats>(fn + i), b = load_as<FourFloats>(x + i);
+      ORRERY_UNROLL
+      for (int v = 0; v < 4; ++v) sum = fmaf(a.values[v], b.values[v], sum);
+    }
+    return sum;
+  }
+
   // The n × n mixes to a doubly stochastic matrix: lane r has row r, then column r.
   ORRERY_ON_DEVICE void sinkhorn(const Block& block, float* c, const float* mixed, float inverse) const {
     const int n = static_cast<int>(args.streams), lane = block.lane();
@@ -94,9 +110,7 @@ struct Join {
     if (args.part != nullptr) add_part(block, x);
     block.sync();
     for (std::int64_t m = block.warp(); m < args.mixes; m += block.warps()) {
-      float sum = 0;
-      for (std::int64_t i = block.lane(); i < n * d; i += kWarp) sum = fmaf(args.fn[m * n * d + i], x[i], sum);
-      sum = warp_reduce(sum, Plus());
+      const float sum = warp_reduce(mix_part(args.fn + m * n * d, x, n * d, block.lane()), Plus());
       if (block.lane() == 0) mixed[m] = sum;
     }
     const float inverse = inverse_root(squares(block, x, n * d, block.memory), n * d, args.options.norm_eps);

@@ -1,13 +1,15 @@
-// Decoding on the device against the CPU's decoder: logits of every kind of layer, sequences side by side, forks, and
-// the codes that the device draws by itself.
+// Generation on the device against the CPU's: logits of every kind of layer, sequences side by side, forks, the codes
+// that the device draws by itself, and the codec's frames.
 #include <algorithm>
 #include <cmath>
 
+#include "core/base/random.h"
 #include "core/generate/decoder.h"
-#include "core/tensor/device.h"
+#include "core/generate/token_stream.h"
 #include "tests/support/catch.h"
 #include "tests/support/device_under_test.h"
 #include "tests/support/tiny_transformer.h"
+#include "video/latent/codec.h"
 
 using namespace orrery;
 
@@ -124,4 +126,53 @@ TEST_CASE("the device draws the codes that the host would draw from its rows", "
   // And they go on from there as one.
   const std::int32_t last = drawn[0].back();
   CHECK(decoder.append(drawing[0], std::span(&last, 1)) == decoder.append(states[0], std::span(&last, 1)));
+}
+
+TEST_CASE("streams leave their codes to the device, and go on from them", "[cuda][decode]") {
+  const Decoder decoder(test::tiny_transformer("video"), DType::f32, test::device_under_test(), kLimits);
+  const auto ids = test::some_ids(12);
+  const Sampler sampler({0.9, 0, 1.0, 0.0}, 3);
+  TokenStream there(decoder), here(decoder);
+  there.push(ids), here.push(ids);
+  const StreamRun run{&there, nullptr, 1, &sampler, 50};
+  std::vector<std::int32_t> codes = TokenStream::next_codes_each(std::span(&run, 1), 4)[0];
+  std::vector<std::int32_t> expected;
+  for (std::uint64_t k = 0; k < 4; ++k) expected.push_back(here.next_code(sampler, 50 + k, 0));
+  CHECK(codes == expected);
+  CHECK(there.fed() == here.fed());
+  const std::vector<std::int32_t> more{1, 2};
+  there.push(more), here.push(more);
+  CHECK(std::ranges::equal(there.logits(), here.logits()));
+}
+
+TEST_CASE("the codec's frames on the device are the CPU's", "[cuda][decode]") {
+  CodecConfig config;
+  config.width = 24, config.fine_width = 8, config.detail_width = 8;
+  config.encoder_blocks = config.decoder_blocks = config.fine_blocks = 1;
+  config.levels = {4, 3}, config.extra_levels = {3, 2}, config.extra_width = 8;
+  Random a(4), b(4);
+  const LatentCodec here(config, a), there(config, b);
+  there.parameters().move_to(test::device_under_test());
+  REQUIRE(there.device() == test::device_under_test());
+  StreamingDecoder on_cpu(here, 2, 2), alone(there, 2, 2), beside(there, 2, 2), other(there, 2, 2);
+  Random random(1);
+  for (int latent = 0; latent < 3; ++latent) {
+    std::vector<std::vector<std::int32_t>> codes(2);
+    for (auto& some : codes)
+      for (int cell = 0; cell < 4; ++cell) some.push_back(static_cast<std::int32_t>(random.below(72)));
+    const std::vector<Frame> expected = on_cpu.push(codes[0]), found = alone.push(codes[0]);
+    StreamingDecoder* const each[] = {&beside, &other};
+    const auto together = StreamingDecoder::push_each(each, codes);
+    REQUIRE((expected.size() == found.size() && together.size() == 2 && together[0].size() == expected.size()));
+    for (std::size_t f = 0; f < expected.size(); ++f)
+      for (std::size_t i = 0; i < expected[f].bytes().size(); ++i) {
+        // A level apart where the value lies between two.
+        REQUIRE(std::abs(int{expected[f].bytes()[i]} - int{found[f].bytes()[i]}) <= 1);
+        REQUIRE(std::abs(int{expected[f].bytes()[i]} - int{together[0][f].bytes()[i]}) <= 1);
+      }
+  }
+  std::vector<Frame> frames(5, Frame(16, 16));
+  for (Frame& frame : frames)
+    for (std::uint8_t& byte : frame.bytes()) byte = static_cast<std::uint8_t>(random.below(256));
+  CHECK(encode_clip(there, frames) == encode_clip(here, frames));
 }
