@@ -78,6 +78,11 @@ void DeviceWeights::lay_out(const ModelConfig& config, std::int64_t sequence_tok
     return parts.back();
   };
   for (DeviceLayer& layer : layers) {
+    if (layer.latent) {
+      layer.rows.grown = grow(layer.rows, config.kv_lora_rank + config.qk_rope_head_dim);
+      if (layer.keys.rows.rate > 0) layer.keys.rows.grown = grow(layer.keys.rows, layer.keys.dim);
+      continue;
+    }
     layer.rows.window = take(cache.window_ring * config.head_dim);
     for (StepCompressor* compressor : {&layer.entries, &layer.keys}) {
       if (compressor->channels == 0) continue;
@@ -91,14 +96,30 @@ void DeviceWeights::lay_out(const ModelConfig& config, std::int64_t sequence_tok
   cache.fixed = at;
 }
 
-DeviceLayer DeviceWeights::layer(const Decoder::Packed& packed, const PackedLayer& from, Device device) const {
+void DeviceWeights::add_latent(const Decoder::Packed& packed, const PackedLayer& from, Device device,
+                               DeviceLayer& layer) const {
   const ModelConfig& config = packed.config;
-  DeviceLayer layer;
-  layer.kind = from.kind, layer.mlp = from.mlp;
-  layer.attention_hc = uploaded(from.attention_hc, device), layer.mlp_hc = uploaded(from.mlp_hc, device);
-  layer.input_norm = uploaded(from.input_norm, device), layer.post_norm = uploaded(from.post_norm, device);
-  layer.q_a_norm = uploaded(from.q_a_norm, device), layer.key_norm = uploaded(from.kv_norm, device);
-  layer.sinks = uploaded(from.sinks, device);
+  const PackedLatent& latent = *from.latent;
+  std::vector<const Matrix*> in{&from.q_a, &latent.kv_a}, queries{&from.q_b};
+  layer.latent = true, layer.rows.rate = 1;
+  layer.key_column = config.q_lora_rank;
+  if (from.kind == AttentionKind::dsa) {
+    layer.index_key_column = layer.key_column + config.kv_lora_rank + config.qk_rope_head_dim;
+    layer.index_weights_column = layer.index_key_column + config.index_head_dim;
+    in.push_back(&latent.index_k), in.push_back(&from.index_weights), queries.push_back(&from.index_q);
+    layer.keys.rows.rate = 1, layer.keys.dim = config.index_head_dim, layer.keys.rounded = packed.dtype;
+    layer.index_norm = uploaded(latent.index_norm, device), layer.index_bias = uploaded(latent.index_norm_bias, device);
+  }
+  layer.in = stacked(in, device), layer.q = stacked(queries, device);
+  layer.row_norm = uploaded(latent.kv_a_norm, device);
+  layer.key_up = stacked(latent.key_up, device), layer.value_up = stacked(latent.value_up, device);
+  layer.o_b = stacked({&latent.o}, device);
+}
+
+void DeviceWeights::add_window(const Decoder::Packed& packed, const PackedLayer& from, Device device,
+                               DeviceLayer& layer) const {
+  const ModelConfig& config = packed.config;
+  layer.key_norm = uploaded(from.kv_norm, device), layer.sinks = uploaded(from.sinks, device);
   std::vector<const Matrix*> in{&from.q_a, &from.kv}, queries{&from.q_b};
   std::int64_t columns = config.q_lora_rank + config.head_dim;
   layer.key_column = config.q_lora_rank;
@@ -124,6 +145,15 @@ DeviceLayer DeviceWeights::layer(const Decoder::Packed& packed, const PackedLaye
   }
   layer.in = stacked(in, device), layer.q = stacked(queries, device);
   layer.o_a = stacked(from.o_a, device), layer.o_b = stacked({&from.o_b}, device);
+}
+
+DeviceLayer DeviceWeights::layer(const Decoder::Packed& packed, const PackedLayer& from, Device device) const {
+  DeviceLayer layer;
+  layer.kind = from.kind, layer.mlp = from.mlp;
+  layer.attention_hc = uploaded(from.attention_hc, device), layer.mlp_hc = uploaded(from.mlp_hc, device);
+  layer.input_norm = uploaded(from.input_norm, device), layer.post_norm = uploaded(from.post_norm, device);
+  layer.q_a_norm = uploaded(from.q_a_norm, device);
+  from.latent ? add_latent(packed, from, device, layer) : add_window(packed, from, device, layer);
   if (from.gate.defined()) layer.gate = stacked({&from.gate}, device);
   layer.router_bias = uploaded(from.router_bias, device), layer.tid2eid = uploaded(from.tid2eid, device);
   layer.gate_up = stacked(from.gate_up, device), layer.down = stacked(from.down, device);
@@ -147,7 +177,6 @@ void DeviceWeights::add_codes(const CodeDraw& from, Device device) {
 
 DeviceWeights::DeviceWeights(const Decoder::Packed& packed, Device device, std::int64_t sequence_tokens) {
   const ModelConfig& config = packed.config;
-  ORRERY_CHECK(!config.latent(), "[decoder] models with latent attention do not decode on ", name_of(device), " yet");
   const auto most = static_cast<std::size_t>(StepIds::kMostDigits);
   ORRERY_CHECK(config.video.levels.size() <= most && config.video.extra_levels.size() <= most, "[decoder] codes of ",
                config.video.levels.size(), " and ", config.video.extra_levels.size(), " digits, expected at most ",

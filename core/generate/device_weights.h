@@ -35,6 +35,12 @@ struct DeviceLayer {
   DeviceMatrix q;   ///< q_b and the indexer's queries
   std::int64_t key_column = 0, index_weights_column = 0;
   DeviceMatrix o_a, o_b;  ///< o_a: the groups one below the other
+  /// V3's latent attention: then `in` has q_a, the rows and where they are the indexer's keys and weights; o_b: all
+  /// heads.
+  bool latent = false;
+  DeviceMatrix key_up, value_up;  ///< the heads one below the other
+  Tensor row_norm, index_norm, index_bias;
+  std::int64_t index_key_column = 0;
   StepRows rows;
   StepCompressor entries, keys;
   std::vector<Tensor> kept;  ///< what the compressors point to
@@ -71,6 +77,8 @@ struct DeviceWeights {
   std::vector<std::int64_t> parts;
 
  private:
+  void add_latent(const Decoder::Packed& packed, const PackedLayer& from, Device device, DeviceLayer& layer) const;
+  void add_window(const Decoder::Packed& packed, const PackedLayer& from, Device device, DeviceLayer& layer) const;
   DeviceLayer layer(const Decoder::Packed& packed, const PackedLayer& from, Device device) const;
   void lay_out(const ModelConfig& config, std::int64_t sequence_tokens);
   void add_codes(const CodeDraw& from, Device device);

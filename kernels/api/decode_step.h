@@ -148,6 +148,28 @@ struct StepPlaceArgs {
   Device device() const { return Device::cuda; }
 };
 
+/// The same for V3's latent attention (arXiv 2412.19437, §2.1.1), whose entries are the tokens' own rows: queries
+/// turned (a head's first values are still to be absorbed), rows normed and turned, the indexer's keys by a layer norm.
+struct StepLatentArgs {
+  static constexpr const char* kOp = "step_latent";
+  const StepToken* tokens = nullptr;
+  std::int64_t count = 0;
+  float* q = nullptr;  ///< [T, q_stride]: heads of nope + 2 · pairs, then index heads; in place
+  std::int64_t q_stride = 0, heads = 0, nope = 0, index_heads = 0, index_dim = 0;
+  float* absorbed = nullptr;  ///< [T, heads, lora + 2 · pairs] out: the turned values, behind room for the others
+  const float* in = nullptr;  ///< [T, in_stride]: the projection of the layer's input
+  std::int64_t in_stride = 0, row_column = 0, key_column = 0, lora = 0;
+  const float* row_norm = nullptr;                           ///< [lora]
+  const float *index_norm = nullptr, *index_bias = nullptr;  ///< [index_dim]
+  float eps = 0;
+  const float* turns = nullptr;  ///< [T, pairs, 2]
+  std::int64_t pairs = 0;
+  StepCache cache;
+  StepRows rows, keys;         ///< of rate 1; without index heads there are no keys
+  DType rounded = DType::f32;  ///< keys are rounded to what this holds
+  Device device() const { return Device::cuda; }
+};
+
 /// The indexer's choice: of the entries that a token sees, the `top` with the best Σ_h w[h] · max(0, q[h]·key), equal
 /// scores the lowest, ascending. Where a token sees no more than `top`, nothing is written: it takes them all.
 struct StepIndexArgs {

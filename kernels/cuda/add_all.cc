@@ -31,6 +31,7 @@ void add_all_kernels() {
   add_step_join_kernels();
   add_step_product_kernels();
   add_step_place_kernels();
+  add_step_latent_kernels();
   add_step_index_kernels();
   add_step_attention_kernels();
   add_step_experts_kernels();

@@ -44,6 +44,7 @@ void add_step_begin_kernels();
 void add_step_join_kernels();
 void add_step_product_kernels();
 void add_step_place_kernels();
+void add_step_latent_kernels();
 void add_step_index_kernels();
 void add_step_attention_kernels();
 void add_step_experts_kernels();

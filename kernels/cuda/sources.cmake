@@ -28,6 +28,7 @@ set(ORRERY_CUDA_KERNELS
   step_join.cu
   step_product.cu
   step_place.cu
+  step_latent.cu
   step_index.cu
   step_attention.cu
   step_experts.cu

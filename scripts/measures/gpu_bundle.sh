@@ -16,7 +16,7 @@ strip --strip-debug out/gpu/bin/*
 ldd out/gpu/bin/* | awk '$3 ~ /^\// {print $3}' | sort -u |
   grep -vE '/(libc|libm|libstdc\+\+|libgcc_s|libdl|librt|libpthread|ld-linux[^/]*|libcuda|libcudart|libcublas|libcublasLt|libnvidia[^/]*)\.so' |
   xargs -I{} cp -L {} out/gpu/lib/
-cp -r tests/fixtures/deepseek_v4 out/gpu/
+cp -r tests/fixtures/deepseek_v3 tests/fixtures/deepseek_v4 out/gpu/
 cp scripts/measures/gpu.sh scripts/measures/gpu_generate.sh scripts/measures/gpu_compare.sh tests/bench/gpu_training_step.py tests/bench/width_2048.json out/gpu/
 cp models/orrery-64/config.json out/gpu/orrery_64.json
 du -sh out/gpu

@@ -18,8 +18,8 @@ namespace {
 // Small parts, so that a sequence goes through the rings' ends.
 constexpr DeviceLimits kLimits{5, 12};
 
-const char* const kCases[] = {"sliding",     "csa4", "hca8",  "mixed", "hash", "csa8",
-                              "window_edge", "yarn", "clamp", "video", "axes", "extra"};
+const char* const kCases[] = {"sliding", "csa4",  "hca8", "mixed", "hash", "csa8", "window_edge", "yarn",
+                              "clamp",   "video", "axes", "extra", "v3",   "v32",  "v3_yarn",     "v32_yarn"};
 
 double largest(const std::vector<float>& values) {
   double most = 0;
@@ -44,7 +44,7 @@ TEST_CASE("logits on the device are the CPU's", "[cuda][decode]") {
   const DType weights = GENERATE(DType::f32, DType::bf16, DType::i8);
   INFO(name << " " << name_of(weights));
   // A key rounded the other way may be chosen in another's place: with entries chosen, only f32 is one value apart.
-  if (weights != DType::f32 && name != "sliding" && name != "hca8" && name != "hash") return;
+  if (weights != DType::f32 && name != "sliding" && name != "hca8" && name != "hash" && name != "v3") return;
   const Transformer model = test::tiny_transformer(name);
   const Decoder here(model, weights), there(model, weights, test::device_under_test(), kLimits);
   const auto ids = test::some_ids(61);
@@ -59,7 +59,7 @@ TEST_CASE("logits on the device are the CPU's", "[cuda][decode]") {
 }
 
 TEST_CASE("logits on the device do not depend on the chunks, nor on sequences beside", "[cuda][decode]") {
-  const std::string name = GENERATE("mixed", "axes", "extra");
+  const std::string name = GENERATE("mixed", "axes", "extra", "v32");
   INFO(name);
   const Decoder decoder(test::tiny_transformer(name), DType::bf16, test::device_under_test(), kLimits);
   const auto ids = test::some_ids(40);
