@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "core/tensor/device.h"
+
 namespace CLI {
 class App;
 }
@@ -22,6 +24,11 @@ struct CommonOptions {
   /// The process exit code, set by a subcommand that ends with 3 (a threshold not met) or 1 (part of the work failed).
   int exit_code = 0;
 };
+
+/// Where clips are made: the CPU, unless a device is asked for by name.
+inline Device generating_device(const CommonOptions& common) {
+  return common.device == "auto" ? Device::cpu : device_from_name(common.device);
+}
 
 void add_bench(CLI::App& app, CommonOptions& common);
 void add_batch(CLI::App& app, CommonOptions& common);

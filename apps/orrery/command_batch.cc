@@ -136,11 +136,11 @@ void run(Options& options, CommonOptions& common) {
   if (!options.verify.empty()) return verify(options.verify, common);
   if (!options.merge.empty()) return merge(options, common);
   if (!options.report.empty()) return write_page(options.report, common);
-  ORRERY_CHECK(common.device != "cuda", "--device is cuda, but this build generates on the CPU");
   ORRERY_CHECK(common.seed >= 0, "batch needs a fixed --seed, found ", common.seed);
   ORRERY_CHECK(!batch.folder.empty(), "expected -o, the folder for the clips");
   batch.defaults.seed = static_cast<std::uint64_t>(common.seed);
   batch.defaults.model = common.model;
+  batch.device = generating_device(common);
   choose_shard(options);
   batch.stop = stop_on_interrupt();
   batch.say = [](const std::string& line) { std::fprintf(stderr, "orrery: %s\n", line.c_str()); };

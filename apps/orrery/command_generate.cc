@@ -39,10 +39,6 @@ struct Options {
   bool native = false, dry_run = false, force = false, preview = false, score = false;
 };
 
-void check_device(const CommonOptions& common) {
-  ORRERY_CHECK(common.device != "cuda", "--device is cuda, but this build generates on the CPU");
-}
-
 std::uint64_t first_seed(const CommonOptions& common) {
   if (common.seed >= 0) return static_cast<std::uint64_t>(common.seed);
   const std::uint64_t seed = std::random_device{}();
@@ -185,10 +181,9 @@ void write_preview(const std::string& path) {
 }
 
 void generate(const Options& options, CommonOptions& common) {
-  check_device(common);
   const std::uint64_t seed = first_seed(common);
   if (!options.dry_run) check_arguments(options, seed);
-  const pipeline::LoadedModel model(pipeline::find_model(common.model));
+  const pipeline::LoadedModel model(pipeline::find_model(common.model), {generating_device(common)});
   int width = options.width, height = options.height;
   pipeline::output_size(model, options.native, width, height);
   pipeline::ClipSpec spec = make_spec(model, options, seed);
@@ -228,10 +223,9 @@ void generate(const Options& options, CommonOptions& common) {
 }
 
 void replay(const std::string& path, CommonOptions& common) {
-  check_device(common);
   const Json record = pipeline::read_record(path);
   pipeline::spec_of_record(record, path);
-  const pipeline::LoadedModel model(pipeline::find_model(common.model));
+  const pipeline::LoadedModel model(pipeline::find_model(common.model), {generating_device(common)});
   const Json* frames = record.find("frames");
   Progress bar("replay", "frames", frames != nullptr && frames->is_integer() ? frames->as_integer() : 0);
   pipeline::ClipProgress progress;

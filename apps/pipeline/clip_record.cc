@@ -68,8 +68,8 @@ Json to_record(const LoadedModel& model, const ClipSpec& spec, const ClipReport&
   record.set("actions", std::move(actions));
   record.set("given", Json(spec.given));
   record.set("model", Json::object({{"name", model.name()}, {"sha256", model.sha256()}}));
-  record.set("dtype", "bf16");
-  record.set("device", "cpu");
+  record.set("dtype", name_of(model.options().weights));
+  record.set("device", name_of(model.options().device));
   record.set("instruction_set", instruction_set());
   record.set("native", Json::object({{"width", model.width()}, {"height", model.height()}, {"fps", model.fps()}}));
   record.set("width", report.width);

@@ -49,16 +49,18 @@ std::string folder_name(const std::string& folder) {
 
 }  // namespace
 
-LoadedModel::LoadedModel(const std::string& folder)
+LoadedModel::LoadedModel(const std::string& folder, const ModelOptions& options)
     : folder_(checked(folder)),
       name_(folder_name(folder)),
       sha256_(weights_hash(folder)),
+      options_(options),
       codec_(load_codec(folder)),
       tokenizer_(Tokenizer::read(folder)),
       layout_(VideoVocabulary::from(tokenizer_, static_cast<std::int32_t>(codec_.config().codes()))),
       words_(KnownWords::read(fs::path(folder) / "words.txt")),
-      decoder_(load_model(folder)),
+      decoder_(load_model(folder), options.weights, options.device),
       fps_(read_fps(folder)) {
+  codec_.parameters().move_to(options.device);
   const VideoVocabulary& vocabulary = layout_.vocabulary();
   ORRERY_CHECK(vocabulary.size() == config().ids() && vocabulary.first_code() == config().first_code(), folder,
                ": tokenizer and codec have ", vocabulary.size(), " ids with codes from ", vocabulary.first_code(),

@@ -13,12 +13,18 @@
 
 namespace orrery::pipeline {
 
+/// How a model is held.
+struct ModelOptions {
+  Device device = Device::cpu;  ///< decodes tokens, and the codec's frames
+  DType weights = DType::bf16;  ///< the transformer's (core/generate/decoder.h)
+};
+
 /// Safe to read from several threads. Rollouts point into it: it stays where it is.
 class LoadedModel {
  public:
   /// Reads config.json, model.safetensors, tokenizer.json, words.txt, codec.json and codec.safetensors. Throws
   /// InputError when a file is missing or broken, or when they do not fit each other.
-  explicit LoadedModel(const std::string& folder);
+  explicit LoadedModel(const std::string& folder, const ModelOptions& options = {});
   LoadedModel(const LoadedModel&) = delete;
   LoadedModel& operator=(const LoadedModel&) = delete;
 
@@ -28,6 +34,7 @@ class LoadedModel {
   /// SHA-256 over both weight files.
   const std::string& sha256() const { return sha256_; }
 
+  const ModelOptions& options() const { return options_; }
   const ModelConfig& config() const { return decoder_.config(); }
   const LatentCodec& codec() const { return codec_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
@@ -51,6 +58,7 @@ class LoadedModel {
 
  private:
   std::string folder_, name_, sha256_;
+  ModelOptions options_;
   LatentCodec codec_;
   Tokenizer tokenizer_;
   SequenceLayout layout_;

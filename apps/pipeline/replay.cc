@@ -106,6 +106,9 @@ ReplayReport replay_clip(const LoadedModel& model, const std::string& path, cons
   }
   if (const std::string was = fields.text("instruction_set"); !same_frames && was != instruction_set())
     report.answer += "; made on " + was + ", here is " + instruction_set();
+  const std::string here = name_of(model.options().device);
+  if (const std::string was = fields.text("device"); !same_frames && was != here)
+    report.answer += "; made on " + was + ", here is " + here;
   return report;
 }
 

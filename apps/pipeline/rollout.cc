@@ -113,25 +113,48 @@ void Rollout::end_opening() {
   streams_.pop_back();
 }
 
+float Rollout::guidance() const { return static_cast<float>(cfg_scale_ == 1 ? kOpeningGuidance : cfg_scale_); }
+
+// The k-th code's position in the whole clip, which starting anew does not change.
+std::uint64_t Rollout::code_position(std::int64_t k) const {
+  return static_cast<std::uint64_t>(latents_ * model_->layout().group() + VideoVocabulary::kHeader + k);
+}
+
 // The k-th code of the open group.
 void Rollout::draw_code(std::int64_t k) {
   const SequenceLayout& layout = model_->layout();
   const CodeDraw& codes = model_->decoder().codes();
-  const Sampler& sampler = latents_ == 0 ? opening_ : sampler_;
-  // The position in the whole clip, which starting anew does not change.
-  const auto position = static_cast<std::uint64_t>(latents_ * layout.group() + VideoVocabulary::kHeader + k);
+  const Sampler& sampler = this->sampler();
+  const std::uint64_t position = code_position(k);
   float* const entropy = measure_entropy_ ? &entropy_[static_cast<std::size_t>(layout.cell(k))] : nullptr;
   if (streams_.size() == 1) {
     TokenStream& tokens = streams_[0].tokens;
     groups_.push_back(tokens.next_code(sampler, position, layout.cells() - 1 - k));
     if (entropy != nullptr) *entropy = codes.entropy({tokens.drawn_from()}, groups_.back());
   } else {
-    const auto guidance = static_cast<float>(cfg_scale_ == 1 ? kOpeningGuidance : cfg_scale_);
-    const CodeRows rows{streams_[0].tokens.logits(), streams_[1].tokens.logits(), guidance};
+    const CodeRows rows{streams_[0].tokens.logits(), streams_[1].tokens.logits(), guidance()};
     const std::int32_t code = codes.draw(rows, sampler, position);
     if (entropy != nullptr) *entropy = codes.entropy(rows, code);
     push(std::span(&code, 1));
   }
+}
+
+bool Rollout::device_draws(std::span<Rollout* const> rollouts) {
+  return rollouts[0]->model_->decoder().draws_codes() &&
+         std::none_of(rollouts.begin(), rollouts.end(),
+                      [](const Rollout* rollout) { return rollout->measure_entropy_; });
+}
+
+void Rollout::draw_on_device(std::span<Rollout* const> rollouts) {
+  std::vector<StreamRun> runs;
+  for (Rollout* rollout : rollouts) {
+    StreamRun run{&rollout->streams_[0].tokens, nullptr, 1, &rollout->sampler(), rollout->code_position(0)};
+    if (rollout->streams_.size() > 1) run.without = &rollout->streams_[1].tokens, run.guidance = rollout->guidance();
+    runs.push_back(run);
+  }
+  const auto codes = TokenStream::next_codes_each(runs, rollouts[0]->model_->layout().cells());
+  for (std::size_t i = 0; i < rollouts.size(); ++i)
+    rollouts[i]->groups_.insert(rollouts[i]->groups_.end(), codes[i].begin(), codes[i].end());
 }
 
 std::vector<std::vector<std::int32_t>> Rollout::next_each(std::span<Rollout* const> rollouts,
@@ -149,7 +172,9 @@ std::vector<std::vector<std::int32_t>> Rollout::next_each(std::span<Rollout* con
     if (rollout.drafts_ == 0 || rollout.streams_.size() == 2)
       for (Stream& stream : rollout.streams_) together.push_back(&stream.tokens);
   }
-  for (std::int64_t k = 0; k < layout.cells(); ++k) {
+  const bool on_device = device_draws(rollouts);
+  if (on_device) draw_on_device(rollouts);
+  for (std::int64_t k = 0; !on_device && k < layout.cells(); ++k) {
     TokenStream::feed_each(together);
     for (Rollout* rollout : rollouts) rollout->draw_code(k);
   }

@@ -90,7 +90,13 @@ class Rollout {
   std::int64_t most_latents() const;
   void make_room();
   void end_opening();
+  const Sampler& sampler() const { return latents_ == 0 ? opening_ : sampler_; }
+  float guidance() const;
+  std::uint64_t code_position(std::int64_t k) const;
   void draw_code(std::int64_t k);
+  /// Whether all of them can leave a latent frame's codes to the device.
+  static bool device_draws(std::span<Rollout* const> rollouts);
+  static void draw_on_device(std::span<Rollout* const> rollouts);
 
   const LoadedModel* model_;
   Sampler opening_, sampler_;

@@ -59,6 +59,7 @@ CacheBytes DecodeState::Caches::memory() const {
     bytes.indexer += held(layer.indexer);
   }
   if (mtp) bytes.other += held(mtp->layer.window) + held(mtp->states) + held(mtp->chain);
+  if (device.block.defined()) bytes.other += device.block.bytes();
   bytes.other += static_cast<std::int64_t>(recent_ids.capacity() * sizeof(std::int32_t));
   return bytes;
 }

@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/generate/decoder.h"
+#include "core/tensor/tensor.h"
 
 namespace orrery {
 
@@ -98,8 +99,25 @@ struct MtpCache {
   }
 };
 
+/// All of a sequence's caches on a device, in one block (kernels/api/decode_step.h). A copy has its own.
+struct DeviceSequence {
+  Tensor block;
+  std::int64_t units = 0;  ///< of growth that there is room for
+
+  DeviceSequence() = default;
+  DeviceSequence(const DeviceSequence& other)
+      : block(other.block.defined() ? other.block.clone() : Tensor()), units(other.units) {}
+  DeviceSequence& operator=(const DeviceSequence& other) {
+    DeviceSequence copy(other);
+    return *this = std::move(copy);
+  }
+  DeviceSequence(DeviceSequence&&) noexcept = default;
+  DeviceSequence& operator=(DeviceSequence&&) noexcept = default;
+};
+
 struct DecodeState::Caches {
   std::vector<LayerCache> layers;
+  DeviceSequence device;  ///< instead of the layers, where it decodes on one
   std::int64_t length = 0;
   std::optional<DecodeTimes> times;         ///< only where measured
   std::optional<MtpCache> mtp;              ///< only where drafts are wanted

@@ -13,6 +13,10 @@
 
 namespace orrery {
 
+namespace decode {
+struct DeviceWeights;
+}
+
 /// What a code is drawn from: a row of the decoder's (Decoder::row_size() values) and, with guidance, the row of the
 /// sequence without a prompt, from which the logits move away by `guidance` (Ho and Salimans 2022).
 struct CodeRows {
@@ -36,6 +40,7 @@ class CodeDraw {
   float entropy(const CodeRows& rows, std::int32_t id) const;
 
  private:
+  friend struct decode::DeviceWeights;
   using Choose = std::function<std::int64_t(std::size_t digit, std::span<const float> logits)>;
   std::int64_t walk(const CodeRows& rows, std::int64_t first_digits, const Choose& choose) const;
   std::vector<float> units_of(std::span<const float> row, std::int64_t first_digits) const;

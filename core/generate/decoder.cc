@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/generate/decode_math.h"
+#include "core/generate/device_decoder.h"
 #include "core/generate/packed.h"
 
 namespace orrery {
@@ -127,6 +128,10 @@ DecodeTimes DecodeState::times() const {
 }
 
 Decoder::Decoder(const Transformer& model, DType weights) : packed_(std::make_unique<Packed>(model, weights)) {}
+Decoder::Decoder(const Transformer& model, DType weights, Device device, const DeviceLimits& limits)
+    : Decoder(model, weights) {
+  if (device != Device::cpu) device_ = std::make_unique<decode::DeviceDecoder>(*packed_, device, limits);
+}
 Decoder::~Decoder() = default;
 Decoder::Decoder(Decoder&&) noexcept = default;
 std::int64_t Decoder::row_size() const { return packed_->codes.row_size(); }
@@ -136,21 +141,29 @@ Decoder::WeightBytes Decoder::weight_bytes() const { return packed_->weight_byte
 
 DecodeState Decoder::start(bool drafting) const {
   ORRERY_CHECK(!drafting || packed_->mtp, "[decoder] drafting needs a model with num_nextn_predict_layers = 1");
+  ORRERY_CHECK(!drafting || !device_, "[decoder] drafting works on the CPU only");
   DecodeState state;
+  if (device_) return state;
   state.caches_->layers.resize(packed_->layers.size());
   if (drafting) state.caches_->mtp.emplace();
   return state;
 }
 
-Decoder::Packed::Chunk Decoder::Packed::chunk_of(std::span<const DecodeStep> steps) const {
-  Chunk chunk;
+void Decoder::Packed::check(std::span<const DecodeStep> steps, std::int64_t more) const {
   for (const DecodeStep& step : steps) {
     ORRERY_CHECK(!step.ids.empty(), "[decoder] no tokens to append");
     for (const std::int32_t id : step.ids)
       ORRERY_CHECK(id >= 0 && id < config.ids(), "[decoder] token id ", id, ", expected 0 to ", config.ids() - 1);
-    const std::int64_t length = step.state->length() + static_cast<std::int64_t>(step.ids.size());
+    const std::int64_t length = step.state->length() + static_cast<std::int64_t>(step.ids.size()) + more;
     ORRERY_CHECK(length <= config.max_position_embeddings, "[decoder] a context of ", length,
                  " tokens, expected at most max_position_embeddings = ", config.max_position_embeddings);
+  }
+}
+
+Decoder::Packed::Chunk Decoder::Packed::chunk_of(std::span<const DecodeStep> steps) const {
+  check(steps);
+  Chunk chunk;
+  for (const DecodeStep& step : steps) {
     const std::int64_t begin = chunk.tokens();
     chunk.ids.insert(chunk.ids.end(), step.ids.begin(), step.ids.end());
     DecodeState::Caches& caches = *step.state->caches_;
@@ -175,6 +188,10 @@ std::vector<float> Decoder::append(DecodeState& state, std::span<const std::int3
 }
 
 std::vector<float> Decoder::append_each(std::span<const DecodeStep> steps) const {
+  if (device_) {
+    packed_->check(steps);
+    return device_->append(steps, decode::DeviceDecoder::Rows::last);
+  }
   const Packed::Chunk chunk = packed_->chunk_of(steps);
   for (const Packed::Segment& segment : chunk.segments) segment.caches->forget_block();
   const Floats hidden = packed_->run(chunk);
@@ -187,12 +204,30 @@ std::vector<float> Decoder::append_each(std::span<const DecodeStep> steps) const
 
 std::vector<float> Decoder::append_all(DecodeState& state, std::span<const std::int32_t> ids) const {
   const DecodeStep step{&state, ids};
+  if (device_) {
+    packed_->check(std::span(&step, 1));
+    return device_->append(std::span(&step, 1), decode::DeviceDecoder::Rows::all);
+  }
   const Packed::Chunk chunk = packed_->chunk_of(std::span(&step, 1));
   state.caches_->forget_block();
   return product(packed_->run(chunk), packed_->head, chunk.tokens());
 }
 
+bool Decoder::draws_codes() const { return device_ && config().video.codes > 0 && device_->draws_codes(); }
+
+std::vector<std::vector<std::int32_t>> Decoder::draw_codes(std::span<const CodeRun> runs, std::int64_t count) const {
+  ORRERY_ASSERT(draws_codes() && count > 0, "[decoder] ", count, " codes drawn where that does not work");
+  std::vector<DecodeStep> steps;
+  for (const CodeRun& run : runs) {
+    steps.push_back(run.step);
+    if (run.without.state != nullptr) steps.push_back(run.without);
+  }
+  packed_->check(steps, count - 1);
+  return device_->draw_codes(runs, count);
+}
+
 DecodeTrace Decoder::trace(DecodeState& state, std::span<const std::int32_t> ids) const {
+  ORRERY_CHECK(!device_, "[decoder] traces are made on the CPU only");
   const DecodeStep step{&state, ids};
   Packed::Chunk chunk = packed_->chunk_of(std::span(&step, 1));
   state.caches_->forget_block();
@@ -203,6 +238,7 @@ DecodeTrace Decoder::trace(DecodeState& state, std::span<const std::int32_t> ids
 }
 
 std::vector<float> Decoder::append_block(DecodeState& state, std::span<const std::int32_t> ids) const {
+  ORRERY_CHECK(!device_, "[decoder] blocks that can be taken back work on the CPU only");
   const DecodeStep step{&state, ids};
   const Packed::Chunk chunk = packed_->chunk_of(std::span(&step, 1));
   state.caches_->begin_block(ids);

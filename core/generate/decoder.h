@@ -14,6 +14,12 @@
 
 namespace orrery {
 
+namespace decode {
+class DeviceDecoder;
+class DeviceSteps;
+struct DeviceWeights;
+}  // namespace decode
+
 /// Seconds in the attention of the layers of one kind, over all tokens and threads.
 struct DecodeTimes {
   double sliding = 0;  ///< over the window
@@ -56,6 +62,7 @@ class DecodeState {
 
  private:
   friend class Decoder;
+  friend class decode::DeviceDecoder;
   struct Caches;
   std::unique_ptr<Caches> caches_;
 };
@@ -66,11 +73,30 @@ struct DecodeStep {
   std::span<const std::int32_t> ids;  ///< at least one
 };
 
+/// Codes that one sequence is to draw, one after the other.
+struct CodeRun {
+  DecodeStep step;       ///< what it appends first
+  DecodeStep without{};  ///< with guidance, the sequence without a prompt, which gets the same codes; else no state
+  float guidance = 1;
+  const Sampler* sampler = nullptr;
+  std::uint64_t position = 0;  ///< of the first code's random number; each next one's is one higher
+};
+
+/// Tokens that a device takes at once; more go in parts.
+struct DeviceLimits {
+  std::int64_t sequence_tokens = 256;  ///< of one sequence
+  std::int64_t step_tokens = 512;      ///< of all together, and most sequences
+};
+
 class Decoder {
  public:
   /// Packs the weights for decoding; `model` may go afterwards. `weights`: bf16; i8 with a scale a row, for speed; f32
   /// for comparisons. The indexer's keys are kept in the same format.
   explicit Decoder(const Transformer& model, DType weights = DType::bf16);
+  /// The same on a device with memory of its own, which then has the weights and the caches. Its sums have another
+  /// order than the CPU's, one that depends on the sequence alone too. It cannot draft, trace or measure. `model` is on
+  /// the CPU. Several threads may use it, one after the other.
+  Decoder(const Transformer& model, DType weights, Device device, const DeviceLimits& limits = {});
   ~Decoder();
   Decoder(Decoder&&) noexcept;
 
@@ -102,6 +128,12 @@ class Decoder {
   /// The rows after each of the ids, [ids · row_size()]: for scoring.
   std::vector<float> append_all(DecodeState& state, std::span<const std::int32_t> ids) const;
 
+  /// Whether draw_codes() works: on devices, for code books that they can sort.
+  bool draws_codes() const;
+  /// Lets each sequence append its ids and then draw `count` codes as codes() would, without a word from the host in
+  /// between. The last code drawn is not yet appended. Runs of different states; the codes of each.
+  std::vector<std::vector<std::int32_t>> draw_codes(std::span<const CodeRun> runs, std::int64_t count) const;
+
   /// Appends ids, and says what each layer did with each of them.
   DecodeTrace trace(DecodeState& state, std::span<const std::int32_t> ids) const;
 
@@ -117,8 +149,12 @@ class Decoder {
   void keep(DecodeState& state, std::int64_t count) const;
 
  private:
+  friend class decode::DeviceDecoder;
+  friend class decode::DeviceSteps;
+  friend struct decode::DeviceWeights;
   struct Packed;
   std::unique_ptr<Packed> packed_;
+  std::unique_ptr<decode::DeviceDecoder> device_;  ///< where it decodes on one
 };
 
 }  // namespace orrery

@@ -117,6 +117,8 @@ struct Decoder::Packed {
   static constexpr std::size_t kMtp = static_cast<std::size_t>(-1);
 
   Decoder::WeightBytes weight_bytes() const;
+  /// Throws InputError for ids out of range, none, or a context with `more` behind it that is too long.
+  void check(std::span<const DecodeStep> steps, std::int64_t more = 0) const;
   Chunk chunk_of(std::span<const DecodeStep> steps) const;
   /// `ids`: the tokens at the chunk's positions.
   void add_turns(Chunk& chunk, std::span<const std::int32_t> ids) const;

@@ -70,6 +70,30 @@ void TokenStream::feed_each(std::span<TokenStream* const> streams) {
   }
 }
 
+std::vector<std::vector<std::int32_t>> TokenStream::next_codes_each(std::span<const StreamRun> runs,
+                                                                    std::int64_t count) {
+  std::vector<CodeRun> steps;
+  const auto step_of = [](TokenStream* stream) {
+    ORRERY_ASSERT(!stream->unfed_.empty() && stream->most_ == 0, "[token stream] a run of codes without a token");
+    return DecodeStep{&stream->state_, stream->unfed_};
+  };
+  for (const StreamRun& run : runs) {
+    CodeRun step{step_of(run.stream), {}, run.guidance, run.sampler, run.position};
+    if (run.without != nullptr) step.without = step_of(run.without);
+    steps.push_back(step);
+  }
+  const std::vector<std::vector<std::int32_t>> codes = runs[0].stream->decoder_->draw_codes(steps, count);
+  for (std::size_t i = 0; i < codes.size(); ++i)
+    for (TokenStream* stream : {runs[i].stream, runs[i].without}) {
+      if (stream == nullptr) continue;
+      stream->fed_ += static_cast<std::int64_t>(stream->unfed_.size()) + count - 1;
+      stream->unfed_.assign(1, codes[i].back());
+      stream->rows_.clear();
+      stream->row_ = stream->drawn_row_ = 0;
+    }
+  return codes;
+}
+
 std::span<const float> TokenStream::row(std::size_t index) const {
   ORRERY_ASSERT(!rows_.empty(), "[token stream] the sequence is empty");
   const auto size = static_cast<std::size_t>(decoder_->row_size());

@@ -20,6 +20,17 @@ struct DraftCount {
 };
 
 /// A copy is a fork of the sequence. The decoder must outlive it.
+class TokenStream;
+
+/// Codes that one stream is to draw (Decoder::draw_codes); with guidance, another one beside it without a prompt.
+struct StreamRun {
+  TokenStream* stream = nullptr;
+  TokenStream* without = nullptr;
+  float guidance = 1;
+  const Sampler* sampler = nullptr;
+  std::uint64_t position = 0;
+};
+
 class TokenStream {
  public:
   /// `drafts`: tokens guessed ahead a step, 0 to 8 and less than the window; more than 0 needs a model with a
@@ -39,6 +50,9 @@ class TokenStream {
   /// Lets the tokens that several streams of one decoder have not fed through the model together, in one pass over the
   /// weights: each one's logits are bit for bit those without the others.
   static void feed_each(std::span<TokenStream* const> streams);
+  /// Lets streams of one decoder that draws codes each draw and append `count` of them, at the positions from its own
+  /// on; each has tokens that are not fed, and neither drafts nor can say what it drew from. The codes of each.
+  static std::vector<std::vector<std::int32_t>> next_codes_each(std::span<const StreamRun> runs, std::int64_t count);
   /// The decoder's row for the next token.
   std::span<const float> logits();
 

@@ -42,6 +42,16 @@ void RopeAxes::append_angles(std::vector<float>& angles, const std::vector<float
     angles.push_back(static_cast<float>(on() ? places[axes_[i]] : position) * frequencies[i]);
 }
 
+RopeAxes::Tables RopeAxes::tables() const {
+  return {{axes_.begin(), axes_.end()},
+          {cells_.begin(), cells_.end()},
+          static_cast<std::int32_t>(group_),
+          static_cast<std::int32_t>(columns_),
+          VideoVocabulary::kHeader,
+          frame_mark_,
+          first_in_frame_};
+}
+
 RopeTable RopeAxes::table(const RopeConfig& rope, std::span<const std::int32_t> ids, std::int64_t sequences,
                           std::int64_t step) const {
   const std::vector<float> frequencies = rope_frequencies(rope, rope_dim_);

@@ -25,6 +25,12 @@ class RopeAxes {
   /// Appends the angle of each pair for token `id` at `position`.
   void append_angles(std::vector<float>& angles, const std::vector<float>& frequencies, std::int64_t position,
                      std::int32_t id) const;
+  /// What append_angles() looks up, for a device.
+  struct Tables {
+    std::vector<std::int32_t> axes, cells;  ///< of each pair, empty where not on(); of each code of a latent frame
+    std::int32_t group, columns, header, frame_mark, first_in_frame;
+  };
+  Tables tables() const;
   /// Tables of ids [sequences, length], one row a token: of every `step`-th token, ⌊length / step⌋ a sequence.
   RopeTable table(const RopeConfig& rope, std::span<const std::int32_t> ids, std::int64_t sequences,
                   std::int64_t step) const;

@@ -24,6 +24,11 @@ struct DeviceMemory {
   void (*zero)(void* block, std::size_t bytes) = nullptr;
   /// Waits until all work is done; throws when any of it failed.
   void (*synchronize)() = nullptr;
+  /// Records what `work(context)` queues without doing it, or returns nullptr where nothing can be recorded now; other
+  /// threads may queue their own work meanwhile. replay() queues it. No `record`: the device cannot.
+  void* (*record)(void (*work)(void* context), void* context) = nullptr;
+  void (*replay)(void* recording) = nullptr;
+  void (*forget)(void* recording) = nullptr;
 };
 
 /// What a build and a machine have of a device: its memory, or why there is none.

@@ -27,6 +27,15 @@ void add_all_kernels() {
   add_optimizer_kernels();
   add_codec_kernels();
   add_top_k_kernels();
+  add_step_begin_kernels();
+  add_step_join_kernels();
+  add_step_product_kernels();
+  add_step_place_kernels();
+  add_step_latent_kernels();
+  add_step_index_kernels();
+  add_step_attention_kernels();
+  add_step_experts_kernels();
+  add_step_draw_kernels();
 }
 
 }  // namespace orrery::gpu

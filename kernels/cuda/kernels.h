@@ -40,5 +40,14 @@ void add_indexer_kernels();
 void add_optimizer_kernels();
 void add_codec_kernels();
 void add_top_k_kernels();
+void add_step_begin_kernels();
+void add_step_join_kernels();
+void add_step_product_kernels();
+void add_step_place_kernels();
+void add_step_latent_kernels();
+void add_step_index_kernels();
+void add_step_attention_kernels();
+void add_step_experts_kernels();
+void add_step_draw_kernels();
 
 }  // namespace orrery::gpu

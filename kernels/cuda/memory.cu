@@ -1,7 +1,9 @@
 // The card: its memory, the stream in which all work is queued, and its errors.
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 
@@ -18,13 +20,22 @@ void check(cudaError_t status, const char* what) {
                            cudaGetErrorName(status) + ")");
 }
 
+namespace {
+
+cudaStream_t new_stream() {
+  cudaStream_t made = nullptr;
+  check(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "stream");
+  return made;
+}
+
+// While a thread records, the stream that takes what it queues.
+thread_local cudaStream_t recording_stream = nullptr;
+
+}  // namespace
+
 cudaStream_t stream() {
-  static const cudaStream_t instance = [] {
-    cudaStream_t made = nullptr;
-    check(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking), "stream");
-    return made;
-  }();
-  return instance;
+  static const cudaStream_t instance = new_stream();
+  return recording_stream != nullptr ? recording_stream : instance;
 }
 
 void* scratch(int slot, std::int64_t bytes) {
@@ -68,6 +79,7 @@ void release(void* block, std::size_t) { static_cast<void>(cudaFree(block)); }
 class Staging {
  public:
   void copy(void* device, const void* host, std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
     auto* to = static_cast<unsigned char*>(device);
     const auto* from = static_cast<const unsigned char*>(host);
     while (bytes > 0) {
@@ -103,6 +115,7 @@ class Staging {
     used_ = 0;
   }
 
+  std::mutex mutex_;
   Part parts_[kParts];
   std::size_t part_ = 0, used_ = kPart;
 };
@@ -128,6 +141,35 @@ void zero(void* block, std::size_t bytes) {
   const Timed timed("zero", "");
   check(cudaMemsetAsync(block, 0, bytes, stream()), "zero");
 }
+
+// Events of a profile cannot be recorded.
+void* record(void (*work)(void*), void* context) {
+  const char* what = "recording";
+  if (std::getenv("ORRERY_DEVICE_PROFILE") != nullptr) return nullptr;
+  thread_local const cudaStream_t own = new_stream();
+  cudaGraph_t graph = nullptr;
+  check(cudaStreamBeginCapture(own, cudaStreamCaptureModeThreadLocal), what);
+  recording_stream = own;
+  try {
+    work(context);
+  } catch (...) {
+    recording_stream = nullptr;
+    static_cast<void>(cudaStreamEndCapture(own, &graph));
+    if (graph != nullptr) static_cast<void>(cudaGraphDestroy(graph));
+    throw;
+  }
+  recording_stream = nullptr;
+  check(cudaStreamEndCapture(own, &graph), what);
+  cudaGraphExec_t executable = nullptr;
+  const cudaError_t status = cudaGraphInstantiate(&executable, graph, 0);
+  static_cast<void>(cudaGraphDestroy(graph));
+  check(status, what);
+  return executable;
+}
+
+void replay(void* recording) { check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(recording), stream()), "replay"); }
+
+void forget(void* recording) { static_cast<void>(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(recording))); }
 
 void synchronize() { check(cudaStreamSynchronize(stream()), "device"); }
 
@@ -172,8 +214,9 @@ void register_cuda_kernels() {
     DeviceSlot& slot = device_slot(Device::cuda);
     slot.reason = gpu::refusal();
     if (!slot.reason.empty()) return false;
-    static const DeviceMemory memory{gpu::describe(), true,        gpu::allocate, gpu::release,    gpu::to_device,
-                                     gpu::to_host,    gpu::within, gpu::zero,     gpu::synchronize};
+    static const DeviceMemory memory{gpu::describe(),  true,         gpu::allocate, gpu::release,
+                                     gpu::to_device,   gpu::to_host, gpu::within,   gpu::zero,
+                                     gpu::synchronize, gpu::record,  gpu::replay,   gpu::forget};
     slot.memory = &memory;
     gpu::add_all_kernels();
     return true;

@@ -24,4 +24,13 @@ set(ORRERY_CUDA_KERNELS
   optimizer.cu
   codec.cu
   top_k.cu
+  step_begin.cu
+  step_join.cu
+  step_product.cu
+  step_place.cu
+  step_latent.cu
+  step_index.cu
+  step_attention.cu
+  step_experts.cu
+  step_draw.cu
 )

@@ -13,6 +13,9 @@ inline constexpr int kVector = 8;
 struct alignas(16) FourWords {
   std::uint32_t words[4];
 };
+struct alignas(8) TwoWords {
+  std::uint32_t words[2];
+};
 struct alignas(16) FourFloats {
   float values[4];
 };
@@ -41,6 +44,20 @@ ORRERY_ON_DEVICE void load_values(float (&values)[kCount], const BFloat16* at) {
     ORRERY_UNROLL
     for (int k = 0; k < kCount; ++k)
       values[k] = to_float(BFloat16{static_cast<std::uint16_t>(eight.words[k / 2] >> k % 2 * 16)});
+  }
+}
+
+/// Integers: 8-byte aligned for kVector.
+template <int kCount>
+ORRERY_ON_DEVICE void load_values(float (&values)[kCount], const std::int8_t* at) {
+  if constexpr (kCount == 1) {
+    values[0] = to_float(*at);
+  } else {
+    static_assert(kCount == 8);
+    const auto eight = load_as<TwoWords>(at);
+    ORRERY_UNROLL
+    for (int k = 0; k < kCount; ++k)
+      values[k] = to_float(static_cast<std::int8_t>(eight.words[k / 4] >> k % 4 * 8 & 0xFF));
   }
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# On a machine with a card: the device's tests, a table of kernel speeds, then training for some minutes
+# On a machine with a card: the device's tests, a table of kernel speeds, generation, then training for some minutes
 # gpu MINUTES CONFIG.toml [CODEC_FOLDER] [TRAINING_FOLDER]: from the bundle that gpu_bundle packed (out/gpu, or this
 # script's own folder). CODEC_FOLDER overrides the configuration's. Logs and the trained folder go to $OUT, else out/gpu-run.
 set -uo pipefail
@@ -29,6 +29,9 @@ fi
 
 echo "== kernels"
 timeout 120 "$here/bin/device_bench" | tee "$out/kernels.csv"
+
+echo "== generation"
+"$here/gpu_generate.sh" 150
 
 if [[ -n $config && $minutes != 0 ]]; then
   echo "== training for $minutes minutes"

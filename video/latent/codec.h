@@ -81,6 +81,9 @@ class LatentCodec {
   Tensor latents_of(std::span<const std::int32_t> codes, std::int64_t count, std::int64_t rows,
                     std::int64_t columns) const;
 
+  /// Where it works: chunks, latents and what comes of them are there.
+  Device device() const { return patch_.device(); }
+
   /// Activations and products: bf16 with f32 sums where the machine is fast at it, or f32. Default f32.
   DType compute = DType::f32;
 
@@ -122,8 +125,12 @@ class StreamingDecoder {
   StreamingDecoder(const LatentCodec& codec, std::int64_t rows, std::int64_t columns);
   /// Codes of one latent frame (rows · columns) → its frames: one for the first latent frame, time_factor for others.
   std::vector<Frame> push(std::span<const std::int32_t> codes);
+  /// One latent frame of each of several clips of one codec and size, in one pass: sooner than one by one on a device.
+  static std::vector<std::vector<Frame>> push_each(std::span<StreamingDecoder* const> decoders,
+                                                   std::span<const std::vector<std::int32_t>> codes);
 
  private:
+  void copy_history(float* to) const;
   const LatentCodec& codec_;
   std::int64_t rows_, columns_, latents_ = 0;
   std::deque<Tensor> history_;

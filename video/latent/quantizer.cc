@@ -62,7 +62,8 @@ Tensor LatentCodec::quantize(const Tensor& latents) const {
 std::vector<std::int32_t> LatentCodec::codes_of(const Tensor& quantized) const {
   const std::vector<std::int64_t> levels = config_.all_levels();
   const auto dims = static_cast<std::int64_t>(levels.size());
-  const float* values = quantized.data<float>();
+  const Tensor here = quantized.to(Device::cpu);
+  const float* values = here.data<float>();
   std::vector<std::int32_t> codes(static_cast<std::size_t>(quantized.numel() / dims));
   for (std::size_t cell = 0; cell < codes.size(); ++cell) {
     std::int64_t code = 0, radix = 1;

@@ -1,8 +1,10 @@
 // Streaming: the encoder keeps one chunk of frames, the decoder the latents that it looks back on.
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 
 #include "core/autograd/autograd.h"
+#include "core/base/parallel.h"
 #include "video/latent/codec.h"
 
 namespace orrery {
@@ -39,6 +41,24 @@ Frame tensor_to_frame(const float* pixels, int width, int height) {
 
 namespace {
 
+// A device's ops share memory for what lies between their kernels: one thread at a time.
+class DeviceTurn {
+ public:
+  explicit DeviceTurn(const LatentCodec& codec) {
+    static std::mutex mutex;
+    if (codec.device() != Device::cpu) lock_ = std::unique_lock(mutex);
+  }
+
+ private:
+  std::unique_lock<std::mutex> lock_;
+};
+
+// Pixels [N, time_factor, H, W, 3] on the CPU → codes.
+std::vector<std::int32_t> encoded(const LatentCodec& codec, const Tensor& pixels) {
+  const DeviceTurn turn(codec);
+  return codec.codes_of(codec.quantize(codec.encode(pixels.to(codec.device()))));
+}
+
 // A chunk of one latent frame: short ones are padded at the front (the first frame of a clip stands alone).
 Tensor chunk_of(std::span<const Frame> frames, std::int64_t time_factor) {
   std::vector<Frame> padded(static_cast<std::size_t>(time_factor) - frames.size(), frames.front());
@@ -54,7 +74,7 @@ std::vector<std::int32_t> StreamingEncoder::flush() {
   const Tensor chunk = chunk_of(pending_, codec_.config().time_factor);
   pending_.clear();
   ++latents_;
-  return codec_.codes_of(codec_.quantize(codec_.encode(chunk)));
+  return encoded(codec_, chunk);
 }
 
 std::vector<std::int32_t> StreamingEncoder::push(const Frame& frame) {
@@ -72,32 +92,62 @@ std::vector<std::int32_t> StreamingEncoder::finish() {
 StreamingDecoder::StreamingDecoder(const LatentCodec& codec, std::int64_t rows, std::int64_t columns)
     : codec_(codec), rows_(rows), columns_(columns) {}
 
-std::vector<Frame> StreamingDecoder::push(std::span<const std::int32_t> codes) {
-  const NoGrad guard;
+// The latents that a decoder looks back on, the newest last: [rows, columns, history · dims].
+void StreamingDecoder::copy_history(float* to) const {
   const CodecConfig& config = codec_.config();
-  const Tensor latents = codec_.latents_of(codes, 1, rows_, columns_);
   const auto dims = static_cast<std::int64_t>(config.all_levels().size());
+  const std::int64_t first = config.history - static_cast<std::int64_t>(history_.size());
+  for (std::size_t k = 0; k < history_.size(); ++k)
+    for (std::int64_t cell = 0; cell < rows_ * columns_; ++cell)
+      std::copy_n(history_[k].data<float>() + cell * dims, dims,
+                  to + (cell * config.history + first + static_cast<std::int64_t>(k)) * dims);
+}
+
+std::vector<std::vector<Frame>> StreamingDecoder::push_each(std::span<StreamingDecoder* const> decoders,
+                                                            std::span<const std::vector<std::int32_t>> codes) {
+  const NoGrad guard;
+  const LatentCodec& codec = decoders[0]->codec_;
+  const CodecConfig& config = codec.config();
+  const std::int64_t rows = decoders[0]->rows_, columns = decoders[0]->columns_;
+  const auto count = static_cast<std::int64_t>(decoders.size()),
+             dims = static_cast<std::int64_t>(config.all_levels().size());
+  std::vector<std::int32_t> all;
+  for (const std::vector<std::int32_t>& some : codes) all.insert(all.end(), some.begin(), some.end());
+  const Tensor latents = codec.latents_of(all, count, rows, columns);
   Tensor history;
   if (config.history > 0) {
-    history = Tensor::zeros({1, rows_, columns_, config.history * dims});
-    // The newest of the earlier latents stands last.
-    const std::int64_t first = config.history - static_cast<std::int64_t>(history_.size());
-    for (std::size_t k = 0; k < history_.size(); ++k)
-      for (std::int64_t cell = 0; cell < rows_ * columns_; ++cell)
-        std::copy_n(history_[k].data<float>() + cell * dims, dims,
-                    history.data<float>() + (cell * config.history + first + static_cast<std::int64_t>(k)) * dims);
+    history = Tensor::zeros({count, rows, columns, config.history * dims});
+    for (std::int64_t i = 0; i < count; ++i)
+      decoders[static_cast<std::size_t>(i)]->copy_history(history.data<float>() + i * history.numel() / count);
   }
-  const Tensor pixels = codec_.decode(latents, history);
-  if (config.history > 0) {
-    history_.push_back(latents);
-    if (static_cast<std::int64_t>(history_.size()) > config.history) history_.pop_front();
-  }
+  const Tensor pixels = [&] {
+    const DeviceTurn turn(codec);
+    const Tensor earlier = history.defined() ? history.to(codec.device()) : history;
+    return codec.decode(latents.to(codec.device()), earlier).to(Device::cpu);
+  }();
   const auto height = static_cast<int>(pixels.dim(2)), width = static_cast<int>(pixels.dim(3));
-  std::vector<Frame> frames;
-  for (std::int64_t t = latents_ == 0 ? config.time_factor - 1 : 0; t < config.time_factor; ++t)
-    frames.push_back(tensor_to_frame(pixels.data<float>() + t * height * width * 3, width, height));
-  ++latents_;
+  std::vector<std::vector<Frame>> frames(decoders.size());
+  parallel_for(count, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      StreamingDecoder& decoder = *decoders[static_cast<std::size_t>(i)];
+      if (config.history > 0) {
+        const std::int64_t size = rows * columns * dims;
+        decoder.history_.push_back(latents.alias({1, rows, columns, dims}, {size, columns * dims, dims, 1}, i * size));
+        if (static_cast<std::int64_t>(decoder.history_.size()) > config.history) decoder.history_.pop_front();
+      }
+      const float* chunk = pixels.data<float>() + i * pixels.numel() / count;
+      for (std::int64_t t = decoder.latents_ == 0 ? config.time_factor - 1 : 0; t < config.time_factor; ++t)
+        frames[static_cast<std::size_t>(i)].push_back(tensor_to_frame(chunk + t * height * width * 3, width, height));
+      ++decoder.latents_;
+    }
+  });
   return frames;
+}
+
+std::vector<Frame> StreamingDecoder::push(std::span<const std::int32_t> codes) {
+  StreamingDecoder* const self = this;
+  const std::vector<std::int32_t> own(codes.begin(), codes.end());
+  return std::move(push_each(std::span(&self, 1), std::span(&own, 1))[0]);
 }
 
 std::vector<std::int32_t> encode_clip(const LatentCodec& codec, std::span<const Frame> frames) {
@@ -111,7 +161,7 @@ std::vector<std::int32_t> encode_clip(const LatentCodec& codec, std::span<const 
     const Tensor pixels = frames_to_tensor(batch);
     const auto chunks = static_cast<std::int64_t>(batch.size() / step);
     const Tensor x = pixels.reshaped({chunks, codec.config().time_factor, pixels.dim(1), pixels.dim(2), 3});
-    const std::vector<std::int32_t> part = codec.codes_of(codec.quantize(codec.encode(x)));
+    const std::vector<std::int32_t> part = encoded(codec, x);
     codes.insert(codes.end(), part.begin(), part.end());
     batch.clear();
   };

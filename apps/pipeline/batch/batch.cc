@@ -86,13 +86,17 @@ class Batch {
   void check_against_journal();
   void run_group(ModelJobs& group);
   std::int64_t at_once(std::size_t jobs, int processes) const;
+  // A device takes clips best from one thread.
+  int drawing_threads() const { return options_.device == Device::cpu ? std::max(1, thread_count()) : 1; }
   bool run_pass(RunState& run, const std::vector<std::int64_t>& jobs, JobQueue& queue);
   void wait_for_others();
   std::unique_ptr<ClipInWork> next_clip(RunState& run, JobQueue& queue);
   std::vector<std::int64_t> open_jobs(const ModelJobs& group);
   void finish();
   const pipeline::LoadedModel& load(ModelJobs& group) const {
-    if (!group.model) group.model = std::make_unique<pipeline::LoadedModel>(pipeline::find_model(group.name));
+    if (!group.model)
+      group.model = std::make_unique<pipeline::LoadedModel>(pipeline::find_model(group.name),
+                                                            pipeline::ModelOptions{options_.device});
     return *group.model;
   }
   std::string hash_of(const pipeline::LoadedModel& model, const Job& job) const {
@@ -214,8 +218,9 @@ std::unique_ptr<ClipInWork> Batch::next_clip(RunState& run, JobQueue& queue) {
 
 // Clips that one thread draws side by side, so that all threads of all processes have some.
 std::int64_t Batch::at_once(std::size_t jobs, int processes) const {
-  const std::int64_t share = static_cast<std::int64_t>(jobs) / (std::max(1, thread_count()) * processes) + 1;
-  return std::min(options_.clips_at_once > 0 ? options_.clips_at_once : kClipsAtOnce, share);
+  const std::int64_t share = static_cast<std::int64_t>(jobs) / (drawing_threads() * processes) + 1;
+  const std::int64_t most = options_.device == Device::cpu ? kClipsAtOnce : kClipsOnDevice;
+  return std::min(options_.clips_at_once > 0 ? options_.clips_at_once : most, share);
 }
 
 void Batch::wait_for_others() {
@@ -227,7 +232,7 @@ void Batch::wait_for_others() {
 
 // Draws what can be had of `jobs`; false when that was nothing.
 bool Batch::run_pass(RunState& run, const std::vector<std::int64_t>& jobs, JobQueue& queue) {
-  const int threads = std::max(1, thread_count());
+  const int threads = drawing_threads(), finishers = std::max(1, thread_count() / threads);
   const std::int64_t side_by_side = at_once(jobs.size(), queue.processes());
   std::int64_t frames = 0;
   for (const std::int64_t index : jobs) {
@@ -247,7 +252,7 @@ bool Batch::run_pass(RunState& run, const std::vector<std::int64_t>& jobs, JobQu
       set_thread_count(1);
       std::exception_ptr mine;
       try {
-        draw_clips(run, side_by_side, [&] { return next_clip(run, queue); });
+        draw_clips(run, side_by_side, finishers, [&] { return next_clip(run, queue); });
       } catch (...) {
         mine = std::current_exception();
       }
@@ -340,7 +345,7 @@ BatchPlan Batch::plan() {
     }
     plan.jobs += static_cast<std::int64_t>(group.jobs.size()), plan.to_make += open, plan.frames += frames;
     if (open > 0) {
-      const int threads = std::max(1, thread_count());
+      const int threads = drawing_threads();
       const std::int64_t side_by_side = at_once(static_cast<std::size_t>(open), 1);
       const Cost cost = measure_cost(model, options_, width, height, std::min<std::int64_t>(side_by_side, 8));
       plan.seconds +=

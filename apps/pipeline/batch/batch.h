@@ -38,10 +38,11 @@ struct BatchOptions {
   bool native = false;
   /// Clips that are drawn side by side by one thread; 0: kClipsAtOnce.
   std::int64_t clips_at_once = 0;
-  bool score = false;         ///< a physics score of each clip in the manifest
-  bool retry_failed = false;  ///< take up jobs that failed before
-  bool force = false;         ///< replace files that this batch did not make, and clips of other jobs
-  bool skip_bad = false;      ///< go on without the lines that are wrong
+  Device device = Device::cpu;  ///< one thread draws there, kClipsOnDevice side by side; all others write files
+  bool score = false;           ///< a physics score of each clip in the manifest
+  bool retry_failed = false;    ///< take up jobs that failed before
+  bool force = false;           ///< replace files that this batch did not make, and clips of other jobs
+  bool skip_bad = false;        ///< go on without the lines that are wrong
   /// This process takes the jobs whose number is `shard` modulo `shards`.
   std::int64_t shard = 0, shards = 1;
   JobQueue* queue = nullptr;
@@ -51,7 +52,7 @@ struct BatchOptions {
   ClaimOptions claims;
 };
 
-inline constexpr std::int64_t kClipsAtOnce = 16;
+inline constexpr std::int64_t kClipsAtOnce = 16, kClipsOnDevice = 64;
 
 struct BatchReport {
   std::int64_t jobs = 0;    ///< of this shard, good ones

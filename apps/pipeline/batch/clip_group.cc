@@ -157,6 +157,7 @@ std::string job_hash(const pipeline::LoadedModel& model, const Job& job, const B
   content.set("width", width);
   content.set("height", height);
   content.set("format", options.format);
+  if (options.device != Device::cpu) content.set("device", name_of(options.device));
   return sha256_hex(content.dump());
 }
 
@@ -176,10 +177,15 @@ bool wait_for_disk(RunState& run, const std::function<void()>& work) {
   }
 }
 
-void draw_clips(RunState& run, std::int64_t at_once, const std::function<std::unique_ptr<ClipInWork>()>& next) {
+void draw_clips(RunState& run, std::int64_t at_once, int finishers,
+                const std::function<std::unique_ptr<ClipInWork>()>& next) {
   constexpr std::size_t kQueued = 4;
-  pipeline::Worker<std::shared_ptr<ClipInWork>> finisher(
-      kQueued, [&run](const std::shared_ptr<ClipInWork>& clip) { finish_or_fail(run, *clip); });
+  using Finisher = pipeline::Worker<std::shared_ptr<ClipInWork>>;
+  std::vector<std::unique_ptr<Finisher>> finishing;
+  for (int i = 0; i < finishers; ++i)
+    finishing.push_back(std::make_unique<Finisher>(
+        kQueued, [&run](const std::shared_ptr<ClipInWork>& clip) { finish_or_fail(run, *clip); }));
+  std::size_t turn = 0;
   std::vector<std::unique_ptr<ClipInWork>> clips;
   for (;;) {
     while (static_cast<std::int64_t>(clips.size()) < at_once && !run.stopped()) {
@@ -193,14 +199,14 @@ void draw_clips(RunState& run, std::int64_t at_once, const std::function<std::un
     for (auto& clip : clips)
       if (clip->draw->done()) {
         clip->draw.reset();
-        finisher.push(std::move(clip));
+        finishing[turn++ % finishing.size()]->push(std::move(clip));
       } else {
         unfinished.push_back(std::move(clip));
       }
     clips = std::move(unfinished);
   }
   for (const auto& clip : clips) keep(run, *clip);
-  finisher.finish();
+  for (const auto& finisher : finishing) finisher->finish();
 }
 
 }  // namespace orrery::batch

@@ -42,8 +42,10 @@ void check_job(const pipeline::LoadedModel& model, const Job& job);
 std::string job_hash(const pipeline::LoadedModel& model, const Job& job, const BatchOptions& options, int width,
                      int height);
 
-/// Draws jobs that `next` hands out (empty: none now) until there are none, or it is told to stop.
-void draw_clips(RunState& run, std::int64_t at_once, const std::function<std::unique_ptr<ClipInWork>()>& next);
+/// Draws jobs that `next` hands out (empty: none now) until there are none, or it is told to stop; `finishers` threads
+/// write their files.
+void draw_clips(RunState& run, std::int64_t at_once, int finishers,
+                const std::function<std::unique_ptr<ClipInWork>()>& next);
 
 /// Runs `work` again and again while the disk is full, saying so once; false when stopped meanwhile.
 bool wait_for_disk(RunState& run, const std::function<void()>& work);

@@ -5,47 +5,13 @@
 
 #include "core/autograd/autograd.h"
 #include "core/base/parallel.h"
-#include "core/base/random.h"
-#include "core/io/parameters_file.h"
 #include "core/tensor/quantize.h"
 #include "tests/support/catch.h"
+#include "tests/support/tiny_transformer.h"
 
 using namespace orrery;
 
 namespace {
-
-// "video": the mixed model with everything that the video layout adds, frames of 2×2 codes; "axes": with rotary angles
-// by time, row and column too.
-Transformer tiny_model(const std::string& case_name) {
-  const bool axes = case_name == "axes", video = axes || case_name == "video";
-  const std::string name = video ? "mixed" : case_name;
-  const std::string folder = name.starts_with("v3") ? "/deepseek_v3/" : "/deepseek_v4/";
-  const std::string path = std::string(ORRERY_TEST_FIXTURES) + folder + name + ".safetensors";
-  const TensorFile file = open_tensors(path);
-  Random random(1);
-  ModelConfig config = parse_model_config(file.metadata("config"), path);
-  if (video) {
-    config.video.codes = 40;
-    config.video.grid_rows = config.video.grid_columns = 2;
-    config.video.place_embedding = config.video.recall_embedding = true;
-    config.video.levels = {8, 5};
-    if (axes) config.video.rope_axes = {2, 1, 1};
-  }
-  Transformer model(config, random);
-  for (const Parameter& item : model.parameters().all())
-    if (item.name.find("digits") != std::string::npos)
-      item.value.detach().copy_from(Tensor::randn(item.value.shape(), random, 0.02f));
-    else if (item.name != "model.embed_places.weight" && item.name != "model.embed_recall.weight")
-      file.load_into("weight." + item.name, item.value);
-  return model;
-}
-
-std::vector<std::int32_t> some_ids(std::int64_t count) {
-  Random random(5);
-  std::vector<std::int32_t> ids;
-  for (std::int64_t i = 0; i < count; ++i) ids.push_back(static_cast<std::int32_t>(random.below(64)));
-  return ids;
-}
 
 const char* const kCases[] = {"sliding", "csa4",  "hca8", "mixed", "hash", "csa8",    "window_edge", "yarn",
                               "clamp",   "video", "axes", "v3",    "v32",  "v3_yarn", "v32_yarn"};
@@ -55,9 +21,9 @@ const char* const kCases[] = {"sliding", "csa4",  "hca8", "mixed", "hash", "csa8
 TEST_CASE("decoding gives the logits of the full forward pass", "[decoder]") {
   const std::string name = GENERATE(from_range(std::begin(kCases), std::end(kCases)));
   INFO(name);
-  const Transformer model = tiny_model(name);
+  const Transformer model = test::tiny_transformer(name);
   const Decoder decoder(model, DType::f32);
-  const auto ids = some_ids(75);
+  const auto ids = test::some_ids(75);
   const NoGrad guard;
   const auto expected = model.logits(model.forward(Tensor::from(ids, {1, 75})).hidden).to_vector();
   double scale = 0;
@@ -76,9 +42,9 @@ TEST_CASE("logits are bit-identical whatever the chunks and the threads", "[deco
   INFO(name);
   const DType weights = GENERATE(DType::bf16, DType::i8);
   INFO(name_of(weights));
-  const Transformer model = tiny_model(name);
+  const Transformer model = test::tiny_transformer(name);
   const Decoder decoder(model, weights);
-  const auto ids = some_ids(61);
+  const auto ids = test::some_ids(61);
   DecodeState whole = decoder.start();
   const auto expected = decoder.append(whole, ids);
   const int threads = thread_count();
@@ -98,7 +64,7 @@ TEST_CASE("integer weights decode as what they stand for", "[decoder]") {
   // Not CSA: there the keys' rounding may choose other entries.
   const std::string name = GENERATE("sliding", "hca8");
   INFO(name);
-  const Transformer model = tiny_model(name);
+  const Transformer model = test::tiny_transformer(name);
   const Decoder decoder(model, DType::i8);
   // The full pass over the very values that the decoder holds.
   for (const Parameter& item : model.parameters().all()) {
@@ -112,7 +78,7 @@ TEST_CASE("integer weights decode as what they stand for", "[decoder]") {
     for (std::int64_t i = 0; i < value.numel(); ++i)
       value.data<float>()[i] = rows.values.data<std::int8_t>()[i] * rows.scales.data<float>()[i / columns];
   }
-  const auto ids = some_ids(50);
+  const auto ids = test::some_ids(50);
   const NoGrad guard;
   const auto expected = model.logits(model.forward(Tensor::from(ids, {1, 50})).hidden).to_vector();
   double scale = 0, worst = 0;
@@ -124,11 +90,11 @@ TEST_CASE("integer weights decode as what they stand for", "[decoder]") {
 }
 
 TEST_CASE("a state counts its bytes and its time by what they are for", "[decoder]") {
-  const Decoder decoder(tiny_model("mixed"));  // one layer a kind, rates 4 and 16, window 8, heads of 16
+  const Decoder decoder(test::tiny_transformer("mixed"));  // one layer a kind, rates 4 and 16, window 8, heads of 16
   DecodeState state = decoder.start();
   CHECK_THROWS_AS(state.times(), Error);
   state.measure();
-  decoder.append(state, some_ids(64));
+  decoder.append(state, test::some_ids(64));
   const CacheBytes bytes = state.memory();
   CHECK(bytes.sum() == state.bytes());
   CHECK(bytes.window >= 3 * 8 * 16 * 4);
@@ -141,11 +107,11 @@ TEST_CASE("a state counts its bytes and its time by what they are for", "[decode
 }
 
 TEST_CASE("V3's cache is one row a token and layer, and V3.2's index keys beside it", "[decoder]") {
-  const Transformer model = tiny_model("v32");
+  const Transformer model = test::tiny_transformer("v32");
   const Decoder decoder(model);
   DecodeState state = decoder.start();
   state.measure();
-  decoder.append(state, some_ids(64));
+  decoder.append(state, test::some_ids(64));
   const ModelConfig& c = decoder.config();
   const CacheBytes bytes = state.memory();
   CHECK(bytes.sum() == state.bytes());
@@ -158,9 +124,9 @@ TEST_CASE("V3's cache is one row a token and layer, and V3.2's index keys beside
 }
 
 TEST_CASE("a copy of the state forks the sequence", "[decoder]") {
-  const Transformer model = tiny_model("mixed");
+  const Transformer model = test::tiny_transformer("mixed");
   const Decoder decoder(model);
-  const auto ids = some_ids(40);
+  const auto ids = test::some_ids(40);
   DecodeState state = decoder.start();
   decoder.append(state, std::span(ids).first(30));
   DecodeState fork = state;
@@ -181,8 +147,8 @@ TEST_CASE("a copy of the state forks the sequence", "[decoder]") {
 TEST_CASE("a block taken back in part leaves what its first tokens alone would", "[decoder]") {
   const std::string name = GENERATE(from_range(std::begin(kCases), std::end(kCases)));
   INFO(name);
-  const Decoder decoder(tiny_model(name), GENERATE(DType::bf16, DType::i8));
-  const std::vector<std::int32_t> ids = some_ids(60);
+  const Decoder decoder(test::tiny_transformer(name), GENERATE(DType::bf16, DType::i8));
+  const std::vector<std::int32_t> ids = test::some_ids(60);
   DecodeState blocks = decoder.start(), plain = decoder.start();
   // Lengths and kept parts that end before, at and behind the windows' edges.
   std::size_t at = 0;
@@ -201,8 +167,8 @@ TEST_CASE("a block taken back in part leaves what its first tokens alone would",
 TEST_CASE("several sequences in one step get what each gets alone, bit for bit", "[decoder]") {
   const std::string name = GENERATE(from_range(std::begin(kCases), std::end(kCases)));
   INFO(name);
-  const Decoder decoder(tiny_model(name), GENERATE(DType::bf16, DType::i8));
-  const std::vector<std::int32_t> ids = some_ids(40);
+  const Decoder decoder(test::tiny_transformer(name), GENERATE(DType::bf16, DType::i8));
+  const std::vector<std::int32_t> ids = test::some_ids(40);
   constexpr std::size_t kSequences = 7;
   std::vector<DecodeState> together, alone;
   for (std::size_t i = 0; i < kSequences; ++i) together.push_back(decoder.start()), alone.push_back(decoder.start());
