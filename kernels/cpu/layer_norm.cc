@@ -45,7 +45,7 @@ HWY_INLINE void sums_around(const T* x, std::int64_t d, float center, float* sum
 // around the mean. Roots and quotients of all rows are taken at once.
 template <class T>
 HWY_INLINE void row_statistics(const T* x, std::int64_t rows, std::int64_t d, float eps, float* mean, float* inverse) {
-  float centers[kMostRows], sums[kMostRows], squares[kMostRows];
+  float centers[kRowsRoom], sums[kRowsRoom], squares[kRowsRoom];
   for (std::int64_t r = 0; r < rows; ++r) {
     centers[r] = to_float(x[r * d]);
     sums_around(x + r * d, d, centers[r], sums + r, squares + r);

@@ -29,7 +29,7 @@ void forward_rows_of(const RmsNormArgs& args, std::int64_t begin, std::int64_t e
   const float* weight = args.weight.as<const float>();
   float* const inverse = args.inverse.as<float>();
   const Vec one = set(1.0f), share = set(1.0f / static_cast<float>(d)), least = set(args.eps);
-  float sums[kMostRows];
+  float sums[kRowsRoom];
   for (std::int64_t first = begin; first < end; first += together) {
     const std::int64_t last = std::min(end, first + together);
     for (std::int64_t row = first; row < last; ++row) {

@@ -150,6 +150,8 @@ HWY_INLINE void sum_vectors(std::int64_t count, Vec* totals, const Body& body) {
 // Rows of d values that a norm takes together, a step of all of them before the next step: while one row's sum, root
 // and quotient are awaited the others go on. They stay in the first cache.
 inline constexpr std::int64_t kMostRows = 8;
+/// Room for a value a row, and for a vector of any width.
+inline constexpr std::int64_t kRowsRoom = std::max<std::int64_t>(kMostRows, HWY_MAX_BYTES / sizeof(float));
 HWY_INLINE std::int64_t rows_together(std::int64_t d) {
   return std::clamp<std::int64_t>((16 << 10) / (d * std::int64_t{sizeof(float)} + 1), 1, kMostRows);
 }
