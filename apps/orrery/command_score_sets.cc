@@ -91,13 +91,13 @@ void score_physics_iq(const std::string& real, const std::string& generated, Com
   std::vector<LeftOut> left_out;
   std::vector<PhysicsIqView> views;
   Json list = Json::array();
-  for (const PhysicsIqPair& pair : pair_physics_iq(real, generated, left_out)) {
-    try {
-      views.push_back(score_physics_iq_pair(pair));
-    } catch (const InputError& error) {
-      left_out.push_back({pair.generated, error.what()});
-      continue;
+  score_physics_iq_pairs(pair_physics_iq(real, generated, left_out), [&](const PhysicsIqPair& pair,
+                                                                         const PhysicsIqResult& result) {
+    if (!result.view) {
+      left_out.push_back({pair.generated, result.reason});
+      return;
     }
+    views.push_back(*result.view);
     list.push_back(Json::object({{"view", pair.view},
                                  {"file", pair.generated},
                                  {"model", metrics_json(views.back().model)},
@@ -107,7 +107,7 @@ void score_physics_iq(const std::string& real, const std::string& generated, Com
       std::printf("%-48s spatial %.3f  spatiotemporal %.3f  weighted %.3f  MSE %.5f\n", pair.view.c_str(),
                   m.spatial_iou, m.spatiotemporal_iou, m.weighted_spatial_iou, m.mse);
     }
-  }
+  });
   ORRERY_CHECK(!views.empty(), "[score physics-iq] no scenario has two real takes and a generated video",
                left_out.empty() ? std::string() : "; first left out: " + left_out[0].file + ": " + left_out[0].reason);
   const double original = physics_iq_score(views), verified = physics_iq_verified_score(views);
