@@ -122,18 +122,16 @@ std::uint64_t follow_from(const std::uint8_t* grey, int first, int count, double
 std::uint64_t follow_avx2(const std::uint8_t*, int, double*, int& done) { return done = 0; }
 #endif
 
-// Each step moves a mean the same way and less far; one that stays, stays for good.
+// Each step moves a mean the same way and less far; one that stays, stays for good. That is looked at now and then.
 ORRERY_LOOP void follow_on_loop(const std::uint8_t* grey, int count, std::int64_t steps, double* __restrict mean) {
-  double pull[64];
+  double pull[64], before[64];
   for (int x = 0; x < count; ++x) pull[x] = static_cast<double>(int{grey[x]}) * kNew;
-  bool moves = true;
-  for (std::int64_t step = 0; step < steps && moves; ++step) {
-    moves = false;
-    for (int x = 0; x < count; ++x) {
-      const double now = mean[x] * kOld + pull[x];
-      moves |= now < mean[x] || now > mean[x];
-      mean[x] = now;
-    }
+  constexpr std::int64_t kUnseen = 8;
+  for (std::int64_t step = 0; step < steps; step += kUnseen) {
+    std::copy_n(mean, count, before);
+    for (std::int64_t s = step; s < std::min(steps, step + kUnseen); ++s)
+      for (int x = 0; x < count; ++x) mean[x] = mean[x] * kOld + pull[x];
+    if (std::equal(before, before + count, mean)) return;
   }
 }
 ORRERY_AVX2 void follow_on_avx2(const std::uint8_t* grey, int count, std::int64_t steps, double* mean) {
@@ -149,6 +147,15 @@ ORRERY_LOOP void pairs_loop(const std::uint8_t* __restrict line, int count, std:
   }
 }
 ORRERY_AVX2 void pairs_avx2(const std::uint8_t* line, int count, std::uint16_t* sums) { pairs_loop(line, count, sums); }
+
+ORRERY_LOOP void quarter_loop(const std::uint16_t* __restrict a, const std::uint16_t* __restrict b, int count,
+                              std::uint8_t* __restrict to) {
+  for (int i = 0; i < count; ++i)
+    to[i] = static_cast<std::uint8_t>(static_cast<std::uint16_t>(a[i] + b[i] + 2) >> 2);
+}
+ORRERY_AVX2 void quarter_avx2(const std::uint16_t* upper, const std::uint16_t* lower, int count, std::uint8_t* to) {
+  quarter_loop(upper, lower, count, to);
+}
 
 // As many as 32 bits hold.
 ORRERY_LOOP std::int32_t squares_loop(const std::uint8_t* __restrict a, const std::uint8_t* __restrict b, int count) {
@@ -189,6 +196,10 @@ void follow_on(const std::uint8_t* grey, int count, std::int64_t steps, double* 
 
 void add_pairs(const std::uint8_t* line, int count, std::uint16_t* sums) {
   has_avx2() ? pairs_avx2(line, count, sums) : pairs_loop(line, count, sums);
+}
+
+void quarter_sums(const std::uint16_t* upper, const std::uint16_t* lower, int count, std::uint8_t* quarters) {
+  has_avx2() ? quarter_avx2(upper, lower, count, quarters) : quarter_loop(upper, lower, count, quarters);
 }
 
 std::int64_t square_difference(const std::uint8_t* a, const std::uint8_t* b, std::int64_t count) {

@@ -21,6 +21,8 @@ std::uint64_t follow(const std::uint8_t* grey, int count, double* mean);
 void follow_on(const std::uint8_t* grey, int count, std::int64_t steps, double* mean);
 /// The sum of pixels 4k + 1 and 4k + 2, for k below `count`.
 void add_pairs(const std::uint8_t* line, int count, std::uint16_t* sums);
+/// A quarter of two lines' sums, rounded to nearest, halves up.
+void quarter_sums(const std::uint16_t* upper, const std::uint16_t* lower, int count, std::uint8_t* quarters);
 /// Sum of (a − b)² over `count` bytes.
 std::int64_t square_difference(const std::uint8_t* a, const std::uint8_t* b, std::int64_t count);
 

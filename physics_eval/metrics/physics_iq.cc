@@ -69,7 +69,7 @@ void PhysicsIqRecorder::State::add_quarter(const Lines& lines) {
   mask_lines::add_pairs(lines.blue, count, sums.data() + 2 * size);
   if (line % 4 == 1) return;
   quarters.resize(3 * size);
-  for (Size i = 0; i < 3 * size; ++i) quarters[i] = static_cast<std::uint8_t>((upper[i] + lower[i] + 2) >> 2);
+  mask_lines::quarter_sums(upper.data(), lower.data(), 3 * count, quarters.data());
   join_line({&quarters[0], &quarters[size], &quarters[2 * size]}, count,
             &clip.pixels.back()[static_cast<Size>(line / 4) * 3 * size]);
 }
