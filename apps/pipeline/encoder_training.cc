@@ -45,13 +45,18 @@ double share_explained(const Tensor& found, const Tensor& wanted) {
 
 }  // namespace
 
+Tensor clips_of(const Batch& batch) {
+  return ops::affine(ops::cast(batch.tensors.at(0), DType::f32), 2.0f / 255.0f, 256.0f / 255.0f - 1.0f);
+}
+
 EncoderTraining::EncoderTraining(VideoEncoder& encoder, EncoderTargets targets, Random& random)
     : encoder_(encoder), targets_(targets) {
   const std::int64_t outputs = targets.scenes + targets.breaks + targets.marks + targets.values,
                      dimension = encoder.config().dimension;
   for (const Parameter& parameter : encoder.parameters().all())
     parameters_.add(parameter.name, parameter.value, parameter.kind);
-  head_ = Tensor::randn({outputs, dimension}, random, static_cast<float>(1 / std::sqrt(static_cast<double>(dimension))));
+  head_ =
+      Tensor::randn({outputs, dimension}, random, static_cast<float>(1 / std::sqrt(static_cast<double>(dimension))));
   head_bias_ = Tensor::zeros({outputs});
   parameters_.add("head", head_, ParameterKind::matrix);
   parameters_.add("head_bias", head_bias_, ParameterKind::vector);
@@ -59,13 +64,14 @@ EncoderTraining::EncoderTraining(VideoEncoder& encoder, EncoderTargets targets, 
 
 StepLoss EncoderTraining::loss(const Batch& batch, std::int64_t, bool) {
   const Device device = head_.device();
-  const Tensor clips =
-      ops::affine(ops::cast(batch.tensors.at(0).to(device), DType::f32), 2.0f / 255.0f, 256.0f / 255.0f - 1.0f);
+  const Tensor clips = clips_of({{batch.tensors.at(0).to(device)}});
   const Tensor answers = ops::linear(encoder_.embed(clips), head_, head_bias_);
   const std::vector<Tensor> parts =
       ops::split(answers, 1, {targets_.scenes, targets_.breaks, targets_.marks, targets_.values});
   const Tensor& classes = batch.tensors.at(1);
-  const auto column = [&](std::int64_t which) { return ops::contiguous(ops::narrow(classes, 1, which, 1)).reshaped({classes.dim(0)}); };
+  const auto column = [&](std::int64_t which) {
+    return ops::contiguous(ops::narrow(classes, 1, which, 1)).reshaped({classes.dim(0)});
+  };
   const Tensor scene = column(0), broken = column(1), marks = batch.tensors.at(2).to(device),
                values = batch.tensors.at(3).to(device);
   const auto named = [&](const Tensor& logits, const Tensor& target) {
@@ -82,6 +88,10 @@ StepLoss EncoderTraining::loss(const Batch& batch, std::int64_t, bool) {
                     {"marks", double{marked.detach().item()}},
                     {"values", share_explained(parts[3].detach(), values)}};
   return result;
+}
+
+void EncoderTraining::save(const std::string& folder) const {
+  save_encoder(encoder_.answering(head_, head_bias_), folder);
 }
 
 }  // namespace orrery::pipeline

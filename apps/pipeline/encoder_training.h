@@ -1,5 +1,5 @@
-// Training of the video encoder: one linear layer reads from its vector what the simulator knows of the clip, so that
-// what clips differ in physically lies along straight directions of the vectors, which a Fréchet distance measures.
+// Training of the video encoder: one linear layer reads from its vector what the simulator knows of the clip. These
+// answers are what a Fréchet distance then compares, as it does I3D's.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,9 @@ struct EncoderTargets {
   std::int64_t values = 0;  ///< numbers of about unit size
 };
 
+/// A batch's clips as VideoEncoder::embed() wants them, on the batch's device.
+Tensor clips_of(const Batch& batch);
+
 /// batch.tensors: clips i8 [B, frames, side, side, 3] (a pixel's byte − 128), classes i32 [B, 2] (scene and break;
 /// below 0: not asked), marks f32 [B, marks] of 0 and 1, values f32 [B, values].
 class EncoderTraining : public Trainable {
@@ -25,10 +28,11 @@ class EncoderTraining : public Trainable {
   EncoderTraining(VideoEncoder& encoder, EncoderTargets targets, Random& random);
 
   const ParameterList& parameters() const override { return parameters_; }
-  /// Metrics: "scene" and "break", the shares named right; "marks", the mean loss of a mark in nats; "values", 1 − the share of the values'
-  /// variance that is left.
+  /// Metrics: "scene" and "break", the shares named right; "marks", the mean loss of a mark in nats; "values", 1 − the
+  /// share of the values' squares that is left.
   StepLoss loss(const Batch& batch, std::int64_t step, bool training) override;
-  void save(const std::string& folder) const override { save_encoder(encoder_, folder); }
+  /// The encoder as users have it: its vector is the answers, in the order scenes, breaks, marks, values.
+  void save(const std::string& folder) const override;
 
  private:
   VideoEncoder& encoder_;

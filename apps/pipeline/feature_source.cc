@@ -19,6 +19,9 @@ constexpr Size kGrid = 4, kCells = kGrid * kGrid;
 // occupancy and velocity.
 constexpr Size kSpoilt = 3, kOverall = 6, kValues = kSpoilt + kOverall + 3 * kCells;
 
+// What spoils a window is asked for with more weight than each of the many numbers of its cells.
+constexpr double kSpoiltScale = 3;
+
 struct Window {
   std::vector<Frame> frames;
   std::int32_t scene = 0, broken = 0;
@@ -81,7 +84,7 @@ void add_noise(Window& window, Random& random) {
   for (Frame& frame : window.frames)
     for (std::uint8_t& byte : frame.bytes())
       byte = static_cast<std::uint8_t>(std::clamp(byte + 255 * sigma * random.normal() + 0.5, 0.0, 255.0));
-  window.values[0] = static_cast<float>(4 * sigma);
+  window.values[0] = static_cast<float>(kSpoiltScale * 4 * sigma);
 }
 
 // Detail is lost as a codec loses it: through a smaller picture.
@@ -89,7 +92,7 @@ void blur(Window& window, Random& random) {
   const int side = window.frames[0].width(), small = static_cast<int>(random.uniform(0.15, 0.9) * side);
   for (Frame& frame : window.frames)
     frame = resize(resize(frame, small, small, Filter::area), side, side, Filter::bilinear);
-  window.values[1] = 1 - static_cast<float>(small) / static_cast<float>(side);
+  window.values[1] = static_cast<float>(kSpoiltScale * (1 - static_cast<double>(small) / side));
 }
 
 // Some frames change places.
@@ -100,7 +103,7 @@ void disorder(Window& window, Random& random) {
   for (Size i = 0; i < count; ++i) std::swap(order[i], order[i + random.below(all - i)]);
   chosen.assign(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count));
   for (Size i = 0; i + 1 < count; ++i) std::swap(window.frames[chosen[i]], window.frames[chosen[i + 1]]);
-  window.values[2] = static_cast<float>(count) / static_cast<float>(all);
+  window.values[2] = static_cast<float>(kSpoiltScale * static_cast<double>(count) / static_cast<double>(all));
   window.broken = -1;
 }
 
@@ -128,8 +131,8 @@ Window draw_window(const FeatureSourceOptions& options, std::uint64_t clip) {
     const std::vector<std::string> kinds = worlds::corruptions_of(spec);
     if (!kinds.empty()) {
       const auto within = static_cast<std::uint64_t>(options.frames * 5 / 8);
-      spec.corruption = worlds::CorruptionSpec{kinds[random.below(kinds.size())],
-                                               start + 2 + static_cast<int>(random.below(within))};
+      spec.corruption =
+          worlds::CorruptionSpec{kinds[random.below(kinds.size())], start + 2 + static_cast<int>(random.below(within))};
       out.broken = break_class(spec.corruption->kind);
     }
   }
@@ -168,8 +171,7 @@ Batch FeatureSource::batch(std::uint64_t index) const {
                values = Tensor::empty({n, targets.values});
   std::int8_t* pixel = clips.data<std::int8_t>();
   for (std::int64_t w = 0; w < n; ++w) {
-    const Window window =
-        draw_window(options_, index * static_cast<std::uint64_t>(n) + static_cast<std::uint64_t>(w));
+    const Window window = draw_window(options_, index * static_cast<std::uint64_t>(n) + static_cast<std::uint64_t>(w));
     for (const Frame& frame : window.frames)
       pixel = std::transform(frame.bytes().begin(), frame.bytes().end(), pixel,
                              [](std::uint8_t byte) { return static_cast<std::int8_t>(byte - 128); });

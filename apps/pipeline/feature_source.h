@@ -1,5 +1,5 @@
-// Windows of world clips with what the simulator knows of them, for the video encoder's training: half of them with a law
-// broken within the window, some of them spoilt as generated and stored videos are.
+// Windows of world clips with what the simulator knows of them, for the video encoder's training: half of them with a
+// law broken within the window, some of them spoilt as generated and stored videos are.
 #pragma once
 
 #include "apps/pipeline/encoder_training.h"
@@ -10,9 +10,9 @@ namespace orrery::pipeline {
 
 struct FeatureSourceOptions {
   std::uint64_t seed = 1;
-  std::int64_t windows = 16;        ///< a batch
-  std::int64_t frames = 16;         ///< a window
-  int size = 64;                    ///< pixels a side
+  std::int64_t windows = 16;  ///< a batch
+  std::int64_t frames = 16;   ///< a window
+  int size = 64;              ///< pixels a side
   double fps = 24;
   int longest = 72;                 ///< windows start in the first so many frames of a clip
   double broken_share = 0.5;        ///< of windows in which a law is broken

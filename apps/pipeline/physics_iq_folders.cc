@@ -57,8 +57,7 @@ PhysicsIqClip record(const std::string& path, VideoReader& reader, int width, in
   return recorder.take();
 }
 
-PhysicsIqClip record_blended(const std::string& path, VideoReader& reader, std::pair<int, int> size, int from,
-                             int to) {
+PhysicsIqClip record_blended(const std::string& path, VideoReader& reader, std::pair<int, int> size, int from, int to) {
   std::vector<Frame> frames;
   for (Frame frame; static_cast<int>(frames.size()) < kSeconds * from && reader.next(frame);) frames.push_back(frame);
   ORRERY_CHECK(static_cast<int>(frames.size()) == kSeconds * from, path, " has ", frames.size(), " frames, expected ",

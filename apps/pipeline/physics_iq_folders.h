@@ -32,8 +32,9 @@ struct PhysicsIqResult {
 };
 
 /// All views, at the generated video's frame rate, as the published code does: takes of that rate are used where there
-/// are any, else those of the highest rate, blended. Frames are streamed, but for takes that have to be blended; threads
-/// take a video each. `done` is called for each view in the order of `pairs`, as soon as it and those before it are done.
+/// are any, else those of the highest rate, blended. Frames are streamed, but for takes that have to be blended;
+/// threads take a video each. `done` is called for each view in the order of `pairs`, as soon as it and those before it
+/// are done.
 void score_physics_iq_pairs(std::span<const PhysicsIqPair> pairs,
                             const std::function<void(const PhysicsIqPair&, const PhysicsIqResult&)>& done);
 /// One view. Throws InputError with the reason.

@@ -1,11 +1,13 @@
 #include "apps/pipeline/train_features.h"
 
 #include "apps/pipeline/feature_source.h"
+#include "core/autograd/autograd.h"
 #include "core/base/log.h"
 #include "core/base/random.h"
 #include "core/io/fields.h"
 #include "core/io/parameters_file.h"
 #include "core/io/toml.h"
+#include "core/ops/shape.h"
 #include "core/train/trainer.h"
 
 namespace orrery::pipeline {
@@ -24,6 +26,21 @@ FeatureSourceOptions read_source(const Fields& fields, const EncoderConfig& enco
   if (data.has("scenes")) options.scenes = data.texts("scenes");
   options.frames = encoder.frames, options.size = static_cast<int>(encoder.side);
   return options;
+}
+
+// The folder's encoder, once trained, over the clips that it was trained on.
+void standardise_saved(const std::string& folder, const BatchSource& source) {
+  VideoEncoder encoder = load_encoder(folder);
+  const NoGrad guard;
+  constexpr std::int64_t kClips = 1000;
+  std::vector<Tensor> vectors;
+  std::int64_t count = 0;
+  for (std::uint64_t i = 0; count < kClips; ++i) {
+    vectors.push_back(encoder.embed(clips_of(source.batch(i))));
+    count += vectors.back().dim(0);
+  }
+  encoder.standardise(ops::concat(vectors, 0));
+  save_encoder(encoder, folder);
 }
 
 }  // namespace
@@ -52,6 +69,7 @@ void train_features(const TrainOptions& options) {
   held_out.split = worlds::Split::out_of_distribution;
   trainer.add_validation("out-of-distribution", std::make_shared<FeatureSource>(held_out));
   trainer.run(options.stop);
+  if (!options.ranks || options.ranks->rank() == 0) standardise_saved(options.out, FeatureSource(source));
 }
 
 }  // namespace orrery::pipeline

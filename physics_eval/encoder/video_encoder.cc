@@ -126,8 +126,7 @@ Tensor VideoEncoder::embed(const Tensor& clips) const {
     const Level& level = levels_[static_cast<std::size_t>(l)];
     x = ops::conv3d(x, level.weight, level.bias, {shrinking(l).stride, shrinking(l).padding, {1}});
     const Block& b = level.block;
-    const Tensor space =
-        ops::gelu(ops::conv3d(ops::rms_norm(x, b.norm), b.space, b.space_bias, {{1}, {0, 1, 1}, {1}}));
+    const Tensor space = ops::gelu(ops::conv3d(ops::rms_norm(x, b.norm), b.space, b.space_bias, {{1}, {0, 1, 1}, {1}}));
     x = ops::add(x, ops::gelu(ops::conv3d(space, b.time, b.time_bias, {{1}, {1, 0, 0}, {1}})));
   }
   const Tensor cells = ops::linear(ops::rms_norm(x, norm_), cell_, cell_bias_, Activation::gelu);
@@ -146,20 +145,57 @@ std::vector<double> VideoEncoder::describe(std::span<const Frame> frames) const 
   for (std::int64_t at = 0; at + config_.frames < count; at += config_.frames / 2) starts.push_back(at);
   starts.push_back(count - config_.frames);
   const NoGrad guard;
-  const std::int64_t window = config_.frames * config_.side * config_.side * 3;
-  const Tensor clip = Tensor::empty({1, config_.frames, config_.side, config_.side, 3});
+  const auto window = static_cast<std::size_t>(config_.frames);
   std::vector<double> sum(static_cast<std::size_t>(config_.dimension), 0.0);
-  // One window at a time: the memory of a long clip stays small.
-  for (const std::int64_t start : starts) {
-    float* to = clip.data<float>();
-    for (const Frame& frame : frames.subspan(static_cast<std::size_t>(start), static_cast<std::size_t>(config_.frames)))
-      for (const std::uint8_t byte : frame.bytes()) *to++ = static_cast<float>(byte) / 127.5f - 1.0f;
-    ORRERY_ASSERT(to == clip.data<float>() + window, "[encoder] a window was not filled");
-    const std::vector<float> vector = embed(clip).to_vector();
-    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(vector[i]);
+  // A few windows at a time: the memory of a long clip stays small.
+  constexpr std::size_t kTogether = 8;
+  for (std::size_t first = 0; first < starts.size(); first += kTogether) {
+    const std::size_t some = std::min(kTogether, starts.size() - first);
+    const Tensor clips =
+        Tensor::empty({static_cast<std::int64_t>(some), config_.frames, config_.side, config_.side, 3});
+    float* to = clips.data<float>();
+    for (std::size_t w = first; w < first + some; ++w)
+      for (const Frame& frame : frames.subspan(static_cast<std::size_t>(starts[w]), window))
+        for (const std::uint8_t byte : frame.bytes()) *to++ = static_cast<float>(byte) / 127.5f - 1.0f;
+    const std::vector<float> vectors = embed(clips).to_vector();
+    for (std::size_t i = 0; i < vectors.size(); ++i) sum[i % sum.size()] += static_cast<double>(vectors[i]);
   }
   for (double& value : sum) value /= static_cast<double>(starts.size());
   return sum;
+}
+
+VideoEncoder VideoEncoder::answering(const Tensor& head, const Tensor& bias) const {
+  const NoGrad guard;
+  EncoderConfig config = config_;
+  config.dimension = head.dim(0);
+  Random unused(0);
+  VideoEncoder out(config, unused);
+  for (const Parameter& parameter : parameters_.all()) {
+    Tensor to = out.parameters_.find(parameter.name)->value;
+    if (to.shape() == parameter.value.shape()) to.copy_from(parameter.value);
+  }
+  out.out_.copy_from(ops::matmul(head, out_));
+  out.out_bias_.copy_from(
+      ops::linear(ops::reshape(out_bias_, {1, config_.dimension}), head, bias).reshaped({head.dim(0)}));
+  return out;
+}
+
+void VideoEncoder::standardise(const Tensor& vectors) {
+  const auto d = static_cast<std::size_t>(config_.dimension), n = static_cast<std::size_t>(vectors.dim(0));
+  ORRERY_CHECK(n >= 2, "[encoder] ", n, " vectors, expected at least 2");
+  const std::vector<float> values = vectors.to_vector();
+  std::vector<double> mean(d, 0.0), square(d, 0.0);
+  for (std::size_t i = 0; i < n * d; ++i) mean[i % d] += double{values[i]} / static_cast<double>(n);
+  for (std::size_t i = 0; i < n * d; ++i)
+    square[i % d] += std::pow(double{values[i]} - mean[i % d], 2) / static_cast<double>(n - 1);
+  const auto inputs = static_cast<std::size_t>(out_.dim(1));
+  for (std::size_t i = 0; i < d; ++i) {
+    const double scale = 1 / std::sqrt(square[i] + 1e-6);  // what never varies stays small
+    float& bias = out_bias_.data<float>()[i];
+    bias = static_cast<float>((double{bias} - mean[i]) * scale);
+    float* weight = out_.data<float>() + i * inputs;
+    for (std::size_t c = 0; c < inputs; ++c) weight[c] = static_cast<float>(double{weight[c]} * scale);
+  }
 }
 
 void save_encoder(const VideoEncoder& encoder, const std::string& folder) {

@@ -1,6 +1,6 @@
-// A small network that turns 16 frames of 64 × 64 into a vector: separable convolutions over space and time (as R(2+1)D,
-// Tran et al. 2018, arXiv 1711.11248), a cell's mean and largest answer over time, one linear layer. Trained on the
-// worlds (apps/pipeline/encoder_training.h) and shipped as the `builtin` features of the Fréchet distance.
+// A small network that turns 16 frames of 64 × 64 into a vector: separable convolutions over space and time (as
+// R(2+1)D, Tran et al. 2018, arXiv 1711.11248), a cell's mean and largest answer over time, one linear layer. Trained
+// on the worlds (apps/pipeline/encoder_training.h) and shipped as the `builtin` features of the Fréchet distance.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +43,12 @@ class VideoEncoder {
   /// the last one at the clip's end. Thread-safe. `frames` are `side` × `side`; throws InputError for fewer than a
   /// window or another size.
   std::vector<double> describe(std::span<const Frame> frames) const;
+
+  /// The same network with another vector: head [answers, dimension] times this one's, and bias.
+  VideoEncoder answering(const Tensor& head, const Tensor& bias) const;
+  /// Scales each value so that over these vectors [N, dimension] of embed() it would have had mean 0 and variance 1:
+  /// then none counts more in a Fréchet distance for the unit it is in. Throws InputError for fewer than two vectors.
+  void standardise(const Tensor& vectors);
 
  private:
   /// Half a window's share of a residual block: space, then time.

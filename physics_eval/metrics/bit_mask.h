@@ -29,8 +29,8 @@ class OpenClose {
 
 /// 0 or `one` a pixel.
 void unpack(const BitMask& mask, std::uint8_t one, std::uint8_t* pixels);
-/// A mask of a quarter of the size, 0 or 1 a pixel: whether at least two of the four pixels in the middle of 4×4 are set.
-/// Both sides are multiples of 4.
+/// A mask of a quarter of the size, 0 or 1 a pixel: whether at least two of the four pixels in the middle of 4×4 are
+/// set. Both sides are multiples of 4.
 void quarter(const BitMask& mask, std::uint8_t* pixels);
 
 }  // namespace orrery

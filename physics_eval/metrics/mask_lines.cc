@@ -70,8 +70,7 @@ ORRERY_AVX2 void across_avx2(const std::uint8_t* grey, int width, std::uint16_t*
 
 // 16 bits hold 256 · 255 + 128.
 ORRERY_LOOP void down_loop(const std::uint16_t* const (&s)[5], int width, std::uint8_t* __restrict blurred) {
-  const std::uint16_t *__restrict a = s[0], *__restrict b = s[1], *__restrict c = s[2], *__restrict d = s[3],
-                      *__restrict e = s[4];
+  const std::uint16_t* __restrict a = s[0], * __restrict b = s[1], * __restrict c = s[2], * __restrict d = s[3], * __restrict e = s[4];
   for (int x = 0; x < width; ++x)
     blurred[x] =
         static_cast<std::uint8_t>(static_cast<std::uint16_t>(a[x] + e[x] + 4 * (b[x] + d[x]) + 6 * c[x] + 128) >> 8);
@@ -150,8 +149,7 @@ ORRERY_AVX2 void pairs_avx2(const std::uint8_t* line, int count, std::uint16_t* 
 
 ORRERY_LOOP void quarter_loop(const std::uint16_t* __restrict a, const std::uint16_t* __restrict b, int count,
                               std::uint8_t* __restrict to) {
-  for (int i = 0; i < count; ++i)
-    to[i] = static_cast<std::uint8_t>(static_cast<std::uint16_t>(a[i] + b[i] + 2) >> 2);
+  for (int i = 0; i < count; ++i) to[i] = static_cast<std::uint8_t>(static_cast<std::uint16_t>(a[i] + b[i] + 2) >> 2);
 }
 ORRERY_AVX2 void quarter_avx2(const std::uint16_t* upper, const std::uint16_t* lower, int count, std::uint8_t* to) {
   quarter_loop(upper, lower, count, to);

@@ -14,8 +14,8 @@ void to_grey(const Lines& lines, int width, std::uint8_t* grey);
 void blur_across(const std::uint8_t* grey, int width, std::uint16_t* sums);
 /// The same down five lines of sums, over 256, rounded to nearest, halves up.
 void blur_down(const std::uint16_t* const (&sums)[5], int width, std::uint8_t* blurred);
-/// Moves `count` ≤ 64 means towards `grey` by 0.3 and returns a bit each, the first one lowest: whether grey is more than
-/// 10 from its mean, rounded to nearest (halves to even).
+/// Moves `count` ≤ 64 means towards `grey` by 0.3 and returns a bit each, the first one lowest: whether grey is more
+/// than 10 from its mean, rounded to nearest (halves to even).
 std::uint64_t follow(const std::uint8_t* grey, int count, double* mean);
 /// Moves `count` ≤ 64 means `steps` times towards the same grey.
 void follow_on(const std::uint8_t* grey, int count, std::int64_t steps, double* mean);

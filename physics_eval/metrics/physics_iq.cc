@@ -169,8 +169,7 @@ PhysicsIqMetrics compare_physics_iq(const PhysicsIqClip& real, const PhysicsIqCl
     const std::uint8_t *a = real.masks[t].data(), *b = generated.masks[t].data();
     out.spatiotemporal_iou += overlap_of(real.masks[t], generated.masks[t]).iou();
     const std::int64_t count = static_cast<std::int64_t>(real.pixels[t].size()),
-                       square =
-                           mask_lines::square_difference(real.pixels[t].data(), generated.pixels[t].data(), count);
+                       square = mask_lines::square_difference(real.pixels[t].data(), generated.pixels[t].data(), count);
     out.mse += static_cast<double>(square) / (255.0 * 255.0 * static_cast<double>(count));
     for (Size i = 0; i < size; ++i) {
       often_a[i] = static_cast<std::uint16_t>(often_a[i] + a[i]);

@@ -40,8 +40,8 @@ struct PhysicsIqClip {
   std::vector<std::vector<std::uint8_t>> pixels;  ///< R, G, B
 };
 
-/// Makes such a clip frame by frame and line by line, so that of large videos no more than a frame is in memory and each
-/// pixel is looked at while it is in the cache. Masks are made at the frames' own size.
+/// Makes such a clip frame by frame and line by line, so that of large videos no more than a frame is in memory and
+/// each pixel is looked at while it is in the cache. Masks are made at the frames' own size.
 class PhysicsIqRecorder {
  public:
   /// The size of the result. Throws InputError for a side below 1.

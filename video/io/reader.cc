@@ -50,9 +50,7 @@ struct VideoReader::State {
   Picture decode();
   void restart();
   bool seek_to(double seconds);
-  bool upright() const {
-    return crop_width == stored_width && crop_height == stored_height && orientation.identity();
-  }
+  bool upright() const { return crop_width == stored_width && crop_height == stored_height && orientation.identity(); }
   void show(const Picture& picture, Frame& out);
   bool advance();
   bool next_stored(Frame& out);

@@ -40,8 +40,8 @@ std::vector<Frame> clip(int seed) {
   return out;
 }
 
-// A ground that stays, noise in one part of it, jumps of 14 to 16 grey levels (the mean then lies on a half) and squares
-// that move.
+// A ground that stays, noise in one part of it, jumps of 14 to 16 grey levels (the mean then lies on a half) and
+// squares that move.
 std::vector<Frame> busy_clip(int width, int height, int frames) {
   Random random(5, static_cast<std::uint64_t>(width * 1000 + height));
   Frame ground(width, height);
@@ -88,9 +88,7 @@ struct PublishedSteps {
 };
 
 cv::Mat view_of(Frame& frame) { return {frame.height(), frame.width(), CV_8UC3, frame.bytes().data()}; }
-std::vector<std::uint8_t> bytes_of(const cv::Mat& mat) {
-  return {mat.data, mat.data + mat.total() * mat.elemSize()};
-}
+std::vector<std::uint8_t> bytes_of(const cv::Mat& mat) { return {mat.data, mat.data + mat.total() * mat.elemSize()}; }
 
 }  // namespace
 
