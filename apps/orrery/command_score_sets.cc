@@ -91,23 +91,23 @@ void score_physics_iq(const std::string& real, const std::string& generated, Com
   std::vector<LeftOut> left_out;
   std::vector<PhysicsIqView> views;
   Json list = Json::array();
-  for (const PhysicsIqPair& pair : pair_physics_iq(real, generated, left_out)) {
-    try {
-      views.push_back(score_physics_iq_pair(pair));
-    } catch (const InputError& error) {
-      left_out.push_back({pair.generated, error.what()});
-      continue;
-    }
-    list.push_back(Json::object({{"view", pair.view},
-                                 {"file", pair.generated},
-                                 {"model", metrics_json(views.back().model)},
-                                 {"variance", metrics_json(views.back().variance)}}));
-    if (!common.json) {
-      const PhysicsIqMetrics& m = views.back().model;
-      std::printf("%-48s spatial %.3f  spatiotemporal %.3f  weighted %.3f  MSE %.5f\n", pair.view.c_str(),
-                  m.spatial_iou, m.spatiotemporal_iou, m.weighted_spatial_iou, m.mse);
-    }
-  }
+  score_physics_iq_pairs(
+      pair_physics_iq(real, generated, left_out), [&](const PhysicsIqPair& pair, const PhysicsIqResult& result) {
+        if (!result.view) {
+          left_out.push_back({pair.generated, result.reason});
+          return;
+        }
+        views.push_back(*result.view);
+        list.push_back(Json::object({{"view", pair.view},
+                                     {"file", pair.generated},
+                                     {"model", metrics_json(views.back().model)},
+                                     {"variance", metrics_json(views.back().variance)}}));
+        if (!common.json) {
+          const PhysicsIqMetrics& m = views.back().model;
+          std::printf("%-48s spatial %.3f  spatiotemporal %.3f  weighted %.3f  MSE %.5f\n", pair.view.c_str(),
+                      m.spatial_iou, m.spatiotemporal_iou, m.weighted_spatial_iou, m.mse);
+        }
+      });
   ORRERY_CHECK(!views.empty(), "[score physics-iq] no scenario has two real takes and a generated video",
                left_out.empty() ? std::string() : "; first left out: " + left_out[0].file + ": " + left_out[0].reason);
   const double original = physics_iq_score(views), verified = physics_iq_verified_score(views);
@@ -132,10 +132,13 @@ void add_score_fvd(CLI::App& score, CommonOptions& common) {
   command->add_option("--generated", arguments->generated, "Generated ones")->required();
   command
       ->add_option("--features", arguments->making.features,
-                   "What describes a clip: builtin, motion, fvmd:fixed, fvmd:compat, i3d:FILE, onnx:FILE")
+                   "What describes a clip: builtin, builtin:FOLDER, handmade, motion, fvmd:fixed, fvmd:compat, "
+                   "i3d:FILE, onnx:FILE")
       ->check([](const std::string& name) {
-        return is_feature_name(name) ? std::string()
-                                     : "expected builtin, motion, fvmd:fixed, fvmd:compat, i3d:FILE or onnx:FILE";
+        return is_feature_name(name)
+                   ? std::string()
+                   : "expected builtin, builtin:FOLDER, handmade, motion, fvmd:fixed, fvmd:compat, i3d:FILE or "
+                     "onnx:FILE";
       })
       ->capture_default_str();
   command->add_option("--frames", arguments->making.frames, "Use the first so many frames of each clip (0: all)")

@@ -1,4 +1,4 @@
-// orrery train codec|model CONFIG.toml: training, resumed where its folder holds a state.
+// orrery train codec|model|features CONFIG.toml: training, resumed where its folder holds a state.
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -7,6 +7,7 @@
 #include "apps/orrery/interrupt.h"
 #include "apps/orrery/mpi_group.h"
 #include "apps/pipeline/train_codec.h"
+#include "apps/pipeline/train_features.h"
 #include "apps/pipeline/train_model.h"
 
 namespace orrery::cli {
@@ -42,12 +43,15 @@ CLI::App* add_kind(CLI::App& train, const std::string& name, const std::string& 
 }  // namespace
 
 void add_training(CLI::App& app, CommonOptions& common, PlotTraining plot_training) {
-  CLI::App* train = app.add_subcommand("train", "Train a codec or a model from a data set or straight from the worlds");
+  CLI::App* train = app.add_subcommand("train", "Train a codec, a model or a video encoder straight from the worlds");
   train->require_subcommand(1);
   add_kind(*train, "codec", "The latent codec: orrery train codec models/orrery-64/codec.toml -o out/codec",
            pipeline::train_codec, common, plot_training);
   add_kind(*train, "model", "The transformer: orrery train model models/orrery-64/model.toml -o out/model",
            pipeline::train_model, common, plot_training);
+  add_kind(*train, "features",
+           "The video encoder behind the builtin features: orrery train features models/features-64/encoder.toml",
+           pipeline::train_features, common, plot_training);
 }
 
 }  // namespace orrery::cli

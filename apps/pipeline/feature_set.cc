@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 
+#include "apps/pipeline/shipped_folder.h"
 #include "apps/pipeline/video_files.h"
 #include "core/base/error.h"
 #include "core/io/safetensors.h"
@@ -97,7 +98,11 @@ FeatureSet features_of(const std::vector<std::string>& inputs, const FeatureOpti
                        std::vector<LeftOut>& left_out) {
   if (is_feature_file(inputs)) return read_features(inputs[0]);
   const FvdProtocol& protocol = fvd_protocol(options.protocol);
-  const std::unique_ptr<FeatureExtractor> extractor = make_features(options.features, protocol);
+  const std::string name =
+      options.features == "builtin"
+          ? "builtin:" + pipeline::shipped_folder("features-64", "encoder.safetensors", "name one by builtin:FOLDER")
+          : options.features;
+  const std::unique_ptr<FeatureExtractor> extractor = make_features(name, protocol);
   const int least = std::max({options.frames, extractor->least_frames(), protocol.least_frames});
   FeatureSet out;
   out.metric = extractor->metric(), out.title = extractor->title();

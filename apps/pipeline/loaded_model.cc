@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "apps/pipeline/shipped_folder.h"
 #include "core/base/error.h"
 #include "core/base/sha256.h"
 #include "core/io/json.h"
@@ -95,16 +96,7 @@ std::string find_model(const std::string& given) {
   if (!given.empty()) return given;
   if (const char* environment = std::getenv("ORRERY_MODEL"); environment != nullptr && *environment != '\0')
     return environment;
-  std::vector<fs::path> places{fs::path(ORRERY_SOURCE_DIR) / "models" / kShipped};
-  std::error_code error;
-  const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  if (!error) places.push_back(self.parent_path().parent_path() / "share/orrery/models" / kShipped);
-  std::string looked;
-  for (const fs::path& place : places) {
-    if (fs::is_regular_file(place / "model.safetensors", error)) return place.string();
-    looked += (looked.empty() ? "" : " and ") + place.string();
-  }
-  throw InputError("no model: looked in " + looked + "; name a folder by -m or ORRERY_MODEL");
+  return shipped_folder(kShipped, "model.safetensors", "name a folder by -m or ORRERY_MODEL");
 }
 
 void check_prompt(const std::string& prompt) {

@@ -1,11 +1,15 @@
 #include "apps/pipeline/physics_iq_folders.h"
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <deque>
 #include <filesystem>
-#include <optional>
+#include <memory>
+#include <mutex>
 #include <utility>
 
 #include "apps/pipeline/video_files.h"
@@ -40,23 +44,107 @@ std::optional<IqName> parse_name(const std::string& path) {
   return IqName{parts[0], parts[3], parts[5], std::atoi(parts[4].c_str() + 5), std::atoi(parts[2].c_str())};
 }
 
-PhysicsIqClip record(const std::string& path, int width, int height, int count) {
-  VideoReader reader(path);
+PhysicsIqClip record(const std::string& path, VideoReader& reader, int width, int height, int count) {
+  const VideoInfo& info = reader.info();
   PhysicsIqRecorder recorder(width, height);
-  for (Frame frame; recorder.count() < count && reader.next(frame);) recorder.add(frame);
+  const LineSink add = [&](int y, const Lines& lines) {
+    if (y == 0) recorder.start(info.width, info.height);
+    recorder.add_line(lines);
+  };
+  while (recorder.count() < count && reader.next_lines(add)) continue;
   ORRERY_CHECK(recorder.count() == count, path, " has ", recorder.count(), " frames, expected ", count, ": ", kSeconds,
                " s at the generated video's rate");
   return recorder.take();
 }
 
-PhysicsIqClip record_blended(const std::string& path, std::pair<int, int> size, int from, int to) {
-  VideoReader reader(path);
+PhysicsIqClip record_blended(const std::string& path, VideoReader& reader, std::pair<int, int> size, int from, int to) {
   std::vector<Frame> frames;
   for (Frame frame; static_cast<int>(frames.size()) < kSeconds * from && reader.next(frame);) frames.push_back(frame);
   ORRERY_CHECK(static_cast<int>(frames.size()) == kSeconds * from, path, " has ", frames.size(), " frames, expected ",
                kSeconds * from);
   return prepare_physics_iq(blend_to_rate(frames, from, to), size.first, size.second, kSeconds * to);
 }
+
+// A view's three videos: two takes and the generated one. They are recorded one by one, by whichever thread is free.
+class ViewWork {
+ public:
+  static constexpr int kVideos = 3;
+
+  ViewWork(const PhysicsIqPair& pair, int threads) : pair_(pair), threads_(threads) {}
+
+  /// Records one; who records the last one compares. What is wrong with the videos is kept for result().
+  void record_one(int which) {
+    record_or_note(which);
+    ++tried_;
+  }
+
+  bool done() const { return tried_ == kVideos; }
+  const PhysicsIqResult& result() const { return result_; }
+
+ private:
+  void record_or_note(int which) {
+    try {
+      prepare();
+      PhysicsIqClip clip = record_clip(which);
+      const std::lock_guard lock(mutex_);
+      clips_[static_cast<std::size_t>(which)] = std::move(clip);
+      if (++recorded_ == kVideos) compare();
+    } catch (const InputError& error) {
+      const std::lock_guard lock(mutex_);
+      // Of the first of them, whichever came first in time.
+      if (result_.reason.empty() || which < failed_) result_.reason = error.what(), failed_ = which;
+    }
+  }
+
+  // Opens what decides rate and size, once; the readers then go on from there.
+  void prepare() {
+    const std::lock_guard lock(mutex_);
+    if (readers_[0] && readers_[2]) return;
+    readers_[2] = open(pair_.generated);
+    fps_ = static_cast<int>(std::lround(readers_[2]->info().fps));
+    ORRERY_CHECK(fps_ >= 1, pair_.generated, " is a still picture");
+    const auto same = pair_.takes.find(fps_);
+    const auto& used = same != pair_.takes.end() ? *same : *pair_.takes.rbegin();
+    from_ = used.first, takes_ = used.second;
+    readers_[0] = open(takes_[0]);
+    size_ = {readers_[0]->info().width / 4, readers_[0]->info().height / 4};
+  }
+
+  std::unique_ptr<VideoReader> open(const std::string& path) const {
+    ReadOptions options;
+    options.threads = threads_;
+    return std::make_unique<VideoReader>(path, options);
+  }
+
+  PhysicsIqClip record_clip(int which) {
+    const bool generated = which == 2;
+    const std::string& path = generated ? pair_.generated : takes_[static_cast<std::size_t>(which)];
+    std::unique_ptr<VideoReader>& kept = readers_[static_cast<std::size_t>(which)];
+    const std::unique_ptr<VideoReader> own = kept ? nullptr : open(path);
+    VideoReader& reader = own ? *own : *kept;
+    return generated || from_ == fps_ ? record(path, reader, size_.first, size_.second, kSeconds * fps_)
+                                      : record_blended(path, reader, size_, from_, fps_);
+  }
+
+  void compare() {
+    PhysicsIqView view;
+    view.variance = compare_physics_iq(clips_[0], clips_[1]);
+    view.model = compare_physics_iq(clips_[0], clips_[2]);
+    result_.view = view;
+    clips_ = {}, readers_ = {};
+  }
+
+  const PhysicsIqPair& pair_;
+  const int threads_;
+  std::mutex mutex_;
+  std::array<std::unique_ptr<VideoReader>, kVideos> readers_;
+  std::array<PhysicsIqClip, kVideos> clips_;
+  std::array<std::string, 2> takes_;
+  std::pair<int, int> size_;
+  int fps_ = 0, from_ = 0, recorded_ = 0, failed_ = kVideos;
+  PhysicsIqResult result_;
+  std::atomic<int> tried_{0};
+};
 
 }  // namespace
 
@@ -103,28 +191,33 @@ std::vector<PhysicsIqPair> pair_physics_iq(const std::string& real, const std::s
   return out;
 }
 
-PhysicsIqView score_physics_iq_pair(const PhysicsIqPair& pair) {
-  const int fps = static_cast<int>(std::lround(VideoReader(pair.generated).info().fps));
-  ORRERY_CHECK(fps >= 1, pair.generated, " is a still picture");
-  const auto same = pair.takes.find(fps);
-  const auto& used = same != pair.takes.end() ? *same : *pair.takes.rbegin();
-  const auto& takes = used.second;
-  const VideoInfo info = VideoReader(takes[0]).info();
-  const std::pair<int, int> size{info.width / 4, info.height / 4};
-  const auto take = [&, from = used.first](const std::string& path) {
-    return from == fps ? record(path, size.first, size.second, kSeconds * fps) : record_blended(path, size, from, fps);
-  };
-  std::array<PhysicsIqClip, 3> clips;
-  parallel_for(3, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::size_t k = static_cast<std::size_t>(i);
-      clips[k] = k < 2 ? take(takes[k]) : record(pair.generated, size.first, size.second, kSeconds * fps);
+void score_physics_iq_pairs(std::span<const PhysicsIqPair> pairs,
+                            const std::function<void(const PhysicsIqPair&, const PhysicsIqResult&)>& done) {
+  const auto videos = static_cast<std::int64_t>(pairs.size()) * ViewWork::kVideos;
+  const std::int64_t workers = std::min<std::int64_t>(thread_count(), videos);
+  // With many videos a thread each is busy all the time; with few, their decoders' threads help.
+  const int decoding = videos > 2 * workers ? 1 : 0;
+  std::deque<ViewWork> work;
+  for (const PhysicsIqPair& pair : pairs) work.emplace_back(pair, decoding);
+  std::atomic<std::int64_t> next{0};
+  std::mutex telling;
+  std::size_t told = 0;
+  parallel_for(workers, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t worker = begin; worker < end; ++worker) {
+      for (std::int64_t i = next++; i < videos; i = next++) {
+        work[static_cast<std::size_t>(i / ViewWork::kVideos)].record_one(static_cast<int>(i % ViewWork::kVideos));
+        const std::lock_guard lock(telling);
+        for (; told < work.size() && work[told].done(); ++told) done(pairs[told], work[told].result());
+      }
     }
   });
-  PhysicsIqView out;
-  out.variance = compare_physics_iq(clips[0], clips[1]);
-  out.model = compare_physics_iq(clips[0], clips[2]);
-  return out;
+}
+
+PhysicsIqView score_physics_iq_pair(const PhysicsIqPair& pair) {
+  PhysicsIqResult result;
+  score_physics_iq_pairs({&pair, 1}, [&](const PhysicsIqPair&, const PhysicsIqResult& found) { result = found; });
+  if (!result.view) throw InputError(result.reason);
+  return *result.view;
 }
 
 }  // namespace orrery

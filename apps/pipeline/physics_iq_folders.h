@@ -2,7 +2,10 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,9 +25,19 @@ struct PhysicsIqPair {
 std::vector<PhysicsIqPair> pair_physics_iq(const std::string& real, const std::string& generated,
                                            std::vector<LeftOut>& left_out);
 
-/// At the generated video's frame rate, as the published code does: takes of that rate are used where there are any,
-/// else those of the highest rate, blended. Frames are streamed, but for takes that have to be blended. Throws
-/// InputError for videos that cannot be read or are shorter than five seconds.
+/// A view's metrics, or why there are none: videos that cannot be read or are shorter than five seconds.
+struct PhysicsIqResult {
+  std::optional<PhysicsIqView> view;
+  std::string reason;
+};
+
+/// All views, at the generated video's frame rate, as the published code does: takes of that rate are used where there
+/// are any, else those of the highest rate, blended. Frames are streamed, but for takes that have to be blended;
+/// threads take a video each. `done` is called for each view in the order of `pairs`, as soon as it and those before it
+/// are done.
+void score_physics_iq_pairs(std::span<const PhysicsIqPair> pairs,
+                            const std::function<void(const PhysicsIqPair&, const PhysicsIqResult&)>& done);
+/// One view. Throws InputError with the reason.
 PhysicsIqView score_physics_iq_pair(const PhysicsIqPair& pair);
 
 }  // namespace orrery

@@ -5,6 +5,8 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "core/base/sha256.h"
+#include "physics_eval/encoder/video_encoder.h"
 #include "physics_eval/fvd/i3d.h"
 #include "physics_eval/fvd/motion_histogram.h"
 #include "physics_eval/fvd/onnx_features.h"
@@ -100,10 +102,10 @@ class Handmade : public FeatureExtractor {
  public:
   Handmade(bool motion_only, const FvdProtocol& protocol) : motion_only_(motion_only), crop_(protocol.crop) {}
   std::string name() const override {
-    return std::string("orrery ") + (motion_only_ ? "motion" : "builtin") + (crop_ ? ", middle square" : ", squashed");
+    return std::string("orrery ") + sort() + (crop_ ? ", middle square" : ", squashed");
   }
-  std::string metric() const override { return "fvd-orrery"; }
-  std::string title() const override { return "FVD (orrery features)"; }
+  std::string metric() const override { return "fvd-" + sort(); }
+  std::string title() const override { return "FVD (" + sort() + " features)"; }
   int least_frames() const override { return 2; }
 
   std::vector<std::vector<double>> extract(std::span<const Frame> frames) const override {
@@ -136,7 +138,37 @@ class Handmade : public FeatureExtractor {
   }
 
  private:
+  std::string sort() const { return motion_only_ ? "motion" : "handmade"; }
+
   bool motion_only_, crop_;
+};
+
+class EncoderFeatures : public FeatureExtractor {
+ public:
+  EncoderFeatures(const std::string& folder, const FvdProtocol& protocol)
+      : encoder_(load_encoder(folder)), crop_(protocol.crop) {
+    const std::string hash = sha256_file_hex(folder + "/encoder.safetensors");
+    name_ = "orrery encoder " + hash.substr(0, 12) + (crop_ ? ", middle square" : ", squashed");
+  }
+  std::string name() const override { return name_; }
+  std::string metric() const override { return "fvd-orrery"; }
+  std::string title() const override { return "FVD (orrery features)"; }
+  int least_frames() const override { return static_cast<int>(encoder_.config().frames); }
+
+  std::vector<std::vector<double>> extract(std::span<const Frame> frames) const override {
+    ORRERY_CHECK(static_cast<int>(frames.size()) >= least_frames(), "[fvd] a clip of ", frames.size(),
+                 " frames, these features need at least ", least_frames());
+    const int side = static_cast<int>(encoder_.config().side);
+    std::vector<Frame> small;
+    for (const Frame& frame : frames)
+      small.push_back(resize(crop_ ? middle_square(frame) : frame, side, side, Filter::area));
+    return {encoder_.describe(small)};
+  }
+
+ private:
+  VideoEncoder encoder_;
+  std::string name_;
+  bool crop_;
 };
 
 class I3dFeatures : public FeatureExtractor {
@@ -171,13 +203,17 @@ std::string file_behind(const std::string& name, const std::string& prefix) {
 }  // namespace
 
 bool is_feature_name(const std::string& name) {
-  return name == "builtin" || name == "motion" || name == "fvmd:fixed" || name == "fvmd:compat" ||
-         !file_behind(name, "i3d:").empty() || !file_behind(name, "onnx:").empty();
+  return name == "builtin" || name == "handmade" || name == "motion" || name == "fvmd:fixed" || name == "fvmd:compat" ||
+         !file_behind(name, "builtin:").empty() || !file_behind(name, "i3d:").empty() ||
+         !file_behind(name, "onnx:").empty();
 }
 
 std::unique_ptr<FeatureExtractor> make_features(const std::string& name, const FvdProtocol& protocol) {
   ORRERY_CHECK(is_feature_name(name), "[fvd] unknown features '", name,
-               "', expected builtin, motion, fvmd:fixed, fvmd:compat, i3d:FILE or onnx:FILE");
+               "', expected builtin, handmade, motion, fvmd:fixed, fvmd:compat, i3d:FILE or onnx:FILE");
+  ORRERY_CHECK(name != "builtin", "[fvd] builtin features need their encoder's folder: builtin:FOLDER");
+  if (const std::string folder = file_behind(name, "builtin:"); !folder.empty())
+    return std::make_unique<EncoderFeatures>(folder, protocol);
   if (name == "fvmd:fixed") return make_motion_histograms(FvmdForm::fixed);
   if (name == "fvmd:compat") return make_motion_histograms(FvmdForm::compat);
   if (const std::string file = file_behind(name, "i3d:"); !file.empty())

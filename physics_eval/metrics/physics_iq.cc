@@ -7,6 +7,9 @@
 #include <opencv2/imgproc.hpp>
 
 #include "core/base/error.h"
+#include "physics_eval/metrics/bit_mask.h"
+#include "physics_eval/metrics/mask_lines.h"
+#include "physics_eval/metrics/motion_mask.h"
 
 namespace orrery {
 
@@ -14,83 +17,78 @@ namespace {
 
 using Size = std::size_t;
 
-cv::Mat view_of(const Frame& frame) {
-  return {frame.height(), frame.width(), CV_8UC3, const_cast<std::uint8_t*>(frame.bytes().data())};
-}
-
-std::vector<std::uint8_t> bytes_of(const cv::Mat& mat) {
-  std::vector<std::uint8_t> out;
-  const int line = mat.cols * mat.channels();
-  out.reserve(static_cast<Size>(mat.rows) * static_cast<Size>(line));
-  for (int y = 0; y < mat.rows; ++y) out.insert(out.end(), mat.ptr<std::uint8_t>(y), mat.ptr<std::uint8_t>(y) + line);
-  return out;
-}
-
-// The running mean and what differs from it; buffers are kept from frame to frame.
-class MaskMaker {
- public:
-  // The mask of the next frame, valid until the one after it.
-  const cv::Mat& next(const Frame& frame) {
-    ORRERY_CHECK(mean_.empty() || (frame.width() == mean_.cols && frame.height() == mean_.rows),
-                 "[physics-iq] a frame is ", frame.width(), "x", frame.height(), ", the first is ", mean_.cols, "x",
-                 mean_.rows);
-    cv::cvtColor(view_of(frame), colourless_, cv::COLOR_RGB2GRAY);
-    cv::GaussianBlur(colourless_, grey_, {5, 5}, 0);
-    if (mean_.empty()) {
-      grey_.convertTo(mean_, CV_64F);
-      return mask_ = cv::Mat::zeros(grey_.size(), CV_8U);
-    }
-    mask_.create(grey_.size(), CV_8U);
-    int top = grey_.rows, bottom = -1;
-    // In strips that stay in the cache: the mean in 64 bits is far larger than the picture.
-    constexpr int kStrip = 16;
-    for (int y = 0; y < grey_.rows; y += kStrip) {
-      const cv::Range rows(y, std::min(grey_.rows, y + kStrip));
-      const cv::Mat grey = grey_.rowRange(rows);
-      cv::Mat mean = mean_.rowRange(rows), mask = mask_.rowRange(rows);
-      cv::accumulateWeighted(grey, mean, 0.3);
-      cv::convertScaleAbs(mean, rounded_);
-      cv::absdiff(grey, rounded_, rounded_);
-      cv::threshold(rounded_, mask, 10, 255, cv::THRESH_BINARY);
-      if (cv::countNonZero(mask) > 0) top = std::min(top, rows.start), bottom = rows.end;
-    }
-    // Where nothing differs, neither opening nor closing makes something; each reaches four pixels.
-    if (bottom < 0) return mask_;
-    constexpr int kMargin = 12;
-    const cv::Range part(std::max(0, top - kMargin), std::min(grey_.rows, bottom + kMargin));
-    cv::Mat busy = mask_.rowRange(part);
-    busy.copyTo(rounded_);  // a picture of its own, so that what lies outside is outside
-    cv::morphologyEx(rounded_, rounded_, cv::MORPH_OPEN, kernel_);
-    cv::morphologyEx(rounded_, rounded_, cv::MORPH_CLOSE, kernel_);
-    rounded_.copyTo(busy);
-    return mask_;
-  }
-
- private:
-  cv::Mat colourless_, grey_, mean_, rounded_, mask_;
-  const cv::Mat kernel_ = cv::Mat::ones(5, 5, CV_8U);
+struct Overlap {
+  std::int64_t both = 0, either = 0;
+  /// Both empty: 1.
+  double iou() const { return either ? static_cast<double>(both) / static_cast<double>(either) : 1.0; }
 };
 
-// Both empty: 1.
-double iou(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) {
-  std::int64_t both = 0, either = 0;
-  for (Size i = 0; i < a.size(); ++i) both += a[i] && b[i], either += a[i] || b[i];
-  return either ? static_cast<double>(both) / static_cast<double>(either) : 1.0;
+Overlap overlap_of(const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b) {
+  Overlap out;
+  for (Size i = 0; i < a.size(); ++i) out.both += a[i] & b[i], out.either += a[i] | b[i];
+  return out;
 }
 
 }  // namespace
 
 std::vector<MotionMask> motion_masks(std::span<const Frame> frames) {
   std::vector<MotionMask> out;
-  MaskMaker maker;
-  for (const Frame& frame : frames) out.push_back({frame.width(), frame.height(), bytes_of(maker.next(frame))});
+  MotionMaskMaker maker;
+  for (const Frame& frame : frames) {
+    maker.start(frame.width(), frame.height());
+    LineSplitter splitter(frame.width());
+    for (int y = 0; y < frame.height(); ++y) maker.add(splitter.split(frame.row(y)));
+    const BitMask& mask = maker.finish();
+    out.push_back({frame.width(), frame.height(), std::vector<std::uint8_t>(frame.bytes().size() / 3)});
+    unpack(mask, 255, out.back().pixels.data());
+  }
   return out;
 }
 
 struct PhysicsIqRecorder::State {
-  MaskMaker maker;
+  MotionMaskMaker maker;
   PhysicsIqClip clip;
+  int width = 0, height = 0, line = 0;  // of the frame that is being added
+  bool exactly_four = false;            // times the result's size
+  std::vector<std::uint16_t> upper, lower;
+  std::vector<std::uint8_t> quarters;
+  Frame whole;
+
+  void add_quarter(const Lines& lines);
+  void finish();
 };
+
+// The middle four of 4×4 pixels: what resizing bilinearly to a quarter takes, rounded to nearest, halves up.
+void PhysicsIqRecorder::State::add_quarter(const Lines& lines) {
+  const int count = clip.width;
+  const Size size = static_cast<Size>(count);
+  std::vector<std::uint16_t>& sums = line % 4 == 1 ? upper : lower;
+  sums.resize(3 * size);
+  mask_lines::add_pairs(lines.red, count, sums.data());
+  mask_lines::add_pairs(lines.green, count, sums.data() + size);
+  mask_lines::add_pairs(lines.blue, count, sums.data() + 2 * size);
+  if (line % 4 == 1) return;
+  quarters.resize(3 * size);
+  mask_lines::quarter_sums(upper.data(), lower.data(), 3 * count, quarters.data());
+  join_line({&quarters[0], &quarters[size], &quarters[2 * size]}, count,
+            &clip.pixels.back()[static_cast<Size>(line / 4) * 3 * size]);
+}
+
+void PhysicsIqRecorder::State::finish() {
+  const BitMask& mask = maker.finish();
+  clip.masks.emplace_back(static_cast<Size>(clip.width) * static_cast<Size>(clip.height));
+  if (exactly_four) {
+    quarter(mask, clip.masks.back().data());
+    return;
+  }
+  const cv::Size size(clip.width, clip.height);
+  cv::Mat large(height, width, CV_8U), small(size, CV_8U, clip.masks.back().data());
+  unpack(mask, 255, large.data);
+  cv::resize(large, small, size);
+  cv::threshold(small, small, 127, 1, cv::THRESH_BINARY);
+  cv::Mat pixels(size, CV_8UC3, clip.pixels.back().data());
+  cv::resize(cv::Mat(height, width, CV_8UC3, whole.bytes().data()), pixels, size);
+}
 
 PhysicsIqRecorder::PhysicsIqRecorder(int width, int height) : state_(std::make_unique<State>()) {
   ORRERY_CHECK(width >= 1 && height >= 1, "[physics-iq] the real video is smaller than 4 pixels a side");
@@ -98,14 +96,30 @@ PhysicsIqRecorder::PhysicsIqRecorder(int width, int height) : state_(std::make_u
 }
 PhysicsIqRecorder::~PhysicsIqRecorder() = default;
 
+void PhysicsIqRecorder::start(int width, int height) {
+  State& s = *state_;
+  s.maker.start(width, height);
+  s.width = width, s.height = height, s.line = 0;
+  s.exactly_four = width == 4 * s.clip.width && height == 4 * s.clip.height;
+  s.clip.pixels.emplace_back(3 * static_cast<Size>(s.clip.width) * static_cast<Size>(s.clip.height));
+  if (!s.exactly_four && (s.whole.width() != width || s.whole.height() != height)) s.whole = Frame(width, height);
+}
+
+void PhysicsIqRecorder::add_line(const Lines& lines) {
+  State& s = *state_;
+  s.maker.add(lines);
+  if (!s.exactly_four) {
+    join_line(lines, s.width, s.whole.row(s.line));
+  } else if (s.line % 4 == 1 || s.line % 4 == 2) {
+    s.add_quarter(lines);
+  }
+  if (++s.line == s.height) s.finish();
+}
+
 void PhysicsIqRecorder::add(const Frame& frame) {
-  PhysicsIqClip& clip = state_->clip;
-  cv::Mat small;
-  cv::resize(state_->maker.next(frame), small, {clip.width, clip.height});
-  cv::threshold(small, small, 127, 1, cv::THRESH_BINARY);
-  clip.masks.push_back(bytes_of(small));
-  cv::resize(view_of(frame), small, {clip.width, clip.height});
-  clip.pixels.push_back(bytes_of(small));
+  start(frame.width(), frame.height());
+  LineSplitter splitter(frame.width());
+  for (int y = 0; y < frame.height(); ++y) add_line(splitter.split(frame.row(y)));
 }
 
 int PhysicsIqRecorder::count() const { return static_cast<int>(state_->clip.masks.size()); }
@@ -148,26 +162,29 @@ PhysicsIqMetrics compare_physics_iq(const PhysicsIqClip& real, const PhysicsIqCl
                " frames, expected as many, and of one size");
   PhysicsIqMetrics out;
   const Size n = real.masks.size(), size = real.masks[0].size();
-  std::vector<std::uint8_t> ever_a(size, 0), ever_b(size, 0);
-  std::vector<double> sum_a(size, 0), sum_b(size, 0);
+  // How often a pixel is set; a clip has fewer frames than 16 bits count.
+  ORRERY_CHECK(n <= 65535, "[physics-iq] clips of ", n, " frames, expected at most 65535");
+  std::vector<std::uint16_t> often_a(size, 0), often_b(size, 0);
   for (Size t = 0; t < n; ++t) {
-    out.spatiotemporal_iou += iou(real.masks[t], generated.masks[t]);
-    std::int64_t square = 0;
-    for (Size i = 0; i < real.pixels[t].size(); ++i) {
-      const int d = real.pixels[t][i] - generated.pixels[t][i];
-      square += d * d;
-    }
-    out.mse += static_cast<double>(square) / (255.0 * 255.0 * static_cast<double>(real.pixels[t].size()));
+    const std::uint8_t *a = real.masks[t].data(), *b = generated.masks[t].data();
+    out.spatiotemporal_iou += overlap_of(real.masks[t], generated.masks[t]).iou();
+    const std::int64_t count = static_cast<std::int64_t>(real.pixels[t].size()),
+                       square = mask_lines::square_difference(real.pixels[t].data(), generated.pixels[t].data(), count);
+    out.mse += static_cast<double>(square) / (255.0 * 255.0 * static_cast<double>(count));
     for (Size i = 0; i < size; ++i) {
-      ever_a[i] |= real.masks[t][i], ever_b[i] |= generated.masks[t][i];
-      sum_a[i] += real.masks[t][i], sum_b[i] += generated.masks[t][i];
+      often_a[i] = static_cast<std::uint16_t>(often_a[i] + a[i]);
+      often_b[i] = static_cast<std::uint16_t>(often_b[i] + b[i]);
     }
   }
   out.spatiotemporal_iou /= static_cast<double>(n), out.mse /= static_cast<double>(n);
-  out.spatial_iou = iou(ever_a, ever_b);
-  double least = 0, most = 0;
-  for (Size i = 0; i < size; ++i) least += std::min(sum_a[i], sum_b[i]), most += std::max(sum_a[i], sum_b[i]);
-  out.weighted_spatial_iou = most > 0 ? least / most : 1;
+  Overlap ever;
+  std::int64_t least = 0, most = 0;
+  for (Size i = 0; i < size; ++i) {
+    ever.both += often_a[i] && often_b[i], ever.either += often_a[i] || often_b[i];
+    least += std::min(often_a[i], often_b[i]), most += std::max(often_a[i], often_b[i]);
+  }
+  out.spatial_iou = ever.iou();
+  out.weighted_spatial_iou = most > 0 ? static_cast<double>(least) / static_cast<double>(most) : 1;
   return out;
 }
 

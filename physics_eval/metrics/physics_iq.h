@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "video/frames/frame.h"
+#include "video/frames/lines.h"
 
 namespace orrery {
 
@@ -39,14 +40,18 @@ struct PhysicsIqClip {
   std::vector<std::vector<std::uint8_t>> pixels;  ///< R, G, B
 };
 
-/// Makes such a clip frame by frame, so that of large videos no more than a frame is in memory. Masks are made at the
-/// frames' own size.
+/// Makes such a clip frame by frame and line by line, so that of large videos no more than a frame is in memory and
+/// each pixel is looked at while it is in the cache. Masks are made at the frames' own size.
 class PhysicsIqRecorder {
  public:
   /// The size of the result. Throws InputError for a side below 1.
   PhysicsIqRecorder(int width, int height);
   ~PhysicsIqRecorder();
-  /// Throws InputError for a frame of another size than the first.
+  /// Begins a frame, whose `height` lines add_line() takes from the top. Throws InputError for another size than the
+  /// first frame's.
+  void start(int width, int height);
+  void add_line(const Lines& lines);
+  /// A whole frame.
   void add(const Frame& frame);
   int count() const;
   PhysicsIqClip take();

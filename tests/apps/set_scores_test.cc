@@ -57,9 +57,9 @@ std::string reason_for(const std::vector<LeftOut>& left_out, const std::string& 
 
 TEST_CASE("broken and short files in a folder of good ones are left out", "[set_scores]") {
   const test::TemporaryFolder folder;
-  write(folder / "a.mkv", moving(12, 1));
-  write(folder / "b.mkv", moving(12, 2));
-  write(folder / "short.mkv", moving(1, 1));
+  write(folder / "a.mkv", moving(20, 1));
+  write(folder / "b.mkv", moving(20, 2));
+  write(folder / "short.mkv", moving(12, 1));
   write_file(folder / "broken.mp4", "this is no video");
   const std::string whole = read_file(folder / "a.mkv");
   write_file(folder / "cut.mkv", whole.substr(0, whole.size() / 2));
@@ -70,7 +70,7 @@ TEST_CASE("broken and short files in a folder of good ones are left out", "[set_
   CHECK(set.features.size() == 2);
   CHECK(set.metric == "fvd-orrery");
   REQUIRE(left_out.size() == 3);
-  CHECK_THAT(reason_for(left_out, "short.mkv"), ContainsSubstring("1 frames, expected at least 2"));
+  CHECK_THAT(reason_for(left_out, "short.mkv"), ContainsSubstring("12 frames, expected at least 16"));
   CHECK_THAT(reason_for(left_out, "broken.mp4"), ContainsSubstring("broken.mp4"));
   CHECK_FALSE(reason_for(left_out, "cut.mkv").empty());
 }
@@ -90,10 +90,10 @@ TEST_CASE("too few frames for the protocol, for FVMD", "[set_scores]") {
   write(folder / "a.mkv", moving(8, 1));
   const std::vector<std::string> inputs{(folder / "a.mkv").string()};
   std::vector<LeftOut> left_out;
-  CHECK_THROWS_WITH(features_of(inputs, {"builtin", "stylegan-v", 0}, left_out), ContainsSubstring("at least 9"));
-  CHECK_THROWS_WITH(features_of(inputs, {"builtin", "common-metrics", 0}, left_out), ContainsSubstring("at least 10"));
+  CHECK_THROWS_WITH(features_of(inputs, {"handmade", "stylegan-v", 0}, left_out), ContainsSubstring("at least 9"));
+  CHECK_THROWS_WITH(features_of(inputs, {"handmade", "common-metrics", 0}, left_out), ContainsSubstring("at least 10"));
   CHECK_THROWS_WITH(features_of(inputs, {"fvmd:fixed", "orrery", 0}, left_out), ContainsSubstring("at least 16"));
-  CHECK_THROWS_WITH(features_of(inputs, {"builtin", "orrery", 9}, left_out), ContainsSubstring("at least 9"));
+  CHECK_THROWS_WITH(features_of(inputs, {"handmade", "orrery", 9}, left_out), ContainsSubstring("at least 9"));
 }
 
 TEST_CASE("kept features come back with all that the figure needs", "[set_scores]") {

@@ -50,7 +50,9 @@ struct VideoReader::State {
   Picture decode();
   void restart();
   bool seek_to(double seconds);
+  bool upright() const { return crop_width == stored_width && crop_height == stored_height && orientation.identity(); }
   void show(const Picture& picture, Frame& out);
+  bool advance();
   bool next_stored(Frame& out);
   bool next_on_grid(Frame& out);
   void check_damage();
@@ -80,7 +82,7 @@ VideoReader::State::State(const std::string& file_path, const ReadOptions& read_
 }
 
 void VideoReader::State::open() {
-  decoder = std::make_unique<libav::Decoder>(path);
+  decoder = std::make_unique<libav::Decoder>(path, options.threads);
   std::string truncation;
   if (!container::is_sequence(path)) truncation = container::find_truncation(path);
   if (!truncation.empty()) damage = "truncated: " + truncation;
@@ -207,14 +209,13 @@ void VideoReader::State::check_damage() {
 }
 
 void VideoReader::State::show(const Picture& picture, Frame& out) {
-  const bool crop = crop_width != stored_width || crop_height != stored_height;
-  if (!crop && orientation.identity()) {
+  if (upright()) {
     convert.run(*picture.frame, stored_width, stored_height, options.background, out);
     return;
   }
   Frame whole;
   convert.run(*picture.frame, stored_width, stored_height, options.background, whole);
-  if (crop) {
+  if (crop_width != stored_width || crop_height != stored_height) {
     Frame part(crop_width, crop_height);
     for (int y = 0; y < crop_height; ++y) std::copy_n(whole.row(y), 3 * crop_width, part.row(y));
     whole = std::move(part);
@@ -222,14 +223,19 @@ void VideoReader::State::show(const Picture& picture, Frame& out) {
   out = orientation.identity() ? std::move(whole) : libav::orient(whole, orientation);
 }
 
-bool VideoReader::State::next_stored(Frame& out) {
+// To the next picture as stored.
+bool VideoReader::State::advance() {
   check_damage();
   if (!current) {  // Set by a seek only.
     current = std::move(ahead);
     ahead = current ? decode() : Picture{};
   }
-  if (!current) return false;
-  now = current.start;
+  if (current) now = current.start;
+  return static_cast<bool>(current);
+}
+
+bool VideoReader::State::next_stored(Frame& out) {
+  if (!advance()) return false;
   show(current, out);
   current = {};
   return true;
@@ -260,7 +266,7 @@ bool VideoReader::State::next_on_grid(Frame& out) {
 }
 
 void VideoReader::State::restart() {
-  decoder = std::make_unique<libav::Decoder>(path);
+  decoder = std::make_unique<libav::Decoder>(path, options.threads);
   delivered = 0;
 }
 
@@ -306,6 +312,20 @@ const std::string& VideoReader::damage() const { return state_->damage; }
 
 bool VideoReader::next(Frame& frame) {
   return state_->options.fps > 0 ? state_->next_on_grid(frame) : state_->next_stored(frame);
+}
+
+bool VideoReader::next_lines(const LineSink& sink) {
+  State& state = *state_;
+  if (state.options.fps > 0 || !state.upright()) {
+    Frame frame;
+    if (!next(frame)) return false;
+    libav::send_lines(frame, sink);
+    return true;
+  }
+  if (!state.advance()) return false;
+  state.convert.run(*state.current.frame, state.stored_width, state.stored_height, state.options.background, sink);
+  state.current = {};
+  return true;
 }
 
 void VideoReader::seek(double seconds) {

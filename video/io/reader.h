@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "video/frames/frame.h"
+#include "video/frames/lines.h"
 
 namespace orrery {
 
@@ -37,7 +39,12 @@ struct ReadOptions {
   std::uint32_t background = 0x000000;
   /// Deliver what can be decoded of a damaged or truncated file, instead of throwing; see VideoReader::damage().
   bool tolerate_damage = false;
+  /// Threads that decode; 0: as many as parallel regions use. One a video is best where many are read at once.
+  int threads = 0;
 };
+
+/// Takes a frame's rows from the top; the lines are valid during the call.
+using LineSink = std::function<void(int y, const Lines& lines)>;
 
 /// Streams the frames of one video; holds a few frames, never the file. One thread at a time.
 /// A path with a %d or %04d in it is a numbered picture sequence (if no file has that very name).
@@ -54,6 +61,8 @@ class VideoReader {
   const VideoInfo& info() const;
   /// The next frame into `frame` (whose memory is reused); false after the last one.
   bool next(Frame& frame);
+  /// The same, row by row and without a frame in memory, for who looks at each pixel once.
+  bool next_lines(const LineSink& sink);
   /// Seconds from the start of the video at which the frame that next() gave last is shown.
   double time() const;
   /// The next frame will be the one on screen at `seconds` (with ReadOptions::fps: the first of the grid k / fps that

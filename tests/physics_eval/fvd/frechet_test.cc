@@ -107,7 +107,7 @@ TEST_CASE("sets that cannot be compared say so", "[fvd]") {
 }
 
 TEST_CASE("features tell clips apart, whatever their length", "[fvd]") {
-  for (const char* name : {"builtin", "motion"}) {
+  for (const char* name : {"handmade", "motion"}) {
     const auto extractor = make_features(name);
     const auto vector = [&](int frames, int step) {
       const auto all = extractor->extract(moving_square(frames, step));

@@ -9,6 +9,7 @@
 // The loops over pixels are whole-numbered and compiled twice, for AVX2 beside the baseline: the same results, sooner.
 #define ORRERY_LOOP [[gnu::always_inline]] inline
 #if defined(__x86_64__)
+#include <immintrin.h>
 #define ORRERY_AVX2 [[gnu::target("avx2")]]
 #else
 #define ORRERY_AVX2
@@ -187,86 +188,164 @@ Matrix rgb_matrix(int space, bool full) {
 
 // Chroma of one row at every column, times 16, zero in the middle: `near` has weight 3 of 4, `far` 1 (they lie half way
 // between rows); across, linear between the sites (at even columns, or half way between columns if `centred`).
-ORRERY_LOOP void spread_chroma(const std::uint8_t* near, const std::uint8_t* far, int count, bool centred,
-                               std::vector<int>& sum, int* out, int width) {
-  for (int i = 0; i < count; ++i) sum[static_cast<std::size_t>(i + 1)] = 3 * near[i] + far[i] - 512;
+ORRERY_LOOP void spread_chroma_loop(const std::uint8_t* near, const std::uint8_t* far, int count, bool centred,
+                                    std::int16_t* __restrict sum, std::int16_t* __restrict out, int width) {
+  for (int i = 0; i < count; ++i) sum[i + 1] = static_cast<std::int16_t>(3 * near[i] + far[i] - 512);
   sum[0] = sum[1];
-  sum[static_cast<std::size_t>(count + 1)] = sum[static_cast<std::size_t>(count)];
+  sum[count + 1] = sum[count];
+  const auto weigh = [](int a, std::int16_t x, int b, std::int16_t y) {
+    return static_cast<std::int16_t>(a * x + b * y);
+  };
   const int own = centred ? 3 : 2, before = centred ? 1 : 0, self = 4 - before;
   for (int x = 0; x < width / 2; ++x) {
-    const int* site = &sum[static_cast<std::size_t>(x)];
-    out[2 * x] = self * site[1] + before * site[0];
-    out[2 * x + 1] = own * site[1] + (4 - own) * site[2];
+    out[2 * x] = weigh(self, sum[x + 1], before, sum[x]);
+    out[2 * x + 1] = weigh(own, sum[x + 1], 4 - own, sum[x + 2]);
   }
-  if (width % 2 != 0)
-    out[width - 1] = self * sum[static_cast<std::size_t>(count)] + before * sum[static_cast<std::size_t>(count - 1)];
+  if (width % 2 != 0) out[width - 1] = weigh(self, sum[count], before, sum[count - 1]);
+}
+ORRERY_AVX2 void spread_chroma_avx2(const std::uint8_t* near, const std::uint8_t* far, int count, bool centred,
+                                    std::int16_t* sum, std::int16_t* out, int width) {
+  spread_chroma_loop(near, far, count, centred, sum, out, width);
+}
+void spread_chroma(const std::uint8_t* near, const std::uint8_t* far, int count, bool centred, std::int16_t* sum,
+                   std::int16_t* out, int width) {
+  has_avx2() ? spread_chroma_avx2(near, far, count, centred, sum, out, width)
+             : spread_chroma_loop(near, far, count, centred, sum, out, width);
 }
 
-ORRERY_LOOP std::uint8_t clamp_byte(int value) { return static_cast<std::uint8_t>(std::clamp(value, 0, 255)); }
+std::uint8_t clamp_byte(int value) { return static_cast<std::uint8_t>(std::clamp(value, 0, 255)); }
+
+/// A row of YCbCr at every column: luma as stored, chroma from spread_chroma().
+struct YuvRow {
+  const std::uint8_t* luma;
+  const std::int16_t *u, *v;
+};
+/// Where a row goes.
+struct RowOut {
+  std::uint8_t *red, *green, *blue;
+};
+
+void yuv_to_rgb_from(const YuvRow& in, const Matrix& m, int first, int width, const RowOut& out) {
+  for (int x = first; x < width; ++x) {
+    const int light = (in.luma[x] - m.luma_zero) * m.luma + (1 << 13);
+    out.red[x] = clamp_byte((light + m.red_v * in.v[x]) >> 14);
+    out.green[x] = clamp_byte((light + m.green_u * in.u[x] + m.green_v * in.v[x]) >> 14);
+    out.blue[x] = clamp_byte((light + m.blue_u * in.u[x]) >> 14);
+  }
+}
+
+#if defined(__x86_64__)
+// Two 16-bit weights for pairs of 16-bit values, whose products are added in one instruction.
+[[gnu::target("avx2")]] __m256i weights(int low, int high) {
+  return _mm256_set1_epi32(static_cast<int>(static_cast<unsigned>(high) << 16 | (static_cast<unsigned>(low) & 0xFFFF)));
+}
+
+// 16 sums of 32 bits, in the order that unpacking left them in, as bytes.
+[[gnu::target("avx2")]] void store_shifted(__m256i low, __m256i high, std::uint8_t* to) {
+  const __m256i words = _mm256_packs_epi32(_mm256_srai_epi32(low, 14), _mm256_srai_epi32(high, 14));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                   _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+}
+
+// How many pixels it did, 16 at a time.
+[[gnu::target("avx2")]] int yuv_to_rgb_avx2(const YuvRow& in, const Matrix& m, int width, const RowOut& out) {
+  const __m256i zero = _mm256_set1_epi16(static_cast<std::int16_t>(m.luma_zero)), half = _mm256_set1_epi32(1 << 13),
+                luma_v = weights(m.luma, m.red_v), luma_u = weights(m.luma, m.blue_u),
+                luma_green = weights(m.luma, m.green_u), green_v = weights(m.green_v, 0),
+                nothing = _mm256_setzero_si256();
+  int x = 0;
+  for (; x + 16 <= width; x += 16) {
+    const auto* luma = reinterpret_cast<const __m128i*>(in.luma + x);
+    const __m256i y = _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_loadu_si128(luma)), zero),
+                  u = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in.u + x)),
+                  v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in.v + x));
+    const __m256i yv_low = _mm256_unpacklo_epi16(y, v), yv_high = _mm256_unpackhi_epi16(y, v),
+                  yu_low = _mm256_unpacklo_epi16(y, u), yu_high = _mm256_unpackhi_epi16(y, u);
+    store_shifted(_mm256_add_epi32(_mm256_madd_epi16(yv_low, luma_v), half),
+                  _mm256_add_epi32(_mm256_madd_epi16(yv_high, luma_v), half), out.red + x);
+    store_shifted(_mm256_add_epi32(_mm256_madd_epi16(yu_low, luma_u), half),
+                  _mm256_add_epi32(_mm256_madd_epi16(yu_high, luma_u), half), out.blue + x);
+    const __m256i low = _mm256_madd_epi16(_mm256_unpacklo_epi16(v, nothing), green_v),
+                  high = _mm256_madd_epi16(_mm256_unpackhi_epi16(v, nothing), green_v);
+    store_shifted(_mm256_add_epi32(_mm256_add_epi32(_mm256_madd_epi16(yu_low, luma_green), half), low),
+                  _mm256_add_epi32(_mm256_add_epi32(_mm256_madd_epi16(yu_high, luma_green), half), high),
+                  out.green + x);
+  }
+  return x;
+}
+#else
+int yuv_to_rgb_avx2(const YuvRow&, const Matrix&, int, const RowOut&) { return 0; }
+#endif
 
 // The commonest layout in our own loops: as exact as swscale's slowest setting and faster.
-ORRERY_LOOP void yuv420p_to_rgb_loop(const AVFrame& in, const Matrix& matrix, bool centred, Frame& out) {
+void yuv420p_to_lines(const AVFrame& in, const Matrix& matrix, bool centred, const LineSink& sink) {
   const int width = in.width, height = in.height, count = (width + 1) / 2, rows = (height + 1) / 2;
-  std::vector<int> sum(static_cast<std::size_t>(count) + 2), u(static_cast<std::size_t>(width)), v(u.size());
+  const auto wide = static_cast<std::size_t>(width);
+  std::vector<std::int16_t> sum(static_cast<std::size_t>(count) + 2), u(wide), v(wide);
+  std::vector<std::uint8_t> lines(3 * wide);
+  const RowOut out{lines.data(), lines.data() + wide, lines.data() + 2 * wide};
   for (int y = 0; y < height; ++y) {
     const int near = y / 2, far = std::clamp(y % 2 == 0 ? near - 1 : near + 1, 0, rows - 1);
     const auto row = [&](int plane, int index) {
       return in.data[plane] + static_cast<std::ptrdiff_t>(index) * in.linesize[plane];
     };
-    spread_chroma(row(1, near), row(1, far), count, centred, sum, u.data(), width);
-    spread_chroma(row(2, near), row(2, far), count, centred, sum, v.data(), width);
-    const std::uint8_t* luma = row(0, y);
-    const int *us = u.data(), *vs = v.data();
-    std::uint8_t* __restrict to = out.row(y);
-    const Matrix m = matrix;
-    for (int x = 0; x < width; ++x) {
-      const int light = (luma[x] - m.luma_zero) * m.luma + (1 << 13);
-      to[3 * x] = clamp_byte((light + m.red_v * vs[x]) >> 14);
-      to[3 * x + 1] = clamp_byte((light + m.green_u * us[x] + m.green_v * vs[x]) >> 14);
-      to[3 * x + 2] = clamp_byte((light + m.blue_u * us[x]) >> 14);
-    }
+    spread_chroma(row(1, near), row(1, far), count, centred, sum.data(), u.data(), width);
+    spread_chroma(row(2, near), row(2, far), count, centred, sum.data(), v.data(), width);
+    const YuvRow from{row(0, y), u.data(), v.data()};
+    yuv_to_rgb_from(from, matrix, has_avx2() ? yuv_to_rgb_avx2(from, matrix, width, out) : 0, width, out);
+    sink(y, {out.red, out.green, out.blue});
   }
 }
 
-ORRERY_AVX2 void yuv420p_to_rgb_avx2(const AVFrame& in, const Matrix& matrix, bool centred, Frame& out) {
-  yuv420p_to_rgb_loop(in, matrix, centred, out);
-}
-void yuv420p_to_rgb(const AVFrame& in, const Matrix& matrix, bool centred, Frame& out) {
-  has_avx2() ? yuv420p_to_rgb_avx2(in, matrix, centred, out) : yuv420p_to_rgb_loop(in, matrix, centred, out);
-}
-
-// Planes of green, blue and red, as lossless H.264 stores them: put side by side.
-ORRERY_LOOP void gbrp_to_rgb_loop(const AVFrame& in, Frame& out) {
+// Planes of green, blue and red, as lossless H.264 stores them.
+void gbrp_to_lines(const AVFrame& in, const LineSink& sink) {
   for (int y = 0; y < in.height; ++y) {
     const auto row = [&](int plane) { return in.data[plane] + static_cast<std::ptrdiff_t>(y) * in.linesize[plane]; };
-    const std::uint8_t *green = row(0), *blue = row(1), *red = row(2);
-    std::uint8_t* __restrict to = out.row(y);
-    for (int x = 0; x < in.width; ++x) to[3 * x] = red[x], to[3 * x + 1] = green[x], to[3 * x + 2] = blue[x];
+    sink(y, {row(2), row(0), row(1)});
   }
 }
-
-ORRERY_AVX2 void gbrp_to_rgb_avx2(const AVFrame& in, Frame& out) { gbrp_to_rgb_loop(in, out); }
-void gbrp_to_rgb(const AVFrame& in, Frame& out) { has_avx2() ? gbrp_to_rgb_avx2(in, out) : gbrp_to_rgb_loop(in, out); }
 
 }  // namespace
 
+void send_lines(const Frame& frame, const LineSink& sink) {
+  const auto width = static_cast<std::size_t>(frame.width());
+  std::vector<std::uint8_t> lines(3 * width);
+  std::uint8_t *red = lines.data(), *green = red + width, *blue = green + width;
+  for (int y = 0; y < frame.height(); ++y) {
+    split_line(frame.row(y), frame.width(), red, green, blue);
+    sink(y, {red, green, blue});
+  }
+}
+
+// False: the picture has another layout or size.
+bool ToRgb::run_planes(const AVFrame& in, int width, int height, const LineSink& sink) {
+  if (width != in.width || height != in.height) return false;
+  if (in.format == AV_PIX_FMT_YUV420P || in.format == AV_PIX_FMT_YUVJ420P) {
+    yuv420p_to_lines(in, rgb_matrix(sws_matrix(in), is_full_range(in)), is_chroma_centred(in), sink);
+    return true;
+  }
+  if (in.format != AV_PIX_FMT_GBRP) return false;
+  gbrp_to_lines(in, sink);
+  return true;
+}
+
+void ToRgb::run(const AVFrame& in, int width, int height, std::uint32_t background, const LineSink& sink) {
+  if (run_planes(in, width, height, sink)) return;
+  run_scaler(in, width, height, background, whole_);
+  send_lines(whole_, sink);
+}
+
 void ToRgb::run(const AVFrame& in, int width, int height, std::uint32_t background, Frame& out) {
+  if (out.width() != width || out.height() != height) out = Frame(width, height);
+  const LineSink join = [&](int y, const Lines& lines) { join_line(lines, width, out.row(y)); };
+  if (!run_planes(in, width, height, join)) run_scaler(in, width, height, background, out);
+}
+
+void ToRgb::run_scaler(const AVFrame& in, int width, int height, std::uint32_t background, Frame& out) {
   const AVPixFmtDescriptor* format = av_pix_fmt_desc_get(static_cast<AVPixelFormat>(in.format));
   // Palettes carry alpha entry by entry (GIF, PNG) without saying so in the format's flags everywhere.
   const bool alpha =
       format != nullptr && ((format->flags & AV_PIX_FMT_FLAG_ALPHA) != 0 || in.format == AV_PIX_FMT_PAL8);
-  if ((in.format == AV_PIX_FMT_YUV420P || in.format == AV_PIX_FMT_YUVJ420P) && width == in.width &&
-      height == in.height) {
-    if (out.width() != width || out.height() != height) out = Frame(width, height);
-    const Matrix matrix = rgb_matrix(sws_matrix(in), is_full_range(in));
-    yuv420p_to_rgb(in, matrix, is_chroma_centred(in), out);
-    return;
-  }
-  if (in.format == AV_PIX_FMT_GBRP && width == in.width && height == in.height) {
-    if (out.width() != width || out.height() != height) out = Frame(width, height);
-    gbrp_to_rgb(in, out);
-    return;
-  }
   prepare(in, width, height, alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24);
   if (out.width() != width || out.height() != height) out = Frame(width, height);
   const int rows = sws_scale(scaler_.get(), in.data, in.linesize, 0, in.height, target_->data, target_->linesize);

@@ -6,6 +6,7 @@
 
 #include "video/frames/frame.h"
 #include "video/io/libav/libav.h"
+#include "video/io/reader.h"
 
 namespace orrery::libav {
 
@@ -21,17 +22,25 @@ struct Orientation {
 Orientation orientation_of(const std::int32_t* matrix);
 Frame orient(const Frame& frame, Orientation orientation);
 
+/// A frame's rows as lines.
+void send_lines(const Frame& frame, const LineSink& sink);
+
 /// Decoded picture → RGB frame of `width` × `height`.
 class ToRgb {
  public:
   void run(const AVFrame& in, int width, int height, std::uint32_t background, Frame& out);
+  /// The same, row by row.
+  void run(const AVFrame& in, int width, int height, std::uint32_t background, const LineSink& sink);
 
  private:
+  bool run_planes(const AVFrame& in, int width, int height, const LineSink& sink);
+  void run_scaler(const AVFrame& in, int width, int height, std::uint32_t background, Frame& out);
   void prepare(const AVFrame& in, int width, int height, AVPixelFormat target);
 
   Owned<SwsContext> scaler_;
   int in_width_ = 0, in_height_ = 0, in_format_ = -1, width_ = 0, height_ = 0;
   int space_ = -1, range_ = -1;
+  Frame whole_;            // Of formats that have no lines of their own.
   Owned<AVFrame> target_;  // With the padding that swscale wants.
 };
 

@@ -32,11 +32,11 @@ const AVCodec* find_decoder(const AVStream& stream) {
 
 }  // namespace
 
-Decoder::Decoder(const std::string& path) : frame_(new_frame()), packet_(new_packet()) {
+Decoder::Decoder(const std::string& path, int threads) : frame_(new_frame()), packet_(new_packet()) {
   redirect_log();
   try {
     open_format(path);
-    open_codec(path);
+    open_codec(path, threads);
   } catch (...) {
     codec_.reset();
     avformat_close_input(&format_);
@@ -81,7 +81,7 @@ void Decoder::open_format(const std::string& path) {
   }
 }
 
-void Decoder::open_codec(const std::string& path) {
+void Decoder::open_codec(const std::string& path, int threads) {
   const AVCodec* codec = find_decoder(stream());
   ORRERY_CHECK(codec != nullptr, "[video] ", path, ": no decoder for ", avcodec_get_name(stream().codecpar->codec_id));
   codec_.reset(avcodec_alloc_context3(codec));
@@ -91,7 +91,7 @@ void Decoder::open_codec(const std::string& path) {
   // FFV1 conceals a slice whose checksum is wrong and only logs it; others' error lines may be harmless.
   if (codec->id == AV_CODEC_ID_FFV1) codec_->opaque = &error_logged_;
   codec_->pkt_timebase = stream().time_base;
-  codec_->thread_count = std::min(thread_count(), 16);
+  codec_->thread_count = std::min(threads > 0 ? threads : thread_count(), 16);
   status = avcodec_open2(codec_.get(), codec, nullptr);
   ORRERY_CHECK(status >= 0, "[video] ", path, ": the ", codec->name, " decoder cannot open it: ", describe(status));
 }

@@ -12,7 +12,8 @@ namespace orrery::libav {
 class Decoder {
  public:
   /// Opens the best video stream of `path` (or of the sequence). Throws InputError naming the file.
-  explicit Decoder(const std::string& path);
+  /// `threads`: 0: as many as parallel regions use.
+  explicit Decoder(const std::string& path, int threads = 0);
   ~Decoder();
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
@@ -31,7 +32,7 @@ class Decoder {
 
  private:
   void open_format(const std::string& path);
-  void open_codec(const std::string& path);
+  void open_codec(const std::string& path, int threads);
   void note(const std::string& damage);
   void feed();
 
