@@ -1,5 +1,6 @@
-// orrery info: what a configuration costs, what a clip or this build is.
+// orrery info: what a clip, a model or this build is, what a configuration costs.
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -7,6 +8,7 @@
 
 #include "apps/orrery/command.h"
 #include "apps/orrery/model_cost.h"
+#include "apps/orrery/model_info.h"
 #include "apps/orrery/video_info.h"
 #include "core/base/parallel.h"
 
@@ -14,22 +16,25 @@ namespace orrery::cli {
 
 void add_info(CLI::App& app, CommonOptions& common) {
   CLI::App* command = app.add_subcommand(
-      "info", "What a clip is, or what a model's configuration costs; without an argument, this build");
+      "info", "What a clip or a model is, or what a configuration costs; without an argument, this build");
   struct Options {
     std::string path, config;
     std::int64_t context = 0;
   };
   auto options = std::make_shared<Options>();
-  CLI::Option* file = command->add_option("file", options->path, "A video or a picture");
+  CLI::Option* file = command->add_option("file", options->path, "A video, a picture, or a model's folder");
   CLI::Option* config = command->add_option("--config", options->config, "A model's config.json")->excludes(file);
   command->add_option("--context", options->context, "Tokens in the caches; the longest allowed where not given")
       ->needs(config);
   command->footer(
       "Example: orrery info clip.mp4 --json\n"
+      "Example: orrery info models/orrery-64\n"
       "Example: orrery info --config models/reference/deepseek-v4-pro.json --context 1048576");
   command->callback([&common, options] {
     if (!options->config.empty()) {
       print_model_cost(options->config, options->context, common.json);
+    } else if (std::filesystem::is_directory(options->path)) {
+      print_model_info(options->path, common.json);
     } else if (!options->path.empty()) {
       print_video_info(options->path, common.json);
     } else if (common.json) {

@@ -7,7 +7,6 @@
 #include "apps/pipeline/shipped_folder.h"
 #include "core/base/error.h"
 #include "core/base/sha256.h"
-#include "core/io/json.h"
 #include "core/model/checkpoint.h"
 
 namespace orrery::pipeline {
@@ -33,16 +32,6 @@ std::string weights_hash(const fs::path& folder) {
                     sha256_file_hex((folder / "codec.safetensors").string()));
 }
 
-double read_fps(const fs::path& folder) {
-  const Json config = Json::read(folder / "config.json");
-  const Json* video = config.find("video");
-  const Json* fps = video != nullptr ? video->find("fps") : nullptr;
-  const double value = fps != nullptr ? fps->as_number() : 24;
-  ORRERY_CHECK(value >= 1 && value <= 1000, (folder / "config.json").string(), ": video.fps is ", value,
-               ", expected 1 to 1000");
-  return value;
-}
-
 std::string folder_name(const std::string& folder) {
   const fs::path path = fs::weakly_canonical(folder);
   return path.filename().empty() ? path.parent_path().filename().string() : path.filename().string();
@@ -59,8 +48,7 @@ LoadedModel::LoadedModel(const std::string& folder, const ModelOptions& options)
       tokenizer_(Tokenizer::read(folder)),
       layout_(VideoVocabulary::from(tokenizer_, static_cast<std::int32_t>(codec_.config().codes()))),
       words_(KnownWords::read(fs::path(folder) / "words.txt")),
-      decoder_(load_model(folder), options.weights, options.device),
-      fps_(read_fps(folder)) {
+      decoder_(load_model(folder), options.weights, options.device) {
   codec_.parameters().move_to(options.device);
   const VideoVocabulary& vocabulary = layout_.vocabulary();
   ORRERY_CHECK(vocabulary.size() == config().ids() && vocabulary.first_code() == config().first_code(), folder,

@@ -43,7 +43,7 @@ class LoadedModel {
   const Decoder& decoder() const { return decoder_; }
 
   /// Frames a second that the model was trained at.
-  double fps() const { return fps_; }
+  double fps() const { return config().video.fps; }
   /// Pixels of its frames.
   int width() const;
   int height() const;
@@ -64,7 +64,6 @@ class LoadedModel {
   SequenceLayout layout_;
   KnownWords words_;
   Decoder decoder_;
-  double fps_ = 24;
 };
 
 /// The folder to use: `given` (from -m), else the environment's ORRERY_MODEL, else the shipped model in the source tree

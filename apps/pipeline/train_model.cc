@@ -121,6 +121,7 @@ void train_model(const TrainOptions& options) {
                                         {"grid_rows", std::int64_t{sizes.rows}},
                                         {"grid_columns", std::int64_t{sizes.columns}},
                                         {"trained_context", context},
+                                        {"fps", source.fps},
                                         {"place_embedding", place_embedding},
                                         {"recall_embedding", recall_embedding},
                                         {"extra_levels", codec->config().extra_levels},

@@ -147,6 +147,7 @@ void read_video(const Fields& fields, VideoConfig& video) {
   if (fields.has("extra_levels")) video.extra_levels = fields.integers("extra_levels", {2, 1 << 16});
   video.extra_width = fields.integer_or("extra_width", video.extra_width, {1, 1 << 16});
   if (fields.has("rope_axes")) video.rope_axes = fields.integers("rope_axes", {0, 1 << 16});
+  video.fps = fields.number_or("fps", video.fps, {1, 1000});
 }
 
 // The plain integer fields: one row each serves reading and writing.
@@ -405,7 +406,8 @@ std::string to_json(const ModelConfig& config) {
                                {"trained_context", config.video.trained_context},
                                {"place_embedding", config.video.place_embedding},
                                {"recall_embedding", config.video.recall_embedding},
-                               {"levels", config.video.levels}});
+                               {"levels", config.video.levels},
+                               {"fps", config.video.fps}});
     if (!config.video.extra_levels.empty()) {
       video.set("extra_levels", config.video.extra_levels);
       video.set("extra_width", config.video.extra_width);

@@ -57,6 +57,7 @@ struct VideoConfig {
   /// Levels of a code's further digits, which have no rows in the tables (code_digits.h, extra_head.h).
   std::vector<std::int64_t> extra_levels{};
   std::int64_t extra_width = 128;  ///< units a digit of their head
+  double fps = 24;                 ///< frames a second that it was trained at
 
   /// Tokens of a latent frame: four of header, then the codes.
   std::int64_t group() const { return 4 + grid_rows * grid_columns; }

@@ -164,6 +164,25 @@ TEST_CASE("a full disk ends with one line, exit code 1 and no part of a file", "
   }
 }
 
+TEST_CASE("a model's folder says what it is", "[program]") {
+  const test::TemporaryFolder folder;
+  test::write_tiny_model(folder.path().string());
+  const Ended lines = run("info " + quoted(folder.path().string()));
+  REQUIRE(lines.code == 0);
+  CHECK_THAT(lines.out, ContainsSubstring("32x32, 24 fps; context 140 tokens"));
+  const Ended ended = run("--json info " + quoted(folder.path().string()));
+  REQUIRE(ended.code == 0);
+  const Json report = Json::parse(ended.out, "report");
+  CHECK(report.find("experts")->as_integer() == 4);
+  CHECK(report.find("codec")->find("time_factor")->as_integer() == 4);
+  CHECK(report.find("card")->is_null());
+  const test::TemporaryFolder empty;
+  const Ended none = run("info " + quoted(empty.path().string()));
+  CHECK(none.code == 2);
+  REQUIRE(none.errors.size() == 1);
+  CHECK_THAT(none.errors[0], ContainsSubstring("config.json is missing"));
+}
+
 TEST_CASE("PhyWorld's protocol gives a model three frames, or the whole latent frames that hold them", "[program]") {
   for (const auto& [time_factor, given] : {std::pair{1, 3}, std::pair{4, 5}}) {
     CAPTURE(time_factor);

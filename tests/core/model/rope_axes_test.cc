@@ -65,7 +65,7 @@ std::vector<float> angles_of(const ModelConfig& config, std::int64_t position, s
 }  // namespace
 
 TEST_CASE("a token turns with its place in the picture, text with its position", "[rope]") {
-  const ModelConfig config = axes_config({3, 1, 2});
+  ModelConfig config = axes_config({3, 1, 2});
   const SequenceLayout frames = layout();
   const VideoVocabulary& vocabulary = frames.vocabulary();
   const std::int32_t code = vocabulary.code(3);
@@ -80,8 +80,10 @@ TEST_CASE("a token turns with its place in the picture, text with its position",
   CHECK(angles_of(axes_config({}), 46, code) == std::vector<float>(6, 46.0f));
   CHECK_THROWS_WITH(axes_config({3, 1, 1}), ContainsSubstring("rope_axes"));
   CHECK_THROWS_WITH(axes_config({3, 3}), ContainsSubstring("rope_axes"));
+  config.video.fps = 10;
   const std::string text = to_json(config);
   CHECK(parse_model_config(text, "what was written").video.rope_axes == config.video.rope_axes);
+  CHECK(parse_model_config(text, "what was written").video.fps == 10);
   CHECK_THAT(to_json(axes_config({})), !ContainsSubstring("rope_axes"));
 }
 
