@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 
@@ -31,9 +32,10 @@ void add_info(CLI::App& app, CommonOptions& common) {
       "Example: orrery info models/orrery-64\n"
       "Example: orrery info --config models/reference/deepseek-v4-pro.json --context 1048576");
   command->callback([&common, options] {
+    std::error_code none;  // what may not be looked at is no folder: the reader says why
     if (!options->config.empty()) {
       print_model_cost(options->config, options->context, common.json);
-    } else if (std::filesystem::is_directory(options->path)) {
+    } else if (std::filesystem::is_directory(options->path, none)) {
       print_model_info(options->path, common.json);
     } else if (!options->path.empty()) {
       print_video_info(options->path, common.json);
