@@ -149,7 +149,8 @@ class ShareOfRank : public BatchSource {
 Trainer::Trainer(Trainable& model, std::shared_ptr<const BatchSource> data, TrainConfig config, std::string folder,
                  std::shared_ptr<RankGroup> ranks)
     : model_(model),
-      data_(ranks ? std::make_shared<ShareOfRank>(std::move(data), *ranks) : std::move(data)),
+      all_data_(std::move(data)),
+      data_(ranks ? std::make_shared<ShareOfRank>(all_data_, *ranks) : all_data_),
       config_(std::move(config)),
       folder_(std::move(folder)),
       ranks_(std::move(ranks)),
@@ -284,7 +285,8 @@ void Trainer::settle() {
   std::vector<Tensor> kept;
   for (const Parameter& item : items) kept.push_back(item.value.clone());
   for (std::size_t i = 0; i < averages_.size(); ++i) Tensor(items[i].value).copy_from(averages_[i]);
-  model_.settle([this](std::int64_t i) { return data_->batch(static_cast<std::uint64_t>(step_ * own_batches() + i)); },
+  const std::int64_t first = step_ * config_.accumulate;  // the batches after those of all ranks
+  model_.settle([&](std::int64_t i) { return all_data_->batch(static_cast<std::uint64_t>(first + i)); },
                 config_.settle_batches);
   model_.save(folder_);
   for (std::size_t i = 0; i < kept.size(); ++i) Tensor(items[i].value).copy_from(kept[i]);

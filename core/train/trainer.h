@@ -82,7 +82,7 @@ class Trainer {
   void swap_in_averages();
 
   Trainable& model_;
-  std::shared_ptr<const BatchSource> data_;
+  std::shared_ptr<const BatchSource> all_data_, data_;  ///< of all ranks, and this one's share
   TrainConfig config_;
   std::string folder_;
   std::shared_ptr<RankGroup> ranks_;
