@@ -3,11 +3,11 @@
 # and the other ends the batch. Rank 0's death too is survived.
 set -euo pipefail
 orrery=$(realpath "$1") model=$(realpath "$2") jobs=${3:-24}
-if ! command -v mpirun >/dev/null || ! mpirun --version 2>/dev/null | grep -q "Open MPI"; then
+if ! command -v mpirun >/dev/null || [[ $(mpirun --version 2>/dev/null) != *"Open MPI"* ]]; then
   echo "mpi_test: skipped, this machine lacks Open MPI's mpirun"
   exit 0
 fi
-if ! ldd "$orrery" | grep -q libmpi; then
+if [[ $(ldd "$orrery") != *libmpi* ]]; then
   echo "mpi_test: skipped, this build has no MPI"
   exit 0
 fi

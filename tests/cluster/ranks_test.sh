@@ -4,7 +4,7 @@
 # line, and the checkpoint is whole.
 set -euo pipefail
 orrery=$(realpath "$1")
-if ! command -v mpirun >/dev/null || ! ldd "$orrery" | grep -q libmpi; then
+if ! command -v mpirun >/dev/null || [[ $(ldd "$orrery") != *libmpi* ]]; then
   echo "ranks_test: skipped, no mpirun or a build without MPI"
   exit 0
 fi
