@@ -4,27 +4,11 @@
 #include <cmath>
 #include <cstring>
 
-// Plain loops that the compiler widens, compiled twice: for AVX2 beside the baseline.
-#define ORRERY_LOOP [[gnu::always_inline]] inline
-#if defined(__x86_64__)
-#include <immintrin.h>
-#define ORRERY_AVX2 [[gnu::target("avx2")]]
-#else
-#define ORRERY_AVX2
-#endif
+#include "core/base/avx2_loops.h"
 
 namespace orrery::mask_lines {
 
 namespace {
-
-bool has_avx2() {
-#if defined(__x86_64__)
-  static const bool has = __builtin_cpu_supports("avx2") != 0;
-  return has;
-#else
-  return false;
-#endif
-}
 
 constexpr int kRed = 9798, kGreen = 19235, kBlue = 3735, kHalf = 1 << 14, kShift = 15;
 

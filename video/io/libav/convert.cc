@@ -4,28 +4,11 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/base/avx2_loops.h"
 #include "core/base/error.h"
-
-// The loops over pixels are whole-numbered and compiled twice, for AVX2 beside the baseline: the same results, sooner.
-#define ORRERY_LOOP [[gnu::always_inline]] inline
-#if defined(__x86_64__)
-#include <immintrin.h>
-#define ORRERY_AVX2 [[gnu::target("avx2")]]
-#else
-#define ORRERY_AVX2
-#endif
 
 namespace orrery::libav {
 namespace {
-
-bool has_avx2() {
-#if defined(__x86_64__)
-  static const bool has = __builtin_cpu_supports("avx2") != 0;
-  return has;
-#else
-  return false;
-#endif
-}
 
 // Exact rounding and full chroma interpolation: the defaults trade whole grey levels for speed.
 constexpr int kScaleFlags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP | SWS_BITEXACT;
