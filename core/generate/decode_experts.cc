@@ -45,14 +45,17 @@ Choice choose(const decode::PackedLayer& layer, const float* logits, std::int64_
   return choice;
 }
 
-// [1, count], of values that the kernel may write where they are its results.
-TensorView one_row(const void* values, std::int64_t count, DType dtype) {
+// [rows, width], `stride` apart, of values that the kernel may write where they are its results.
+TensorView rows_of(const void* values, std::int64_t rows, std::int64_t width, std::int64_t stride, DType dtype) {
   TensorView view;
   view.data = const_cast<void*>(values);
   view.dtype = dtype;
   view.rank = 2;
-  view.shape[0] = 1, view.shape[1] = view.strides[0] = count, view.strides[1] = 1;
+  view.shape[0] = rows, view.shape[1] = width, view.strides[0] = stride, view.strides[1] = 1;
   return view;
+}
+TensorView one_row(const void* values, std::int64_t count, DType dtype) {
+  return rows_of(values, 1, count, count, dtype);
 }
 
 // V3: sigmoid scores, the best of score + bias within the best groups. The router's kernel takes a token at a time.
@@ -70,18 +73,15 @@ Choice choose_in_groups(const decode::PackedLayer& layer, const float* logits, c
   return choice;
 }
 
-// silu(min(gate, limit)) · clamp(up, ±limit) of rows [gate | up]; limit 0: no clamp.
+// Of rows [gate | up].
 Floats swiglu(const Floats& gate_up, std::int64_t rows, std::int64_t inner, float limit) {
   Floats activated(static_cast<std::size_t>(rows * inner));
-  parallel_for(rows, kRowsAThread, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t r = begin; r < end; ++r)
-      for (std::int64_t i = 0; i < inner; ++i) {
-        float gate = gate_up[static_cast<std::size_t>(r * 2 * inner + i)];
-        float up = gate_up[static_cast<std::size_t>(r * 2 * inner + inner + i)];
-        if (limit > 0) gate = std::min(gate, limit), up = std::clamp(up, -limit, limit);
-        activated[static_cast<std::size_t>(r * inner + i)] = gate * sigmoid(gate) * up;
-      }
-  });
+  SwigluArgs args;
+  args.gate = rows_of(gate_up.data(), rows, inner, 2 * inner, DType::f32);
+  args.up = rows_of(gate_up.data() + inner, rows, inner, 2 * inner, DType::f32);
+  args.out = rows_of(activated.data(), rows, inner, inner, DType::f32);
+  args.limit = limit;
+  ops::run(args);
   return activated;
 }
 
@@ -111,24 +111,38 @@ void Decoder::Packed::experts(const decode::PackedLayer& layer, const Floats& h,
     slots[static_cast<std::size_t>(count)].push_back({t, k, 1.0f});
     if (trace != nullptr) trace[t].experts = choice.experts, trace[t].expert_weights = choice.weights;
   }
+  // All experts' inputs one behind the other.
+  std::vector<Slot> order;
+  std::vector<std::int64_t> first(slots.size() + 1);
+  for (std::size_t e = 0; e < slots.size(); ++e) {
+    order.insert(order.end(), slots[e].begin(), slots[e].end());
+    first[e + 1] = static_cast<std::int64_t>(order.size());
+  }
+  const auto rows = static_cast<std::int64_t>(order.size());
+  const std::int64_t inner = layer.down.back().values.dim(1);
+  Floats x(static_cast<std::size_t>(rows * d)), gate_up(static_cast<std::size_t>(rows * 2 * inner)), y(x.size());
+  for (std::int64_t r = 0; r < rows; ++r)
+    std::copy_n(h.data() + order[static_cast<std::size_t>(r)].token * d, d, x.data() + r * d);
+  // One product an expert that has tokens.
+  const auto through = [&](const std::vector<Matrix>& matrices, const Floats& from, Floats& to) {
+    Products products;
+    for (std::size_t e = 0; e < slots.size(); ++e) {
+      const Matrix& w = matrices[e];
+      const std::int64_t in = w.values.dim(1), width = w.values.dim(0);
+      if (first[e + 1] > first[e])
+        products.add(from.data() + first[e] * in, w, first[e + 1] - first[e], to.data() + first[e] * width, width);
+    }
+    products.run();
+  };
+  through(layer.gate_up, x, gate_up);
+  through(layer.down, swiglu(gate_up, rows, inner, static_cast<float>(config.swiglu_limit)), y);
   // Each token's parts are added in the order of its choice, the shared expert last.
   Floats parts(static_cast<std::size_t>(tokens * (k + 1) * d));
-  for (std::size_t e = 0; e < slots.size(); ++e) {
-    if (slots[e].empty()) continue;
-    const auto rows = static_cast<std::int64_t>(slots[e].size());
-    Floats x(static_cast<std::size_t>(rows * d));
-    for (std::int64_t r = 0; r < rows; ++r)
-      std::copy_n(h.data() + slots[e][static_cast<std::size_t>(r)].token * d, d, x.data() + r * d);
-    const Floats gate_up = product(x, layer.gate_up[e], rows);
-    const Floats y =
-        product(swiglu(gate_up, rows, layer.down[e].values.dim(1), static_cast<float>(config.swiglu_limit)),
-                layer.down[e], rows);
-    for (std::int64_t r = 0; r < rows; ++r) {
-      const Slot& slot = slots[e][static_cast<std::size_t>(r)];
-      for (std::int64_t i = 0; i < d; ++i)
-        parts[static_cast<std::size_t>((slot.token * (k + 1) + slot.rank) * d + i)] =
-            slot.weight * y[static_cast<std::size_t>(r * d + i)];
-    }
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const Slot& slot = order[static_cast<std::size_t>(r)];
+    for (std::int64_t i = 0; i < d; ++i)
+      parts[static_cast<std::size_t>((slot.token * (k + 1) + slot.rank) * d + i)] =
+          slot.weight * y[static_cast<std::size_t>(r * d + i)];
   }
   out.assign(static_cast<std::size_t>(tokens * d), 0.0f);
   parallel_for(tokens, kRowsAThread, [&](std::int64_t begin, std::int64_t end) {

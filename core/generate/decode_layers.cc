@@ -28,9 +28,7 @@ Floats Decoder::Packed::hyper_pre(const decode::PackedHyper& hyper, const Floats
   const auto mix_token = [&](std::int64_t t) {
     const float* x = state.data() + t * n * d;
     const float* m = mix.data() + t * width;
-    double squares = 0;
-    for (std::int64_t i = 0; i < n * d; ++i) squares += double{x[i]} * x[i];
-    const auto inverse = static_cast<float>(1 / std::sqrt(squares / static_cast<double>(n * d) + config.rms_norm_eps));
+    const float inverse = inverse_rms(x, n * d, config.rms_norm_eps);
     for (std::int64_t i = 0; i < n; ++i) {
       const float weight = sigmoid(m[i] * inverse * hyper.scale[0] + hyper.base[static_cast<std::size_t>(i)]) + eps;
       pre[static_cast<std::size_t>(t * n + i)] = weight;
@@ -243,14 +241,15 @@ void Decoder::Packed::mix(const Place& place, const Segment& segment, std::int64
 Floats Decoder::Packed::project(const decode::PackedLayer& layer, const Floats& mixed, std::int64_t tokens) const {
   const std::int64_t heads = config.num_attention_heads, dim = config.head_dim, groups = config.o_groups;
   const std::int64_t width = heads * dim / groups, rank = config.o_lora_rank;
-  Floats low(static_cast<std::size_t>(tokens * groups * rank)), part(static_cast<std::size_t>(tokens * width));
+  Floats low(static_cast<std::size_t>(tokens * groups * rank)), parts(mixed.size());
+  Products products;
   for (std::int64_t g = 0; g < groups; ++g) {
+    float* const part = parts.data() + g * tokens * width;
     for (std::int64_t t = 0; t < tokens; ++t)
-      std::copy_n(mixed.data() + t * heads * dim + g * width, width, part.data() + t * width);
-    const Floats narrow = product(part, layer.o_a[static_cast<std::size_t>(g)], tokens);
-    for (std::int64_t t = 0; t < tokens; ++t)
-      std::copy_n(narrow.data() + t * rank, rank, low.data() + (t * groups + g) * rank);
+      std::copy_n(mixed.data() + t * heads * dim + g * width, width, part + t * width);
+    products.add(part, layer.o_a[static_cast<std::size_t>(g)], tokens, low.data() + g * rank, groups * rank);
   }
+  products.run();
   return product(low, layer.o_b, tokens);
 }
 
@@ -262,23 +261,26 @@ void Decoder::Packed::attention(const Place& place, const Floats& h, const Chunk
   const bool sliding = layer.kind == AttentionKind::sliding, csa = layer.kind == AttentionKind::csa;
   Queries queries;
   queries.turns = sliding ? &chunk.main_turns : &chunk.compress_turns;
-  Floats q_latent = product(h, layer.q_a, tokens);
-  rms_norm_rows(q_latent.data(), tokens, config.q_lora_rank, layer.q_a_norm.data(), config.rms_norm_eps);
-  queries.q = product(q_latent, layer.q_b, tokens);
-  Floats kv = product(h, layer.kv, tokens);
-  rms_norm_rows(queries.q.data(), tokens * heads, dim, nullptr, config.rms_norm_eps);
-  rms_norm_rows(kv.data(), tokens, dim, layer.kv_norm.data(), config.rms_norm_eps);
-  Floats entry_kv, entry_gate, key_kv, key_gate;
+  Floats q_latent, kv, entry_kv, entry_gate, key_kv, key_gate;
+  Products products;
+  products.add(h.data(), layer.q_a, tokens, q_latent);
+  products.add(h.data(), layer.kv, tokens, kv);
   if (!sliding) {
-    entry_kv = product(h, layer.compressor.kv, tokens);
-    entry_gate = product(h, layer.compressor.gate, tokens);
+    products.add(h.data(), layer.compressor.kv, tokens, entry_kv);
+    products.add(h.data(), layer.compressor.gate, tokens, entry_gate);
   }
   if (csa) {
-    key_kv = product(h, layer.index_compressor.kv, tokens);
-    key_gate = product(h, layer.index_compressor.gate, tokens);
-    queries.index_q = product(q_latent, layer.index_q, tokens);
-    queries.index_w = product(h, layer.index_weights, tokens);
+    products.add(h.data(), layer.index_compressor.kv, tokens, key_kv);
+    products.add(h.data(), layer.index_compressor.gate, tokens, key_gate);
+    products.add(h.data(), layer.index_weights, tokens, queries.index_w);
   }
+  products.run();
+  rms_norm_rows(q_latent.data(), tokens, config.q_lora_rank, layer.q_a_norm.data(), config.rms_norm_eps);
+  products.add(q_latent.data(), layer.q_b, tokens, queries.q);
+  if (csa) products.add(q_latent.data(), layer.index_q, tokens, queries.index_q);
+  products.run();
+  rms_norm_rows(queries.q.data(), tokens * heads, dim, nullptr, config.rms_norm_eps);
+  rms_norm_rows(kv.data(), tokens, dim, layer.kv_norm.data(), config.rms_norm_eps);
   parallel_for(tokens, kRowsAThread, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t t = begin; t < end; ++t) {
       const float* turns = queries.turns->data() + t * 2 * pairs();

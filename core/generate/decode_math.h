@@ -38,33 +38,68 @@ struct Matrix {
   std::int64_t bytes() const { return defined() ? values.bytes() + (scales.defined() ? scales.bytes() : 0) : 0; }
 };
 
+// Products that do not wait for one another, in one go over all threads.
+class Products {
+ public:
+  // y [T, n] = x [T, k] · wᵀ. Both are wanted until run() is through.
+  void add(const float* x, const Matrix& w, std::int64_t tokens, Floats& y) {
+    const std::int64_t n = w.values.dim(0);
+    y.resize(static_cast<std::size_t>(tokens * n));
+    add(x, w, tokens, y.data(), n);
+  }
+  // Rows of y lie `stride` apart.
+  void add(const float* x, const Matrix& w, std::int64_t tokens, float* y, std::int64_t stride) {
+    const TensorView weights = w.values.view();
+    TensorView xv, yv;
+    xv.data = const_cast<float*>(x);
+    yv.data = y;
+    xv.rank = yv.rank = 2;
+    xv.shape[0] = yv.shape[0] = tokens;
+    xv.shape[1] = xv.strides[0] = weights.shape[1];
+    yv.shape[1] = weights.shape[0], yv.strides[0] = stride;
+    xv.strides[1] = yv.strides[1] = 1;
+    each_.push_back({xv, weights, yv, w.scales.defined() ? w.scales.data<float>() : nullptr});
+  }
+  void run() {
+    ops::run(FixedMatmulsArgs{each_.data(), static_cast<std::int64_t>(each_.size())});
+    each_.clear();
+  }
+
+ private:
+  std::vector<FixedMatmulArgs> each_;
+};
+
 // y [T, n] = x [T, k] · wᵀ
 inline Floats product(const Floats& x, const Matrix& w, std::int64_t tokens) {
-  const std::int64_t n = w.values.dim(0), k = w.values.dim(1);
-  Floats y(static_cast<std::size_t>(tokens * n));
-  TensorView xv, yv;
-  xv.data = const_cast<float*>(x.data());
-  yv.data = y.data();
-  xv.rank = yv.rank = 2;
-  xv.shape[0] = yv.shape[0] = tokens;
-  xv.shape[1] = xv.strides[0] = k;
-  yv.shape[1] = yv.strides[0] = n;
-  xv.strides[1] = yv.strides[1] = 1;
-  ops::run(FixedMatmulArgs{xv, w.values.view(), yv, w.scales.defined() ? w.scales.data<float>() : nullptr});
+  Floats y;
+  Products one;
+  one.add(x.data(), w, tokens, y);
+  one.run();
   return y;
 }
 
 // Rows of small steps that are worth a thread.
 inline constexpr std::int64_t kRowsAThread = 16;
 
+// 1 / √(mean of x² + eps). The sums run side by side: one alone would wait for itself.
+inline float inverse_rms(const float* x, std::int64_t count, double eps) {
+  constexpr std::int64_t kSums = 8;
+  double sums[kSums] = {};
+  std::int64_t i = 0;
+  for (; i + kSums <= count; i += kSums)
+    for (std::int64_t s = 0; s < kSums; ++s) sums[s] += double{x[i + s]} * x[i + s];
+  for (; i < count; ++i) sums[0] += double{x[i]} * x[i];
+  double sum = 0;
+  for (const double part : sums) sum += part;
+  return static_cast<float>(1 / std::sqrt(sum / static_cast<double>(count) + eps));
+}
+
 // In place, rows of `dim` values; `weight` may be nullptr.
 inline void rms_norm_rows(float* x, std::int64_t rows, std::int64_t dim, const float* weight, double eps) {
   parallel_for(rows, kRowsAThread, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
       float* row = x + r * dim;
-      double sum = 0;
-      for (std::int64_t i = 0; i < dim; ++i) sum += double{row[i]} * row[i];
-      const auto inverse = static_cast<float>(1 / std::sqrt(sum / static_cast<double>(dim) + eps));
+      const float inverse = inverse_rms(row, dim, eps);
       for (std::int64_t i = 0; i < dim; ++i) row[i] *= weight ? inverse * weight[i] : inverse;
     }
   });

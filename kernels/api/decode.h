@@ -8,14 +8,22 @@
 
 namespace orrery {
 
-/// y[t, n] = Σ_k x[t, k] · w[n, k], each sum in one order that depends on k alone.
+/// y[t, n] = Σ_k x[t, k] · w[n, k], each sum in one order that depends on k alone. With i8 weights the inputs are
+/// rounded to integers of 16 bits with a step a token (of fewer bits where k > 511, so that every sum fits into 32
+/// bits), and sums are exact: the same on every machine.
 struct FixedMatmulArgs {
-  static constexpr const char* kOp = "fixed_matmul";
   TensorView x;                   ///< [T, k] f32, contiguous
-  TensorView w;                   ///< [n, k] f32, bf16 or i8, contiguous
+  TensorView w;                   ///< [n, k] f32, bf16 or i8 (in [-127, 127]), contiguous
   TensorView y;                   ///< [T, n] f32; rows may be strided
   const float* scales = nullptr;  ///< [n]; with i8: row n is its integers times this
-  Device device() const { return x.device; }
+};
+
+/// Products that do not wait for one another: one is little work for several threads.
+struct FixedMatmulsArgs {
+  static constexpr const char* kOp = "fixed_matmul";
+  const FixedMatmulArgs* each = nullptr;
+  std::int64_t count = 0;
+  Device device() const { return Device::cpu; }
 };
 
 /// One query token against given rows (keys and values at once), with a sink a head in the denominator:

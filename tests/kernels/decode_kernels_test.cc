@@ -6,6 +6,7 @@
 #include "core/base/parallel.h"
 #include "core/base/random.h"
 #include "core/ops/backends.h"
+#include "core/ops/elementwise.h"
 #include "core/tensor/quantize.h"
 #include "kernels/api/bfloat16.h"
 #include "kernels/api/decode.h"
@@ -93,31 +94,92 @@ TEST_CASE("decode_index: the best keys, of equal ones the lowest", "[decode]") {
   set_thread_count(threads);
 }
 
-TEST_CASE("fixed_matmul: integers and their scales, each token as if it were alone", "[decode]") {
-  const std::int64_t n = GENERATE(1, 5, 130), k = GENERATE(1, 32, 100);
+TEST_CASE("fixed_matmul: sums of integers are exact, each token as if it were alone", "[decode]") {
+  const std::int64_t n = GENERATE(1, 5, 130), k = GENERATE(1, 32, 100, 2000);
   Random random(7);
   const Tensor w = Tensor::randn({n, k}, random), x = Tensor::randn({9, k}, random);
   const QuantizedRows rows = quantize_rows(w);
   const auto product = [&](std::int64_t first, std::int64_t tokens) {
     const Tensor y = Tensor::empty({tokens, n}), part = x.alias({tokens, k}, {k, 1}, first * k);
-    ops::run(FixedMatmulArgs{part.view(), rows.values.view(), y.view(), rows.scales.data<float>()});
+    const FixedMatmulArgs args{part.view(), rows.values.view(), y.view(), rows.scales.data<float>()};
+    ops::run(FixedMatmulsArgs{&args, 1});
     return y.to_vector();
   };
+  // Inputs are integers of as many bits as leave room for k products in 32, times a step.
+  const double most = std::min<std::int64_t>(32767, 2147483647 / (128 * k));
   const std::vector<float> all = product(0, 9);
   for (std::int64_t t = 0; t < 9; ++t) {
     const std::vector<float> alone = product(t, 1);
+    double top = 0;
+    for (std::int64_t j = 0; j < k; ++j) top = std::max(top, std::abs(double{x.data<float>()[t * k + j]}));
+    const double step = top / most;
     for (std::int64_t i = 0; i < n; ++i) {
-      double sum = 0, size = 0;
+      double sum = 0, exact = 0, size = 0;
       for (std::int64_t j = 0; j < k; ++j) {
-        const double term = double{x.data<float>()[t * k + j]} * rows.values.data<std::int8_t>()[i * k + j];
-        sum += term, size += std::abs(term);
+        const double weight = rows.values.data<std::int8_t>()[i * k + j], input = x.data<float>()[t * k + j];
+        sum += std::nearbyint(static_cast<float>(input) * static_cast<float>(most / top)) * weight;
+        exact += input * weight;
+        size += std::abs(weight);
       }
       const double scale = rows.scales.data<float>()[i];
       const float found = all[static_cast<std::size_t>(t * n + i)];
       CHECK(found == alone[static_cast<std::size_t>(i)]);
-      CHECK(std::abs(found - sum * scale) <= 1.2e-7 * (static_cast<double>(k) + 2) * size * scale);  // k roundings
+      // Of the integers' sum: an input beside a half may be rounded the other way. Of the floats': half a step each.
+      CHECK(std::abs(found - sum * step * scale) <= (2e-7 * std::abs(sum) + 128) * step * scale);
+      CHECK(std::abs(found - exact * scale) <= (0.5001 * size + 2e-7 * std::abs(sum)) * step * scale);
       // And the integers are the weights within half a step.
       CHECK(std::abs(rows.values.data<std::int8_t>()[i * k] * scale - w.data<float>()[i * k]) <= 0.501 * scale);
     }
+  }
+}
+
+TEST_CASE("fixed_matmul: products in one go are those of one by one, and inputs that are not finite stay so",
+          "[decode]") {
+  const DType dtype = GENERATE(DType::f32, DType::bf16, DType::i8);
+  const int threads = thread_count();
+  Random random(8);
+  const std::int64_t k = 70;
+  const Tensor x = Tensor::randn({6, k}, random), other = Tensor::randn({1, k}, random);
+  std::vector<Tensor> weights, scales;
+  for (const std::int64_t n : {3, 700, 64}) {
+    const Tensor w = Tensor::randn({n, k}, random);
+    if (dtype == DType::i8) {
+      const QuantizedRows rows = quantize_rows(w);
+      weights.push_back(rows.values), scales.push_back(rows.scales);
+    } else {
+      weights.push_back(ops::cast(w, dtype)), scales.emplace_back();
+    }
+  }
+  // The first two share their inputs.
+  const std::vector<Tensor> inputs = {x, x, other};
+  const auto job = [&](std::size_t i, const Tensor& y) {
+    return FixedMatmulArgs{inputs[i].view(), weights[i].view(), y.view(),
+                           scales[i].defined() ? scales[i].data<float>() : nullptr};
+  };
+  for (const int count_of_threads : {1, 2}) {
+    set_thread_count(count_of_threads);
+    std::vector<Tensor> together;
+    std::vector<FixedMatmulArgs> jobs;
+    for (std::size_t i = 0; i < 3; ++i) {
+      together.push_back(Tensor::empty({inputs[i].dim(0), weights[i].dim(0)}));
+      jobs.push_back(job(i, together[i]));
+    }
+    ops::run(FixedMatmulsArgs{jobs.data(), 3});
+    for (std::size_t i = 0; i < 3; ++i) {
+      const Tensor alone = Tensor::empty(together[i].shape());
+      const FixedMatmulArgs one = job(i, alone);
+      ops::run(FixedMatmulsArgs{&one, 1});
+      CHECK(alone.to_vector() == together[i].to_vector());
+    }
+  }
+  set_thread_count(threads);
+  for (const float bad : {NAN, INFINITY}) {
+    const Tensor spoilt = x.clone(), y = Tensor::empty({6, 3});
+    spoilt.data<float>()[k + 5] = bad;
+    FixedMatmulArgs args = job(0, y);
+    args.x = spoilt.view();
+    ops::run(FixedMatmulsArgs{&args, 1});
+    CHECK(std::isfinite(y.data<float>()[0]));
+    CHECK_FALSE(std::isfinite(y.data<float>()[3]));
   }
 }
