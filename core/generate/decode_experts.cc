@@ -119,7 +119,7 @@ void Decoder::Packed::experts(const decode::PackedLayer& layer, const Floats& h,
     first[e + 1] = static_cast<std::int64_t>(order.size());
   }
   const auto rows = static_cast<std::int64_t>(order.size());
-  const std::int64_t inner = layer.down.back().values.dim(1);
+  const std::int64_t inner = layer.down.back().columns();
   Floats x(static_cast<std::size_t>(rows * d)), gate_up(static_cast<std::size_t>(rows * 2 * inner)), y(x.size());
   for (std::int64_t r = 0; r < rows; ++r)
     std::copy_n(h.data() + order[static_cast<std::size_t>(r)].token * d, d, x.data() + r * d);
@@ -128,9 +128,9 @@ void Decoder::Packed::experts(const decode::PackedLayer& layer, const Floats& h,
     Products products;
     for (std::size_t e = 0; e < slots.size(); ++e) {
       const Matrix& w = matrices[e];
-      const std::int64_t in = w.values.dim(1), width = w.values.dim(0);
       if (first[e + 1] > first[e])
-        products.add(from.data() + first[e] * in, w, first[e + 1] - first[e], to.data() + first[e] * width, width);
+        products.add(from.data() + first[e] * w.columns(), w, first[e + 1] - first[e], to.data() + first[e] * w.rows(),
+                     w.rows());
     }
     products.run();
   };

@@ -18,7 +18,7 @@ LayerCache& Decoder::Packed::Place::cache(const Segment& segment) const {
 // h = Σ_m pre_m · x_m for every token; with post and comb the whole mHC, without them the head's form.
 Floats Decoder::Packed::hyper_pre(const decode::PackedHyper& hyper, const Floats& state, std::int64_t tokens,
                                   Floats& pre, Floats* post, Floats* comb) const {
-  const std::int64_t n = config.hc_mult, d = config.hidden_size, width = hyper.fn.values.dim(0);
+  const std::int64_t n = config.hc_mult, d = config.hidden_size, width = hyper.fn.rows();
   const auto eps = static_cast<float>(config.hc_eps);
   const Floats mix = product(state, hyper.fn, tokens);
   Floats h(static_cast<std::size_t>(tokens * d), 0.0f);

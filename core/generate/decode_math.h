@@ -32,10 +32,22 @@ class Clock {
 };
 
 // [n, k] f32, bf16, or i8 with a scale a row.
-struct Matrix {
-  Tensor values, scales;
-  bool defined() const { return values.defined(); }
-  std::int64_t bytes() const { return defined() ? values.bytes() + (scales.defined() ? scales.bytes() : 0) : 0; }
+class Matrix {
+ public:
+  Matrix() = default;
+  Matrix(Tensor values, Tensor scales)
+      : values_(std::move(values)), scales_(std::move(scales)), view_(values_.view()) {}
+  bool defined() const { return values_.defined(); }
+  std::int64_t rows() const { return view_.shape[0]; }
+  std::int64_t columns() const { return view_.shape[1]; }
+  const Tensor& values() const { return values_; }
+  const TensorView& view() const { return view_; }
+  const float* scales() const { return scales_.defined() ? scales_.data<float>() : nullptr; }
+  std::int64_t bytes() const { return defined() ? values_.bytes() + (scales_.defined() ? scales_.bytes() : 0) : 0; }
+
+ private:
+  Tensor values_, scales_;
+  TensorView view_;  // asked for at every step
 };
 
 // Products that do not wait for one another, in one go over all threads.
@@ -43,22 +55,20 @@ class Products {
  public:
   // y [T, n] = x [T, k] · wᵀ. Both are wanted until run() is through.
   void add(const float* x, const Matrix& w, std::int64_t tokens, Floats& y) {
-    const std::int64_t n = w.values.dim(0);
-    y.resize(static_cast<std::size_t>(tokens * n));
-    add(x, w, tokens, y.data(), n);
+    y.resize(static_cast<std::size_t>(tokens * w.rows()));
+    add(x, w, tokens, y.data(), w.rows());
   }
   // Rows of y lie `stride` apart.
   void add(const float* x, const Matrix& w, std::int64_t tokens, float* y, std::int64_t stride) {
-    const TensorView weights = w.values.view();
     TensorView xv, yv;
     xv.data = const_cast<float*>(x);
     yv.data = y;
     xv.rank = yv.rank = 2;
     xv.shape[0] = yv.shape[0] = tokens;
-    xv.shape[1] = xv.strides[0] = weights.shape[1];
-    yv.shape[1] = weights.shape[0], yv.strides[0] = stride;
+    xv.shape[1] = xv.strides[0] = w.columns();
+    yv.shape[1] = w.rows(), yv.strides[0] = stride;
     xv.strides[1] = yv.strides[1] = 1;
-    each_.push_back({xv, weights, yv, w.scales.defined() ? w.scales.data<float>() : nullptr});
+    each_.push_back({xv, w.view(), yv, w.scales()});
   }
   void run() {
     ops::run(FixedMatmulsArgs{each_.data(), static_cast<std::int64_t>(each_.size())});

@@ -23,19 +23,18 @@ Tensor uploaded(const Tensor& x, Device device) { return x.defined() ? x.to(devi
 // Matrices of one width and dtype, one below the other.
 DeviceMatrix stacked(const std::vector<const Matrix*>& parts, Device device) {
   std::int64_t rows = 0;
-  for (const Matrix* part : parts) rows += part->values.dim(0);
-  const Tensor& like = parts[0]->values;
+  for (const Matrix* part : parts) rows += part->rows();
+  const Tensor& like = parts[0]->values();
   const Tensor values = Tensor::empty({rows, like.dim(1)}, like.dtype());
   Floats scales;
   auto* to = static_cast<std::byte*>(values.raw());
   for (const Matrix* part : parts) {
-    const Tensor& from = part->values;
+    const Tensor& from = part->values();
     ORRERY_ASSERT(from.dtype() == like.dtype() && from.dim(1) == like.dim(1) && from.contiguous(),
                   "[decoder] matrices ", to_string(like.shape()), " and ", to_string(from.shape()), " in one");
     std::memcpy(to, from.raw(), static_cast<std::size_t>(from.bytes()));
     to += from.bytes();
-    if (part->scales.defined())
-      scales.insert(scales.end(), part->scales.data<float>(), part->scales.data<float>() + part->scales.numel());
+    if (part->scales() != nullptr) scales.insert(scales.end(), part->scales(), part->scales() + part->rows());
   }
   return {values.to(device), uploaded(scales, device)};
 }
@@ -48,7 +47,7 @@ DeviceMatrix stacked(const std::vector<Matrix>& parts, Device device) {
 
 DeviceHyper uploaded(const PackedHyper& from, Device device) {
   if (!from.fn.defined()) return {};
-  return {from.fn.values.to(device), uploaded(from.base, device), uploaded(from.scale, device)};
+  return {from.fn.values().to(device), uploaded(from.base, device), uploaded(from.scale, device)};
 }
 
 // Rows begin where four floats can be read at once.
