@@ -65,6 +65,15 @@ bool rests(const Path& path, int first, int last) {
   return far < std::max(0.15, 5 * path.noise);
 }
 
+// Stands still for so long that no flight's turning point would: something bears it, whether that shows or not.
+bool stands(const Path& path, int first, int last) {
+  constexpr int kLong = 9;
+  for (int t = first; t + kLong - 1 <= last; ++t) {
+    if (rests(path, t, t + kLong - 1)) return true;
+  }
+  return false;
+}
+
 void fit_break(const Path& path, Flight& flight) {
   const double origin = 0.5 * (flight.first + flight.last);
   double least = 1e18;
@@ -119,7 +128,8 @@ std::vector<Flight> find_flights(const Context& context) {
       if (first >= 0 && (!free || begins[static_cast<Size>(t)])) {
         Flight flight;
         flight.body = static_cast<int>(b), flight.first = first, flight.last = t - 1;
-        if (flight.frames() >= kShortest && !rests(path, first, t - 1) && fit_flight(path, flight))
+        if (flight.frames() >= kShortest && !rests(path, first, t - 1) && !stands(path, first, t - 1) &&
+            fit_flight(path, flight))
           out.push_back(flight);
         first = -1;
       }

@@ -252,6 +252,38 @@ void doubt_clusters(std::vector<Path>& paths) {
   }
 }
 
+// A body of one colour with others that are no balls, and from some frame on larger by more than half while one of them
+// that was beside it is gone: it has taken that one in, and what is seen of it is no body.
+void part_crowds(std::vector<Path>& paths) {
+  const auto base_of = [](const Path& path) {
+    std::vector<double> first;
+    for (int t = 0; t < path.frames() && first.size() < 8; ++t) {
+      if (path.clean[static_cast<Size>(t)]) first.push_back(path.track->frames[static_cast<Size>(t)].area);
+    }
+    return first.size() < 4 ? 0.0 : median(first);
+  };
+  for (Size a = 0; a < paths.size(); ++a) {
+    Path& path = paths[a];
+    const double base = base_of(path);
+    if (base <= 0 || path.fluid >= 0 || compact(path, 1.025)) continue;
+    int since = path.frames();
+    for (Size b = 0; b < paths.size(); ++b) {
+      const Path& other = paths[b];
+      if (a == b || tracking::colour_distance(path.track->colour, other.track->colour) > 0.25) continue;
+      const int last = other.track->last();
+      if (last < 0 || last + 1 >= path.frames()) continue;
+      bool beside = false;
+      for (int t = std::max(0, last - 2); t <= last; ++t) beside = beside || touching(path, other, t, 4);
+      if (beside) since = std::min(since, last);
+    }
+    for (int t = since; t < path.frames(); ++t) {
+      const Size i = static_cast<Size>(t);
+      if (path.clean[i] && path.track->frames[i].area > 1.5 * base)
+        path.clean[i] = 0, --path.count, path.trust = std::min(path.trust, 0.4);
+    }
+  }
+}
+
 // A few grey pixels beside something much larger: the shade between two bodies, a piece of an edge.
 void doubt_scraps(std::vector<Path>& paths) {
   constexpr double kScrap = 16;  // pixels²
@@ -296,6 +328,7 @@ std::vector<Path> make_paths(const Tracks& tracks) {
   }
   mark_fluids(tracks, out);
   doubt_clusters(out);
+  part_crowds(out);
   doubt_scraps(out);
   return out;
 }

@@ -179,3 +179,30 @@ TEST_CASE("what goes along a slope's edge is stopped by no edge", "[laws]") {
   CHECK(found.violated);
   CHECK(std::abs(found.frame - 24) <= 3);
 }
+
+TEST_CASE("what stands still does not fly, whether its ground shows or not", "[laws]") {
+  // Lifted by a quarter of a pixel when the clip begins, as blocks are that overlap the ground by a hair.
+  const auto standing = [](int goes) {
+    return [goes](int t) {
+      return Point{60, (t == 0 ? 60.28 : 60.0) + (t > goes ? 0.1 * (t - goes) * (t - goes) : 0.0)};
+    };
+  };
+  CHECK_FALSE(law(tracks_of({standing(20)}), "gravity").violated);
+}
+
+TEST_CASE("a block that has taken in its neighbour is no block that grew", "[laws]") {
+  constexpr int kMeet = 24;
+  const auto at = [](double x) -> Way { return [x](int t) { return Point{x + 0.4 * (t < kMeet ? t : kMeet), 100}; }; };
+  for (const bool gone : {true, false}) {  // or far away and still there
+    Tracks tracks = tracks_of({at(40), at(gone ? 50 : 100)});
+    for (Track& track : tracks.tracks)
+      for (Observation& o : track.frames) o.xx = 4, o.yy = 50;
+    for (int t = kMeet; t < kFrames; ++t) {
+      Observation& both = tracks.tracks[0].frames[static_cast<std::size_t>(t)];
+      both.area *= 2, both.xx = 30, both.x += 5;
+      tracks.tracks[1].frames[static_cast<std::size_t>(t)].visible = !gone;
+    }
+    CAPTURE(gone);
+    CHECK(law(tracks, "rigidity").violated == !gone);
+  }
+}
