@@ -73,7 +73,7 @@ Choice choose_in_groups(const decode::PackedLayer& layer, const float* logits, c
   return choice;
 }
 
-// Of rows [gate | up].
+// SwiGLU (kernels/api/moe.h) of rows [gate | up].
 Floats swiglu(const Floats& gate_up, std::int64_t rows, std::int64_t inner, float limit) {
   Floats activated(static_cast<std::size_t>(rows * inner));
   SwigluArgs args;

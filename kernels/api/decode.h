@@ -9,7 +9,7 @@
 namespace orrery {
 
 /// y[t, n] = Σ_k x[t, k] · w[n, k], each sum in one order that depends on k alone. With i8 weights the inputs are
-/// rounded to integers of 16 bits with a step a token (of fewer bits where k > 511, so that every sum fits into 32
+/// rounded to integers of 16 bits with a step a token (of fewer bits where k > 512, so that every sum fits into 32
 /// bits), and sums are exact: the same on every machine.
 struct FixedMatmulArgs {
   TensorView x;                   ///< [T, k] f32, contiguous

@@ -90,9 +90,10 @@ TEST_CASE("integer weights decode as what they stand for", "[decoder]") {
     of_weights = std::max(of_weights, std::abs(double{expected[i]} - unrounded[i]));
     of_inputs = std::max(of_inputs, std::abs(double{logits[i]} - expected[i]));
   }
-  // Weights have 8 bits, inputs 16: a 256th, were all else equal.
+  // Weights have 8 bits, inputs 16: a 256th, were all else equal; but a matrix that is not rounded passes on the
+  // inputs' errors alone, and inputs have outliers.
   INFO(of_weights << " by the weights' rounding, " << of_inputs << " more by the inputs'");
-  CHECK(of_inputs <= of_weights / 50);
+  CHECK(of_inputs <= of_weights / 100);
 }
 
 TEST_CASE("a state counts its bytes and its time by what they are for", "[decoder]") {
