@@ -45,6 +45,7 @@ void add_prompts(CLI::App& bench, CommonOptions& common) {
       ->capture_default_str();
   command->add_option("--tries", options->tries, "Most goes at a second, as of orrery generate")->capture_default_str();
   command->add_option("--scenes", options->scenes, "Scenes to draw from (default: all)");
+  command->add_option("--cfg-scale", options->cfg_scale, "Guidance, as of orrery generate")->capture_default_str();
   command->add_option("--temperature", options->sampling.temperature, "0: always the likeliest code")
       ->capture_default_str();
   command

@@ -142,6 +142,7 @@ std::vector<PromptRow> bench_prompts(const LoadedModel& model, const PromptBench
     ClipSpec spec;
     spec.prompt = caption, spec.seed = options.seed + static_cast<std::uint64_t>(i), spec.seconds = options.seconds;
     spec.fps = model.fps(), spec.sampling = options.sampling, spec.tries = options.tries;
+    spec.cfg_scale = options.cfg_scale;
     Clip engine, made, coded;
     for (std::int64_t f = 0; f < spec.frames(); ++f) {
       if (f > 0) world.step();

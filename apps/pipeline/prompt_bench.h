@@ -17,6 +17,7 @@ struct PromptBenchOptions {
   std::uint64_t seed = 42;          ///< of the sentences (far from any training seed) and of the clips
   double seconds = 10;              ///< a clip
   std::int64_t tries = 1;           ///< ClipSpec::tries
+  double cfg_scale = 1;             ///< ClipSpec::cfg_scale
   std::vector<std::string> scenes;  ///< empty: all, by the registry's weights
   SamplingOptions sampling = kDefaultSampling;
   bool describe = true;      ///< also let the model describe the engine's clip

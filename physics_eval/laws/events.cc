@@ -41,6 +41,19 @@ double off_centre(const Path& path, int t) {
   return least < 1e9 && least > 0.02 * o.area ? least * path.radius / std::max(1.0, o.area) : 0;
 }
 
+// One push shows in two second differences: three alike on end are no push but a pull that lasts.
+bool lasts(const Path& path, const std::vector<char>& ok, int t, double within) {
+  for (int first = t - 2; first <= t; ++first) {
+    bool alike = true;
+    for (int k = first; k < first + 3; ++k) {
+      alike = alike && k >= 1 && k + 1 < path.frames() && ok[static_cast<Size>(k)] &&
+              length(second_difference(path, k) - second_difference(path, t)) < within;
+    }
+    if (alike) return true;
+  }
+  return false;
+}
+
 struct Innovations {
   std::vector<char> ok;
   std::vector<Vec> value;
@@ -70,6 +83,10 @@ Innovations innovations(const Path& path) {
     }
     out.limit[static_cast<Size>(t)] =
         std::max(0.3, 7 * 2.45 * sigma) + off_centre(path, t - 1) + 2 * off_centre(path, t) + off_centre(path, t + 1);
+    if (lasts(path, out.ok, t, std::max(0.1, 2.5 * 2.45 * sigma))) {
+      out.limit[static_cast<Size>(t)] = 1e9;
+      continue;
+    }
     // Where the motion is fast but smooth its neighbours foretell the second difference.
     const double own = length(out.value[static_cast<Size>(t)]);
     double lively = 0, apart = own;

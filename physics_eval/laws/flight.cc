@@ -13,6 +13,9 @@ using Size = std::size_t;
 
 constexpr int kShortest = 5, kSide = 3;
 
+// A box whose sides are known: what is near it is known to a fraction of a pixel.
+bool is_box(const Path& path, int frame) { return path.track->frames[static_cast<Size>(frame)].box_width > 0; }
+
 bool near_solid(const Context& context, const Path& path, int frame) {
   for (int k = 0; k < 8; ++k) {
     const Vec way{std::cos(k * 0.7853981634), std::sin(k * 0.7853981634)};
@@ -23,7 +26,9 @@ bool near_solid(const Context& context, const Path& path, int frame) {
 
 bool near_body(const Context& context, Size body, int frame) {
   for (Size j = 0; j < context.paths.size(); ++j) {
-    if (j != body && touching(context.paths[body], context.paths[j], frame, 2.5)) return true;
+    const bool exact =
+        is_box(context.paths[body], frame) && (is_box(context.paths[j], frame) || context.paths[j].round);
+    if (j != body && touching(context.paths[body], context.paths[j], frame, exact ? 1.2 : 2.5)) return true;
   }
   return false;
 }

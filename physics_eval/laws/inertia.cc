@@ -11,7 +11,8 @@ namespace {
 
 using Size = std::size_t;
 
-constexpr int kStretch = 9;  // frames that shaking is looked for in
+constexpr int kStretch = 9;        // frames that shaking is looked for in
+constexpr double kSettling = 0.5;  // pixels a frame, of bodies in a heap that comes to rest
 
 // Largest distance of the path after `turn` from its mirror image before it, over up to `most` frames; negative when
 // too short to tell. `travel`: how far the mirrored path goes.
@@ -123,6 +124,14 @@ bool landed(const Context& context, Size body, int frame) {
   return false;
 }
 
+// A body that others touch.
+bool in_heap(const Context& context, Size body, int frame) {
+  for (Size j = 0; j < context.paths.size(); ++j) {
+    if (j != body && touching(context.paths[body], context.paths[j], frame, 1.5)) return true;
+  }
+  return false;
+}
+
 // From one frame on to the end nothing moves at all, though something was moving at speed.
 void test_frozen(const Context& context, Verdict& out) {
   int last = 0;
@@ -137,13 +146,21 @@ void test_frozen(const Context& context, Verdict& out) {
     if (most > 0) last = t, speed = most;
   }
   if (last + 5 >= context.frames || last < 3) return;
+  std::vector<double> held;
   for (Size b = 0; b < context.paths.size(); ++b) {
     const Path& path = context.paths[b];
     const Size i = static_cast<Size>(last);
-    if (landed(context, b, last)) continue;
-    if (path.seen[i] && path.seen[i - 1] && path.seen[i - 2] && path.seen[i + 1] && path.seen[i + 3])
-      faster = std::max(faster, std::min(length(path.at[i] - path.at[i - 1]), length(path.at[i - 1] - path.at[i - 2])));
+    if (!path.seen[i] || !path.seen[i - 1] || !path.seen[i - 2] || !path.seen[i + 1] || !path.seen[i + 3]) continue;
+    const double before = std::min(length(path.at[i] - path.at[i - 1]), length(path.at[i - 1] - path.at[i - 2]));
+    if (landed(context, b, last)) {
+      held.push_back(before);
+    } else {
+      faster = std::max(faster, before - (in_heap(context, b, last) ? kSettling : 0));
+    }
   }
+  // What falls onto something comes to rest at once, but one after another.
+  std::sort(held.begin(), held.end());
+  if (held.size() > 1) faster = std::max(faster, held[held.size() - 2] - kSettling);
   out.add(last + 1, context.frames - 1, std::min(3.5, std::min(speed, faster) / 0.2), {},
           say("everything stands still from frame %d on", last + 1));
 }

@@ -504,22 +504,30 @@ double Solids::overlap(Vec centre, double radius) const {
 
 namespace {
 
-struct Capsule {
-  Vec a, b;
-  double radius;
+// What lies within `radius` of a point, a line or a convex polygon.
+struct Shape {
+  std::array<Vec, 4> corner;
+  Size corners = 1;
+  double radius = 0;
 };
 
-Capsule capsule_of(const Path& path, int frame) {
+Shape shape_of(const Path& path, int frame) {
   const Size t = static_cast<Size>(frame);
   const Observation& o = path.track->frames[t];
+  const Vec at = path.at[t];
+  if (o.box_width > 0) {
+    const double c = std::cos(o.angle), s = std::sin(o.angle);
+    const Vec across{c * o.box_width / 2, s * o.box_width / 2}, up{-s * o.box_height / 2, c * o.box_height / 2};
+    return {{at + across + up, at - across + up, at - across - up, at + across - up}, 4, 0};
+  }
   const double half = (o.xx + o.yy) / 2, spread = std::hypot((o.xx - o.yy) / 2, o.xy);
   const double grow = path.rigid ? 3 : 5;
   const double length_half = std::sqrt(grow * (half + spread)),
                width_half = std::sqrt(grow * std::max(0.05, half - spread));
-  if (path.rigid && length_half < 1.35 * width_half) return {path.at[t], path.at[t], path.radius};
+  if (path.rigid && length_half < 1.35 * width_half) return {{at}, 1, path.radius};
   const double angle = 0.5 * std::atan2(2 * o.xy, o.xx - o.yy), reach = length_half - width_half;
   const Vec along{std::cos(angle) * reach, std::sin(angle) * reach};
-  return {path.at[t] - along, path.at[t] + along, width_half};
+  return {{at - along, at + along}, 2, width_half};
 }
 
 double to_segment(Vec p, Vec a, Vec b) {
@@ -530,25 +538,40 @@ double to_segment(Vec p, Vec a, Vec b) {
 
 double cross(Vec a, Vec b) { return a.x * b.y - a.y * b.x; }
 
-double between(const Capsule& p, const Capsule& q) {
-  const double s1 = cross(p.b - p.a, q.a - p.a), s2 = cross(p.b - p.a, q.b - p.a);
-  const double s3 = cross(q.b - q.a, p.a - q.a), s4 = cross(q.b - q.a, p.b - q.a);
+// Of two segments; 0 where they cross.
+double between(Vec a, Vec b, Vec c, Vec d) {
+  const double s1 = cross(b - a, c - a), s2 = cross(b - a, d - a), s3 = cross(d - c, a - c), s4 = cross(d - c, b - c);
   if (s1 * s2 < 0 && s3 * s4 < 0) return 0;
-  return std::min(
-      {to_segment(p.a, q.a, q.b), to_segment(p.b, q.a, q.b), to_segment(q.a, p.a, p.b), to_segment(q.b, p.a, p.b)});
+  return std::min({to_segment(a, c, d), to_segment(b, c, d), to_segment(c, a, b), to_segment(d, a, b)});
+}
+
+bool within(Vec point, const Shape& shape) {
+  if (shape.corners < 3) return false;
+  bool left = false, right = false;
+  for (Size i = 0; i < shape.corners; ++i) {
+    const Vec a = shape.corner[i], b = shape.corner[(i + 1) % shape.corners];
+    (cross(b - a, point - a) > 0 ? left : right) = true;
+  }
+  return left != right;
+}
+
+double gap_of(const Shape& p, const Shape& q) {
+  if (within(p.corner[0], q) || within(q.corner[0], p)) return -p.radius - q.radius;
+  double least = 1e18;
+  for (Size i = 0; i < p.corners; ++i) {
+    for (Size j = 0; j < q.corners; ++j) {
+      least = std::min(least,
+                       between(p.corner[i], p.corner[(i + 1) % p.corners], q.corner[j], q.corner[(j + 1) % q.corners]));
+    }
+  }
+  return least - p.radius - q.radius;
 }
 
 }  // namespace
 
-double surface_gap(const Path& a, const Path& b, int frame) {
-  const Capsule p = capsule_of(a, frame), q = capsule_of(b, frame);
-  return between(p, q) - p.radius - q.radius;
-}
+double surface_gap(const Path& a, const Path& b, int frame) { return gap_of(shape_of(a, frame), shape_of(b, frame)); }
 
-double surface_gap(Vec point, const Path& b, int frame) {
-  const Capsule q = capsule_of(b, frame);
-  return to_segment(point, q.a, q.b) - q.radius;
-}
+double surface_gap(Vec point, const Path& b, int frame) { return gap_of({{point}, 1, 0}, shape_of(b, frame)); }
 
 bool near_line(const Path& path, int frame, const std::vector<std::vector<LineRun>>& lines, double slack) {
   if (frame < 0 || static_cast<Size>(frame) >= lines.size() || !path.seen[static_cast<Size>(frame)]) return false;
@@ -563,6 +586,10 @@ bool near_line(const Path& path, int frame, const std::vector<std::vector<LineRu
 
 double extent(const Path& path, int frame, Vec way) {
   const Observation& o = path.track->frames[static_cast<Size>(frame)];
+  if (o.box_width > 0) {
+    const double c = std::cos(o.angle), s = std::sin(o.angle);
+    return 0.5 * (o.box_width * std::abs(c * way.x + s * way.y) + o.box_height * std::abs(c * way.y - s * way.x));
+  }
   if (6.2831853 * (o.xx + o.yy) < 1.15 * o.area) return path.radius;
   return std::sqrt(std::max(0.25, 3 * (o.xx * way.x * way.x + 2 * o.xy * way.x * way.y + o.yy * way.y * way.y)));
 }

@@ -311,9 +311,38 @@ std::vector<std::int32_t> smooth_regions(const Frame& picture, double step, std:
   return label;
 }
 
-// Paints the marked pixels from around, ring by ring from the outside in.
-void inpaint(Frame& picture, std::vector<std::uint8_t> hole) {
+// Paints holes whose rows begin and end beside one colour of the ground: its edges go on behind them.
+void inpaint_rows(Frame& picture, const std::vector<std::uint8_t>& ground, std::vector<std::uint8_t>& hole) {
+  const int width = picture.width();
+  const auto goes_on = [&](const Run& run) {
+    if (run.x0 == 0 || run.x1 == width || 3 * (run.x1 - run.x0) > width) return false;
+    const Size left = static_cast<Size>(run.y * width + run.x0 - 1), right = static_cast<Size>(run.y * width + run.x1);
+    return ground[left] && ground[right] &&
+           pixel_distance2(picture.at(run.x0 - 1, run.y), picture.at(run.x1, run.y)) <= 30 * 30;
+  };
+  for (const Region& region : find_regions(hole, width, picture.height())) {
+    int pixels = 0;
+    for (const Run& run : region.runs) pixels += goes_on(run) ? run.x1 - run.x0 : 0;
+    if (2 * pixels < region.pixels) continue;
+    for (const Run& run : region.runs) {
+      if (!goes_on(run)) continue;
+      const std::uint8_t *left = picture.at(run.x0 - 1, run.y), *right = picture.at(run.x1, run.y);
+      const int steps = run.x1 - run.x0 + 1;
+      for (int x = run.x0; x < run.x1; ++x) {
+        for (int c = 0; c < 3; ++c) {
+          const int part = (right[c] - left[c]) * (x - run.x0 + 1);
+          picture.at(x, run.y)[c] = static_cast<std::uint8_t>(left[c] + part / steps);
+        }
+        hole[static_cast<Size>(run.y * width + x)] = 0;
+      }
+    }
+  }
+}
+
+// Paints the marked pixels from around: along their row, and what is left ring by ring from the outside in.
+void inpaint(Frame& picture, const std::vector<std::uint8_t>& ground, std::vector<std::uint8_t> hole) {
   const int width = picture.width(), height = picture.height();
+  inpaint_rows(picture, ground, hole);
   std::vector<int> todo;
   for (int i = 0; i < width * height; ++i) {
     if (hole[static_cast<Size>(i)]) todo.push_back(i);
@@ -352,13 +381,19 @@ struct StillRegion {
   double r = 0, g = 0, b = 0;
   int border = 0, pixels = 0;
   int min_x = 1 << 30, min_y = 1 << 30, max_x = -1, max_y = -1;
-  /// A grey thing that is no body: a strip of ground, a rod, a pivot. Bodies are black or white and not drawn out.
-  bool grey_fixture() const {
+  bool grey() const {
     const Chroma c = chroma(r, g, b);
-    if (c.u * c.u + c.v * c.v >= 0.2 * 0.2) return false;
-    const int w = max_x - min_x + 1, h = max_y - min_y + 1;
+    return c.u * c.u + c.v * c.v < 0.2 * 0.2;
+  }
+  /// Neither black nor white, as bodies are: a strip of ground, a pivot, a jug.
+  bool mid_grey() const {
     const double lightness = (r + g + b) / 765;
-    return 20 * w < 7 * h || 20 * h < 7 * w || (lightness > 0.2 && lightness < 0.74);
+    return grey() && lightness > 0.2 && lightness < 0.74;
+  }
+  /// A rod, or a body drawn out.
+  bool grey_bar() const {
+    const int w = max_x - min_x + 1, h = max_y - min_y + 1;
+    return grey() && (20 * w < 7 * h || 20 * h < 7 * w);
   }
   std::vector<std::uint8_t> pixel() const {
     return {static_cast<std::uint8_t>(r + 0.5), static_cast<std::uint8_t>(g + 0.5), static_cast<std::uint8_t>(b + 0.5)};
@@ -383,9 +418,43 @@ std::vector<StillRegion> describe(const Frame& picture, const std::vector<std::i
   return out;
 }
 
+// The regions marked in `chosen`, two pixels wider.
+std::vector<std::uint8_t> hole_of(const std::vector<std::int32_t>& label, const std::vector<std::uint8_t>& chosen,
+                                  int width, int height) {
+  std::vector<std::uint8_t> hole(label.size(), 0);
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      if (!chosen[static_cast<Size>(label[static_cast<Size>(y * width + x)])]) continue;
+      for (int ny = std::max(0, y - 2); ny <= std::min(height - 1, y + 2); ++ny) {
+        for (int nx = std::max(0, x - 2); nx <= std::min(width - 1, x + 2); ++nx) {
+          hole[static_cast<Size>(ny * width + nx)] = 1;
+        }
+      }
+    }
+  }
+  return hole;
+}
+
+// Grey bars of which a quarter shows what is behind them (`bare`) in several samples: bodies that go away, not rods.
+void keep_leaving(std::span<const Frame> frames, const std::vector<int>& samples, const Frame& bare,
+                  const std::vector<std::int32_t>& label, const std::vector<StillRegion>& regions,
+                  std::vector<std::uint8_t>& chosen) {
+  std::vector<int> seen(regions.size(), 0);
+  for (Size i = 0; i < label.size(); ++i) {
+    const Size region = static_cast<Size>(label[i]);
+    if (!chosen[region]) continue;
+    int times = 0;
+    for (const int t : samples) {
+      times += pixel_distance2(&frames[static_cast<Size>(t)].bytes()[3 * i], &bare.bytes()[3 * i]) < 30 * 30;
+    }
+    seen[region] += times >= 3;
+  }
+  for (Size k = 0; k < regions.size(); ++k) chosen[k] = chosen[k] && 4 * seen[k] >= regions[k].pixels;
+}
+
 // Bodies that stay where they are all through the clip: regions of the background away from the picture's border whose
 // colour is none of those that reach the border. A background with many such regions is a photograph: left alone.
-void remove_still_bodies(Background& background) {
+void remove_still_bodies(std::span<const Frame> frames, const std::vector<int>& samples, Background& background) {
   Frame& picture = background.picture;
   const int width = picture.width(), height = picture.height(), total = width * height;
   std::vector<int> sizes;
@@ -395,12 +464,18 @@ void remove_still_bodies(Background& background) {
   for (const StillRegion& region : regions) {
     if (region.border >= 3 || region.pixels > total / 8) ground.push_back(&region);
   }
-  std::vector<std::uint8_t> is_body(regions.size(), 0);
+  std::vector<std::uint8_t> of_ground(label.size(), 0);
+  for (Size i = 0; i < label.size(); ++i) {
+    const StillRegion& region = regions[static_cast<Size>(label[i])];
+    of_ground[i] = region.border >= 3 || region.pixels > total / 8;
+  }
+  std::vector<std::uint8_t> is_body(regions.size(), 0), is_bar(regions.size(), 0);
   int bodies = 0, covered = 0;
   for (Size i = 0; i < regions.size(); ++i) {
     const StillRegion& region = regions[i];
-    if (region.grey_fixture()) continue;
-    if (region.border > 0 || region.pixels > total / 8 || region.pixels < std::max(12, total / 4000)) continue;
+    if (region.mid_grey() || region.border > 0 || region.pixels > total / 8 ||
+        region.pixels < std::max(12, total / 4000))
+      continue;
     const auto colour = region.pixel();
     bool known = false;
     for (const StillRegion* other : ground) {
@@ -408,23 +483,23 @@ void remove_still_bodies(Background& background) {
       known = known || pixel_distance2(colour.data(), theirs.data()) < 45 * 45;
     }
     if (known) continue;
+    if (region.grey_bar()) {
+      is_bar[i] = 1;
+      continue;
+    }
     is_body[i] = 1;
     ++bodies;
     covered += region.pixels;
   }
-  if (bodies == 0 || bodies > 24 || covered > total / 3) return;
-  std::vector<std::uint8_t> hole(static_cast<Size>(total), 0);
-  for (int y = 0; y < height; ++y) {
-    for (int x = 0; x < width; ++x) {
-      if (!is_body[static_cast<Size>(label[static_cast<Size>(y * width + x)])]) continue;
-      for (int ny = std::max(0, y - 2); ny <= std::min(height - 1, y + 2); ++ny) {
-        for (int nx = std::max(0, x - 2); nx <= std::min(width - 1, x + 2); ++nx) {
-          hole[static_cast<Size>(ny * width + nx)] = 1;
-        }
-      }
-    }
+  if (bodies > 24 || covered > total / 3) return;
+  if (std::find(is_bar.begin(), is_bar.end(), 1) != is_bar.end()) {
+    Frame bare = picture;
+    inpaint(bare, of_ground, hole_of(label, is_bar, width, height));
+    keep_leaving(frames, samples, bare, label, regions, is_bar);
+    for (Size i = 0; i < regions.size(); ++i) is_body[i] |= is_bar[i];
   }
-  inpaint(picture, std::move(hole));
+  if (std::find(is_body.begin(), is_body.end(), 1) == is_body.end()) return;
+  inpaint(picture, of_ground, hole_of(label, is_body, width, height));
 }
 
 }  // namespace
@@ -447,7 +522,7 @@ Background find_background(std::span<const Frame> frames, bool remove_still) {
   set_thresholds(background);
   for (int round = 0; round < 3 && repair_ghosts(frames, samples, background); ++round) {
   }
-  if (remove_still) remove_still_bodies(background);
+  if (remove_still) remove_still_bodies(frames, samples, background);
   background.noise = estimate_noise(frames, samples, background.picture);
   set_thresholds(background);
   return background;

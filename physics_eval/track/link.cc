@@ -5,6 +5,7 @@
 
 #include "physics_eval/track/assign.h"
 #include "physics_eval/track/complete.h"
+#include "physics_eval/track/touching.h"
 
 namespace orrery::tracking {
 
@@ -15,6 +16,7 @@ using Size = std::size_t;
 constexpr double kPi = 3.14159265358979323846;
 constexpr double kRefuse = 2.4;
 constexpr int kMaxTracks = 96;
+constexpr double kBlur = 1.0 / 12;  // a pixel's own second moment, which measured ones have in them
 
 // What the linker knows about a body while it walks through the clip in one direction.
 struct State {
@@ -25,10 +27,14 @@ struct State {
   bool cut = false;
   int missed = 0;
   int sightings = 0;
+  RigidShape shape;  // where it is a box or a ball, with its angle and the angle's change a frame
+  double angle = 0, spin = 0;
+  int strange = 0;  // whole views in a row that are not of that shape
 
   double radius() const { return std::sqrt(area / kPi); }
   double predicted_x() const { return x + vx * std::min(missed + 1, 12); }
   double predicted_y() const { return y + vy * std::min(missed + 1, 12); }
+  double predicted_angle() const { return angle + spin * std::min(missed + 1, 3); }
   double gate() const {
     const double speed = std::hypot(vx, vy);
     const double unsure = sightings < 2 ? 3 * radius() : radius();
@@ -57,20 +63,37 @@ double centroid_sigma(const Segment& segment, const Background& background) {
 
 class Linker {
  public:
-  Linker(std::span<const Frame> frames, const Background& background, const std::vector<std::vector<Segment>>& segments)
-      : frames_(frames), background_(background), segments_(segments) {}
+  Linker(std::span<const Frame> frames, const Background& background, const std::vector<std::vector<Segment>>& segments,
+         const Linker* before = nullptr)
+      : frames_(frames), background_(background), segments_(segments), before_(before) {}
 
-  std::vector<Track> run() {
+  void run() {
     const Size anchor = choose_anchor();
     for (Size t = anchor; t < frames_.size(); ++t) step(t);
     // Backwards from what the anchor frame and the two after it showed, speeds reversed.
-    for (Size k = 0; k < tracks_.size(); ++k) states_[k] = state_at(tracks_[k], anchor);
+    for (Size k = 0; k < tracks_.size(); ++k) {
+      State state = state_at(tracks_[k], anchor);
+      state.shape = states_[k].shape;
+      turn_back(k, state, anchor);
+      states_[k] = state;
+    }
     for (Size t = anchor; t-- > 0;) step(t);
+  }
+
+  // Some box lay beside others before its outline was known: from the first frame on, that will be known now.
+  bool learned_late() const { return learned_late_; }
+
+  std::vector<Track> take() {
     complete();
     return std::move(tracks_);
   }
 
  private:
+  static bool was_box(const Track& track) {
+    return std::count_if(track.frames.begin(), track.frames.end(),
+                         [](const Observation& o) { return o.visible && o.box_width > 0; }) >= 4;
+  }
+
   // As large and round as the ball of that radius; not hidden in part, nor with a piece of a rod or a spring.
   static bool looks_whole(const Observation& o, double radius) {
     const double full = kPi * radius * radius;
@@ -86,7 +109,7 @@ class Linker {
   // Works out where balls are that are seen in part, from the size they have where they are seen whole.
   void complete() {
     std::vector<double> radius;
-    for (const Track& track : tracks_) radius.push_back(ball_radius(track));
+    for (const Track& track : tracks_) radius.push_back(was_box(track) ? 0 : ball_radius(track));
     for (const Partial& part : partials_) {
       Observation& o = tracks_[part.track].frames[part.frame];
       const double r = radius[part.track];
@@ -156,6 +179,15 @@ class Linker {
     return state;
   }
 
+  // The angle at the anchor, and how it changes backwards.
+  void turn_back(Size k, State& state, Size anchor) const {
+    if (!state.seen || !state.shape.known()) return;
+    const Size t = anchor + static_cast<Size>(state.missed);
+    state.angle = angles_[k][t];
+    if (state.sightings < 2) return;
+    state.spin = nearest_angle(state.shape, state.angle - angles_[k][t + 1], 0);
+  }
+
   static double full_area(const Track& track, Size from) {
     double area = track.frames[from].area;
     for (Size t = from; t < std::min(track.frames.size(), from + 6); ++t) {
@@ -168,21 +200,24 @@ class Linker {
 
   void step(Size t) {
     const std::vector<Segment>& found = segments_[t];
+    matched_.assign(states_.size(), 0);
+    std::vector<int> owner(found.size(), -1);
+    const std::vector<char> settled = observe_touching(t, found, owner);
     std::vector<std::vector<double>> cost(states_.size(), std::vector<double>(found.size(), kRefuse));
     for (Size k = 0; k < states_.size(); ++k) {
-      if (!states_[k].seen || states_[k].missed > 14) continue;
-      for (Size s = 0; s < found.size(); ++s) cost[k][s] = pair_cost(states_[k], found[s]);
+      if (matched_[k] || !states_[k].seen || states_[k].missed > 14) continue;
+      for (Size s = 0; s < found.size(); ++s) {
+        if (!settled[s]) cost[k][s] = pair_cost(states_[k], found[s]);
+      }
     }
     const std::vector<int> match = states_.empty() ? std::vector<int>() : assign(cost, kRefuse);
-    std::vector<int> owner(found.size(), -1);
-    matched_.assign(states_.size(), 0);
     for (Size k = 0; k < match.size(); ++k) {
       if (match[k] >= 0) owner[static_cast<Size>(match[k])] = static_cast<int>(k), matched_[k] = 1;
     }
     std::vector<std::vector<Size>> shared(found.size());
-    share_merged(found, owner, shared);
+    share_merged(found, owner, settled, shared);
     for (Size s = 0; s < found.size(); ++s) {
-      if (owner[s] < 0 || !shared[s].empty()) continue;
+      if (owner[s] < 0 || settled[s] || !shared[s].empty()) continue;
       const Size k = static_cast<Size>(owner[s]);
       observe(k, t, found[s], hidden_in_part(k, found[s]) ? View::partial : View::whole);
     }
@@ -198,9 +233,26 @@ class Linker {
     }
   }
 
+  // Bodies of known outline that touch, or lie alone; true for the segments that are settled so.
+  std::vector<char> observe_touching(Size t, const std::vector<Segment>& found, std::vector<int>& owner) {
+    std::vector<Foretold> foretold;
+    for (Size k = 0; k < states_.size(); ++k) {
+      const State& s = states_[k];
+      if (!s.seen || !s.shape.known() || s.missed > 3 || s.strange > 1) continue;
+      foretold.push_back({k, {s.shape, s.predicted_x(), s.predicted_y(), s.predicted_angle()}, s.colour});
+    }
+    std::vector<char> settled(found.size(), 0);
+    for (const Placed& placed : place_touching(foretold, found, frames_[t], background_)) {
+      settled[placed.segment] = 1;
+      owner[placed.segment] = static_cast<int>(placed.track);
+      observe_fitted(t, placed, found[placed.segment]);
+    }
+    return settled;
+  }
+
   // Tracks without a segment whose place lies in a segment of their colour that is larger than its owner: both are in
   // it.
-  void share_merged(const std::vector<Segment>& found, const std::vector<int>& owner,
+  void share_merged(const std::vector<Segment>& found, const std::vector<int>& owner, const std::vector<char>& settled,
                     std::vector<std::vector<Size>>& shared) {
     for (Size k = 0; k < states_.size(); ++k) {
       const State& state = states_[k];
@@ -208,7 +260,7 @@ class Linker {
       int best = -1;
       double nearest = 1e9;
       for (Size s = 0; s < found.size(); ++s) {
-        if (owner[s] < 0) continue;
+        if (owner[s] < 0 || settled[s]) continue;
         const State& other = states_[static_cast<Size>(owner[s])];
         if (colour_distance(state.colour, found[s].colour) > 0.15) continue;
         double already = other.area;
@@ -281,15 +333,94 @@ class Linker {
     }
   }
 
+  // The outline of the body that was seen there; of one of its size where its own never showed alone.
+  RigidShape shape_at(Size t, const Segment& segment) const {
+    const RigidShape* alike = nullptr;
+    for (Size k = 0; k < tracks_.size(); ++k) {
+      const Observation& o = tracks_[k].frames[t];
+      const RigidShape& shape = states_[k].shape;
+      if (!shape.known()) continue;
+      if (o.visible && std::hypot(o.x - segment.x, o.y - segment.y) < 1.5) return shape;
+      if (!shape.ball && std::abs(shape.area() - segment.area) < 0.12 * shape.area()) alike = &shape;
+    }
+    return alike && segment.adjoins ? *alike : RigidShape{};
+  }
+
+  void observe_fitted(Size t, const Placed& placed, const Segment& segment) {
+    const RigidBody& body = placed.body;
+    if (!segment.adjoins && !placed.shares) {  // it shows all of itself
+      Segment whole = segment;
+      whole.x = body.x, whole.y = body.y;
+      observe(placed.track, t, whole, View::whole);
+      matched_[placed.track] = 1;
+      return;
+    }
+    State& state = states_[placed.track];
+    Observation& o = tracks_[placed.track].frames[t];
+    o.visible = true;
+    o.merged = o.completed = placed.shares;  // else its outline was seen, and is its own
+    o.x = body.x, o.y = body.y, o.area = body.shape.area();
+    o.xx = body.xx() + kBlur, o.xy = body.xy(), o.yy = body.yy() + kBlur;
+    o.colour = placed.shares ? state.colour : segment.colour, o.brightness = segment.brightness;
+    o.sigma = std::max(0.03, body.sigma);
+    follow(state, o);
+    turn(placed.track, t, body.angle);
+    matched_[placed.track] = 1;
+    state.missed = 0;
+    ++state.sightings;
+  }
+
+  // Place and speed from a new sighting.
+  static void follow(State& state, const Observation& o, double keep = 0.15) {
+    if (state.missed <= 12 && state.sightings > 0) {
+      const double steps = state.missed + 1;
+      if (state.sightings < 2) keep = 0;
+      state.vx = keep * state.vx + (1 - keep) * (o.x - state.x) / steps;
+      state.vy = keep * state.vy + (1 - keep) * (o.y - state.y) / steps;
+    }
+    state.x = o.x, state.y = o.y;
+  }
+
+  // The angle of a body whose outline is known.
+  void turn(Size k, Size t, double angle) {
+    State& state = states_[k];
+    angle = nearest_angle(state.shape, angle, state.predicted_angle());
+    state.spin = state.sightings > 0 && state.missed <= 3 ? (angle - state.angle) / (state.missed + 1) : 0;
+    state.angle = angles_[k][t] = angle;
+    if (state.shape.ball) return;
+    Observation& o = tracks_[k].frames[t];
+    o.box_width = state.shape.width, o.box_height = state.shape.height, o.angle = angle;
+  }
+
+  // The outline of a body that is seen alone, and how it lies.
+  void learn_shape(Size k, Size t, const Segment& segment) {
+    State& state = states_[k];
+    const RigidShape seen = RigidShape::of(segment.area, segment.xx, segment.xy, segment.yy);
+    const bool same = seen.known() && state.shape.known() && seen.ball == state.shape.ball &&
+                      std::abs(seen.area() - state.shape.area()) < 0.12 * state.shape.area();
+    if (!state.shape.known() || (!same && ++state.strange > 2)) {
+      learned_late_ = learned_late_ || (seen.known() && !seen.ball && state.sightings > 0);
+      state.shape = seen, state.strange = 0, state.spin = 0;
+    } else if (same) {
+      state.strange = 0;
+      state.shape.width += 0.2 * (seen.width - state.shape.width);
+      state.shape.height += 0.2 * (seen.height - state.shape.height);
+    }
+    if (!state.shape.known() || state.strange > 0) return;
+    turn(k, t, angle_of(state.shape, segment));
+  }
+
   void start(Size t, const Segment& segment) {
     if (tracks_.size() >= kMaxTracks) return;
     Track track;
     track.frames.resize(frames_.size());
     tracks_.push_back(std::move(track));
+    angles_.emplace_back(frames_.size(), 0.0);
     State state;
     state.seen = true;
     state.missed = 20;
     state.area = segment.area, state.colour = segment.colour;
+    if (before_) state.shape = before_->shape_at(t, segment);
     states_.push_back(state);
     matched_.push_back(1);
     observe(tracks_.size() - 1, t, segment, View::whole);
@@ -315,12 +446,14 @@ class Linker {
       return;
     }
     if (view == View::shared) o.sigma *= 8;
-    if (state.missed <= 12 && state.sightings > 0) {
-      const double steps = state.missed + 1, keep = view == View::shared ? 0.6 : state.sightings >= 2 ? 0.15 : 0;
-      state.vx = keep * state.vx + (1 - keep) * (o.x - state.x) / steps;
-      state.vy = keep * state.vy + (1 - keep) * (o.y - state.y) / steps;
+    follow(state, o, view == View::shared ? 0.6 : 0.15);
+    if (view == View::whole && !segment.cut) {
+      if (!segment.adjoins) {
+        learn_shape(k, t, segment);
+      } else if (state.shape.known()) {
+        turn(k, t, angle_of(state.shape, segment));
+      }
     }
-    state.x = o.x, state.y = o.y;
     state.missed = 0;
     ++state.sightings;
     if (o.cut) {
@@ -337,6 +470,10 @@ class Linker {
   const std::vector<std::vector<Segment>>& segments_;
   std::vector<Track> tracks_;
   std::vector<State> states_;
+  std::vector<std::vector<double>> angles_;  // a track, a frame: of what has a shape
+  std::vector<std::uint8_t> mask_;           // the present frame's foreground, where there are boxes
+  const Linker* before_;  // an earlier run over the same clip, whose outlines are known from the start
+  bool learned_late_ = false;
   std::vector<char> matched_;
   std::vector<Partial> partials_;
 };
@@ -345,7 +482,12 @@ class Linker {
 
 std::vector<Track> link(std::span<const Frame> frames, const Background& background,
                         const std::vector<std::vector<Segment>>& segments) {
-  return Linker(frames, background, segments).run();
+  Linker first(frames, background, segments);
+  first.run();
+  if (!first.learned_late()) return first.take();
+  Linker second(frames, background, segments, &first);
+  second.run();
+  return second.take();
 }
 
 }  // namespace orrery::tracking

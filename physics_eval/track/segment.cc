@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <utility>
 
 #include "physics_eval/track/discs.h"
 #include "physics_eval/track/thick.h"
@@ -294,6 +295,17 @@ Segment measure(std::vector<Run> runs, const Frame& frame, const Background& bac
     }
   }
   out.colour = inner_colour(out.runs, scratch, frame);
+  int beside = 0;
+  for (const Run& run : out.runs) {
+    for (int x = run.x0; x < run.x1; ++x) {
+      for (const auto& [nx, ny] : {std::pair{x - 1, run.y}, {x + 1, run.y}, {x, run.y - 1}, {x, run.y + 1}}) {
+        if (nx < 0 || ny < 0 || nx >= width || ny >= height) continue;
+        const Size at = static_cast<Size>(ny * width + nx);
+        beside += whole[at] && !scratch[at];
+      }
+    }
+  }
+  out.adjoins = beside > 2;
   Sums sums;
   double contrast = 0;
   int pixels = 0;
@@ -520,6 +532,53 @@ std::vector<Segment> split_segment(const Segment& segment, const Frame& frame, c
     if (moved < 0.02) break;
   }
   return parts;
+}
+
+std::size_t CoverageMap::index(int x, int y) const {
+  return static_cast<Size>(y - top) * static_cast<Size>(width) + static_cast<Size>(x - left);
+}
+
+CoverageMap coverage_map(std::span<const Segment* const> parts, const std::vector<std::uint8_t>& mask,
+                         const Frame& frame, const Background& background) {
+  const int width = frame.width(), height = frame.height();
+  CoverageMap map;
+  int right = 0, bottom = 0;
+  map.left = width, map.top = height;
+  std::vector<std::uint8_t> own(frame.bytes().size() / 3, 0);
+  for (Size k = 0; k < parts.size(); ++k) {
+    for (const Run& run : parts[k]->runs) {
+      map.left = std::min(map.left, run.x0), right = std::max(right, run.x1);
+      map.top = std::min(map.top, run.y), bottom = std::max(bottom, run.y + 1);
+      std::fill_n(own.begin() + run.y * width + run.x0, run.x1 - run.x0, static_cast<std::uint8_t>(k + 1));
+    }
+  }
+  map.left = std::max(0, map.left - 2), map.top = std::max(0, map.top - 2);
+  map.width = std::min(width, right + 2) - map.left, map.height = std::min(height, bottom + 2) - map.top;
+  map.value.assign(static_cast<Size>(map.width) * static_cast<Size>(map.height), 0);
+  map.known.assign(map.value.size(), 1);
+  for (int y = map.top; y < map.top + map.height; ++y) {
+    for (int x = map.left; x < map.left + map.width; ++x) {
+      const Size at = static_cast<Size>(y * width + x), i = map.index(x, y);
+      if (!own[at]) {
+        map.known[i] = !mask[at];
+        continue;
+      }
+      bool another = false, stranger = false, bare = false;
+      for (const auto& [nx, ny] : {std::pair{x - 1, y}, {x + 1, y}, {x, y - 1}, {x, y + 1}}) {
+        if (nx < 0 || ny < 0 || nx >= width || ny >= height) continue;
+        const Size beside = static_cast<Size>(ny * width + nx);
+        another = another || own[beside] != own[at];
+        stranger = stranger || (mask[beside] && !own[beside]);
+        bare = bare || !mask[beside];
+      }
+      const bool mixed = another && !bare && !stranger;  // of two of the parts: all of it is covered
+      map.known[i] = !stranger;
+      map.value[i] = mixed ? 1
+                           : static_cast<float>(coverage(frame.at(x, y), background.picture.at(x, y),
+                                                         parts[own[at] - Size{1}]->colour));
+    }
+  }
+  return map;
 }
 
 }  // namespace orrery::tracking

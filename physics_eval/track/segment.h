@@ -1,6 +1,7 @@
 // A frame's bodies: foreground, split by colour, measured to a fraction of a pixel.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -18,6 +19,8 @@ struct Segment {
   TrackColour colour;
   int label = 0;
   bool cut = false;
+  /// Something else that is no background adjoins it.
+  bool adjoins = false;
   /// Mean Euclidean distance from the background, grey levels.
   double contrast = 0;
   /// Lightness of its brighter pixels, 0 to 1.
@@ -52,6 +55,19 @@ std::vector<std::uint8_t> foreground_mask(const Frame& frame, const Background& 
 /// too, not rods and strings.
 FrameContent find_segments(const Frame& frame, const Background& background, const std::vector<PaletteColour>& palette,
                            double smallest_area, bool thin_bodies = false);
+
+/// How much of each pixel in a rectangle of the picture regions cover; unknown where another body may hide them.
+struct CoverageMap {
+  int left = 0, top = 0, width = 0, height = 0;
+  std::vector<float> value;
+  std::vector<std::uint8_t> known;
+
+  std::size_t index(int x, int y) const;
+};
+
+/// Of all the parts together, and two pixels around them. mask: the frame's foreground.
+CoverageMap coverage_map(std::span<const Segment* const> parts, const std::vector<std::uint8_t>& mask,
+                         const Frame& frame, const Background& background);
 
 /// Splits a segment among bodies of known centre and radius (power diagram), nearest power wins; one segment a body,
 /// empty (area 0) where none of the pixels fell to it.

@@ -148,6 +148,12 @@ void find_all(std::span<const Frame> frames, const tracking::Background& backgro
   });
 }
 
+bool drawn_out(const tracking::Segment& s) {
+  const double mean = (s.xx + s.yy) / 2, half = std::hypot((s.xx - s.yy) / 2, s.xy);
+  return mean + half > 6 * (mean - half);
+}
+
+// Most thin things hold nothing: what is beside them is far away or as thin.
 bool lines_alone(const std::vector<std::vector<tracking::Segment>>& segments,
                  const std::vector<std::vector<LineRun>>& lines) {
   Size with = 0, alone = 0;
@@ -157,6 +163,7 @@ bool lines_alone(const std::vector<std::vector<tracking::Segment>>& segments,
     for (const LineRun& run : lines[t]) {
       pixels += run.x1 - run.x0;
       for (const tracking::Segment& s : segments[t]) {
+        if (drawn_out(s)) continue;
         const double x = std::clamp(s.x, static_cast<double>(run.x0), static_cast<double>(run.x1));
         held = held || std::hypot(s.x - x, s.y - run.y - 0.5) < std::sqrt(std::max(s.xx, s.yy)) * 2 + 3;
       }

@@ -42,6 +42,8 @@ struct Observation {
   double sigma = 0;
   /// Central second moments over area, pixels².
   double xx = 0, xy = 0, yy = 0;
+  /// Sides of a body that is a box, pixels, and the angle of the first, radians from x to y; 0 for anything else.
+  double box_width = 0, box_height = 0, angle = 0;
   /// Mean colour of the inner pixels, and the lightness of the brighter ones (0 to 1).
   TrackColour colour;
   double brightness = 0;

@@ -8,7 +8,7 @@
 // --measured: errors of measured gravity, restitution, periods and momentum. --list: a line for each clip. --cache:
 // tracks are kept there and read again. --against: how often the score's interval holds the score of the same clip in
 // that variant. --dump: paths, events and laws of the clips. --sheet: clip INDEX and its twin as frames with what was
-// tracked, one picture each. --file: what was tracked in a video, and nothing else.
+// tracked and last the background, one picture each. --file: what was tracked in a video, and nothing else.
 #include <unistd.h>
 
 #include <cmath>
@@ -191,16 +191,18 @@ void vary(std::vector<Frame>& frames, const WorldSpec& spec, const std::string& 
   }
 }
 
-// Every second frame at 256² with what was tracked, eight a row.
+// Every second frame at 256² with what was tracked and last the background, eight a row.
 void write_sheet(const std::string& path, std::vector<Frame> frames, double fps) {
   const Tracks tracks = track(frames, fps);
   const PhysicsScore score = score_physics(tracks);
   constexpr int kSide = 256, kColumns = 8;
-  const int count = static_cast<int>(frames.size() + 1) / 2, rows = (count + kColumns - 1) / kColumns;
+  const int count = static_cast<int>(frames.size() + 1) / 2, rows = (count + kColumns) / kColumns;
   Frame sheet(kSide * kColumns, kSide * rows);
-  for (int k = 0; k < count; ++k) {
-    Frame frame = resize(frames[static_cast<std::size_t>(2 * k)], kSide, kSide, Filter::sharp);
-    draw_overlay(frame, 2 * k, tracks, score);
+  for (int k = 0; k <= count; ++k) {
+    const bool last = k == count;
+    Frame frame =
+        resize(last ? tracks.background : frames[static_cast<std::size_t>(2 * k)], kSide, kSide, Filter::sharp);
+    if (!last) draw_overlay(frame, 2 * k, tracks, score);
     for (int y = 0; y < kSide; ++y)
       std::copy_n(frame.row(y), 3 * kSide, sheet.at(k % kColumns * kSide, k / kColumns * kSide + y));
   }

@@ -22,3 +22,20 @@ TEST_CASE("many small balls that meet often break no law, as drawn at 64 pixels"
     CHECK(score_physics(track(frames, spec.fps)).score > 0.9);
   }
 }
+
+TEST_CASE("dominoes that fall over one another break no law", "[laws]") {
+  for (const std::uint64_t seed : {3u, 5u, 8u}) {
+    worlds::WorldSpec spec;
+    spec.scene = "dominoes";
+    spec.seed = seed;
+    spec.width = spec.height = 96;
+    worlds::World world(spec);
+    std::vector<Frame> frames;
+    for (int f = 0; f < 48; ++f) {
+      if (f > 0) world.step();
+      frames.push_back(world.draw());
+    }
+    INFO("seed " << seed);
+    CHECK(score_physics(track(frames, spec.fps)).score > 0.9);
+  }
+}
