@@ -178,7 +178,8 @@ class Fit {
       }
     }
     for (Size k = 0; k < bodies_.size(); ++k) {
-      const double off[3] = {start_[k].x - bodies_[k].x, start_[k].y - bodies_[k].y, start_[k].angle - bodies_[k].angle};
+      const double off[3] = {start_[k].x - bodies_[k].x, start_[k].y - bodies_[k].y,
+                             start_[k].angle - bodies_[k].angle};
       for (Size c = 0; c < 3; ++c) {
         const double scale = c == 2 ? kAngle : kPlace, residual = off[c] / scale;
         cost += residual * residual;
@@ -238,7 +239,8 @@ double RigidShape::area() const { return ball ? kPi / 4 * width * height : width
 
 RigidShape RigidShape::of(double area, double xx, double xy, double yy) {
   constexpr double kBlur = 1.0 / 12;  // a pixel's own
-  const double mean = (xx + yy) / 2 - kBlur, half = std::hypot((xx - yy) / 2, xy), most = mean + half, least = mean - half;
+  const double mean = (xx + yy) / 2 - kBlur, half = std::hypot((xx - yy) / 2, xy), most = mean + half,
+               least = mean - half;
   if (area < 16 || least <= 0) return {};
   const double fill = area / std::sqrt(most * least);  // 12 for a box, 4π for an ellipse
   if (std::abs(fill - 4 * kPi) < 0.2 && most < 1.08 * least) {

@@ -30,7 +30,8 @@ int home_of(const Foretold& foretold, const std::vector<Segment>& found, const s
   const RigidBody& body = foretold.body;
   std::vector<double> share(found.size(), 0);
   const double reach = 0.5 * std::hypot(body.shape.width, body.shape.height) + 1;
-  const int x0 = std::max(0, static_cast<int>(body.x - reach)), x1 = std::min(width, static_cast<int>(body.x + reach) + 1),
+  const int x0 = std::max(0, static_cast<int>(body.x - reach)),
+            x1 = std::min(width, static_cast<int>(body.x + reach) + 1),
             y0 = std::max(0, static_cast<int>(body.y - reach)),
             y1 = std::min(height, static_cast<int>(body.y + reach) + 1);
   for (int y = y0; y < y1; ++y) {

@@ -77,9 +77,8 @@ TEST_CASE("boxes and a ball that touch are placed to a tenth of a pixel from two
     // A standing box, one that leans on it with a corner at its side, a ball on the other side.
     const RigidShape slab{16, 5, false}, block{12, 10, false}, ball{9, 9, true};
     const double across = 8 * std::sin(lean) + 2.5 * std::cos(lean);
-    std::vector<RigidBody> truth{{block, x, y, kPi / 2},
-                                 {slab, x + 5 + across, y + 1.5, kPi / 2 + lean},
-                                 {ball, x - 9.5, y + 2, 0}};
+    std::vector<RigidBody> truth{
+        {block, x, y, kPi / 2}, {slab, x + 5 + across, y + 1.5, kPi / 2 + lean}, {ball, x - 9.5, y + 2, 0}};
     const CoverageMap map = map_of(truth, 48, 40);
     std::vector<RigidBody> found = truth;
     for (RigidBody& body : found) {
