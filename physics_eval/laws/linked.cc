@@ -71,6 +71,8 @@ bool linked(const Path& a, const Path& b) {
   for (int t = 0; t < a.frames(); ++t) {
     const Size i = static_cast<Size>(t);
     if (!a.clean[i] || !b.clean[i]) continue;
+    // What rests keeps any distance.
+    if (t > 0 && length(a.at[i] - a.at[i - 1]) < 0.1 && length(b.at[i] - b.at[i - 1]) < 0.1) continue;
     const Vec d = b.at[i] - a.at[i];
     double angle = std::atan2(d.y, d.x);
     if (!angles.empty()) angle += 6.283185307179586 * std::round((angles.back() - angle) / 6.283185307179586);

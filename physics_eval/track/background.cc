@@ -460,15 +460,13 @@ void remove_still_bodies(std::span<const Frame> frames, const std::vector<int>& 
   std::vector<int> sizes;
   const std::vector<std::int32_t> label = smooth_regions(picture, std::max(16.0, 5 * background.noise), sizes);
   const std::vector<StillRegion> regions = describe(picture, label, sizes.size());
+  const auto is_ground = [&](const StillRegion& region) { return region.border >= 3 || region.pixels > total / 8; };
   std::vector<const StillRegion*> ground;
   for (const StillRegion& region : regions) {
-    if (region.border >= 3 || region.pixels > total / 8) ground.push_back(&region);
+    if (is_ground(region)) ground.push_back(&region);
   }
   std::vector<std::uint8_t> of_ground(label.size(), 0);
-  for (Size i = 0; i < label.size(); ++i) {
-    const StillRegion& region = regions[static_cast<Size>(label[i])];
-    of_ground[i] = region.border >= 3 || region.pixels > total / 8;
-  }
+  for (Size i = 0; i < label.size(); ++i) of_ground[i] = is_ground(regions[static_cast<Size>(label[i])]);
   std::vector<std::uint8_t> is_body(regions.size(), 0), is_bar(regions.size(), 0);
   int bodies = 0, covered = 0;
   for (Size i = 0; i < regions.size(); ++i) {

@@ -295,17 +295,17 @@ Segment measure(std::vector<Run> runs, const Frame& frame, const Background& bac
     }
   }
   out.colour = inner_colour(out.runs, scratch, frame);
-  int beside = 0;
+  int contour = 0, beside = 0;
   for (const Run& run : out.runs) {
     for (int x = run.x0; x < run.x1; ++x) {
       for (const auto& [nx, ny] : {std::pair{x - 1, run.y}, {x + 1, run.y}, {x, run.y - 1}, {x, run.y + 1}}) {
         if (nx < 0 || ny < 0 || nx >= width || ny >= height) continue;
         const Size at = static_cast<Size>(ny * width + nx);
-        beside += whole[at] && !scratch[at];
+        contour += !scratch[at], beside += whole[at] && !scratch[at];
       }
     }
   }
-  out.adjoins = beside > 2;
+  out.adjoins = beside > std::max(2, contour / 10);
   Sums sums;
   double contrast = 0;
   int pixels = 0;

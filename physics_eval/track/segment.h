@@ -19,7 +19,7 @@ struct Segment {
   TrackColour colour;
   int label = 0;
   bool cut = false;
-  /// Something else that is no background adjoins it.
+  /// Something else that is no background adjoins more than a tenth of its outline.
   bool adjoins = false;
   /// Mean Euclidean distance from the background, grey levels.
   double contrast = 0;

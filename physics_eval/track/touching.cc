@@ -110,9 +110,11 @@ std::vector<Placed> place_touching(std::span<const Foretold> foretold, const std
     std::vector<const Segment*> parts;
     std::vector<Placed> placed;
     bool boxes = false;
-    if (std::any_of(group.begin(), group.end(), [&](Size s) { return members[s].empty(); })) continue;  // water, say
+    double theirs = 0, others = 0;
+    for (const Size s : group) (members[s].empty() ? others : theirs) += found[s].area;
+    if (others > 0.2 * theirs) continue;  // in water, say
     for (const Size s : group) {
-      parts.push_back(&found[s]);
+      if (!members[s].empty()) parts.push_back(&found[s]);
       for (const Size k : members[s]) {
         placed.push_back({foretold[k].track, s, members[s].size() > 1, foretold[k].body});
         boxes = boxes || is_box(foretold[k]);
