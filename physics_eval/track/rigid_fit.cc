@@ -140,7 +140,8 @@ class Fit {
     const Size n = size();
     normal_.assign(n * n, 0), gradient_.assign(n, 0);
     sum_.assign(map_.value.size(), 0);
-    touching_.assign(map_.value.size(), {});
+    touching_.resize(map_.value.size());
+    for (std::vector<Slope>& slopes : touching_) slopes.clear();
     for (Size k = 0; k < bodies_.size(); ++k) {
       const RigidBody& body = bodies_[k];
       RigidBody moved[3] = {body, body, body}, back[3] = {body, body, body};
