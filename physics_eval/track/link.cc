@@ -89,6 +89,7 @@ class Linker {
   }
 
  private:
+  // A box that becomes a ball is no ball that was hidden before.
   static bool was_box(const Track& track) {
     return std::count_if(track.frames.begin(), track.frames.end(),
                          [](const Observation& o) { return o.visible && o.box_width > 0; }) >= 4;

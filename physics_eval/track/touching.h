@@ -26,7 +26,8 @@ struct Placed {
 };
 
 /// Finds the bodies in one frame's segments. Segments that adjoin are looked at together, where a box is among what is
-/// foretold there; who is not there is left out, and so is a group that the bodies do not explain.
+/// foretold there; who is not there is left out, and so is a group that the bodies do not explain or that is more than
+/// a sixth something else.
 std::vector<Placed> place_touching(std::span<const Foretold> foretold, const std::vector<Segment>& found,
                                    const Frame& frame, const Background& background);
 

@@ -1,4 +1,7 @@
 // Lawful worlds as drawn and tracked, where tracks made by hand would be too clean.
+#include <string>
+#include <vector>
+
 #include "physics_eval/laws/laws.h"
 #include "physics_eval/track/track.h"
 #include "physics_eval/worlds/world.h"
@@ -6,50 +9,40 @@
 
 using namespace orrery;
 
+namespace {
+
+// The score of a scene's clip; size 0: the worlds' own.
+double score_of(const std::string& scene, std::uint64_t seed, int size, int count) {
+  worlds::WorldSpec spec;
+  spec.scene = scene;
+  spec.seed = seed;
+  if (size > 0) spec.width = spec.height = size;
+  worlds::World world(spec);
+  std::vector<Frame> frames;
+  for (int f = 0; f < count; ++f) {
+    if (f > 0) world.step();
+    frames.push_back(world.draw());
+  }
+  return score_physics(track(frames, spec.fps)).score;
+}
+
+}  // namespace
+
 TEST_CASE("many small balls that meet often break no law, as drawn at 64 pixels", "[laws][collision]") {
   // In two of these a body's answer to a push is too small to be an event of its own.
   for (const std::uint64_t seed : {4u, 10u, 12u}) {
-    worlds::WorldSpec spec;
-    spec.scene = "collide";
-    spec.seed = seed;
-    worlds::World world(spec);
-    std::vector<Frame> frames;
-    for (int f = 0; f < 240; ++f) {
-      if (f > 0) world.step();
-      frames.push_back(world.draw());
-    }
     INFO("seed " << seed);
-    CHECK(score_physics(track(frames, spec.fps)).score > 0.9);
+    CHECK(score_of("collide", seed, 0, 240) > 0.9);
   }
 }
 
 TEST_CASE("dominoes that fall over one another break no law", "[laws]") {
   for (const std::uint64_t seed : {3u, 5u, 8u}) {
-    worlds::WorldSpec spec;
-    spec.scene = "dominoes";
-    spec.seed = seed;
-    spec.width = spec.height = 96;
-    worlds::World world(spec);
-    std::vector<Frame> frames;
-    for (int f = 0; f < 48; ++f) {
-      if (f > 0) world.step();
-      frames.push_back(world.draw());
-    }
     INFO("seed " << seed);
-    CHECK(score_physics(track(frames, spec.fps)).score > 0.9);
+    CHECK(score_of("dominoes", seed, 96, 48) > 0.9);
   }
 }
 
 TEST_CASE("a tower that lies in pieces for most of ten seconds is on no rods", "[laws]") {
-  worlds::WorldSpec spec;
-  spec.scene = "stack";
-  spec.seed = 5;
-  spec.width = spec.height = 96;
-  worlds::World world(spec);
-  std::vector<Frame> frames;
-  for (int f = 0; f < 240; ++f) {
-    if (f > 0) world.step();
-    frames.push_back(world.draw());
-  }
-  CHECK(score_physics(track(frames, spec.fps)).score > 0.9);
+  CHECK(score_of("stack", 5, 96, 240) > 0.9);
 }
