@@ -171,8 +171,16 @@ Case convolution_case(Choices& c) {
   ops::ConvOptions options;
   for (std::vector<std::int64_t>* values : {&options.stride, &options.padding, &options.dilation})
     if (c.below(2) == 0) *values = {c.number()};
-  // A large stride makes a transposed convolution's result large, not its input.
-  if (transposed && !options.stride.empty() && options.stride[0] > 8 && options.stride[0] <= 1000) options.stride = {3};
+  // A large padding, or a transposed convolution's large stride or dilation, makes a large result of a small input.
+  const auto bounded = [](std::vector<std::int64_t>& values) {
+    if (!values.empty() && values[0] > 8 && values[0] <= 1000) values = {3};
+  };
+  if (transposed) {
+    bounded(options.stride);
+    bounded(options.dilation);
+  } else {
+    bounded(options.padding);
+  }
   return {{c.tensor(x), c.f32(weight), c.maybe({out})}, [=](Inputs i) {
             const auto op = three ? (transposed ? ops::conv_transpose3d : ops::conv3d)
                                   : (transposed ? ops::conv_transpose2d : ops::conv2d);
