@@ -60,7 +60,7 @@ bool solve(std::array<std::array<double, 4>, 3> a, std::array<double, 3>& out) {
   return true;
 }
 
-double apply(const std::array<double, 3>& row, const Observation& o) { return row[0] + row[1] * o.x + row[2] * o.y; }
+double carry(const std::array<double, 3>& row, const Observation& o) { return row[0] + row[1] * o.x + row[2] * o.y; }
 
 // The least-squares map from the body's places to the shadow's, when that is what a light would do.
 bool thrown_by(const Track& shadow, const Track& body, Throw& out) {
@@ -93,7 +93,7 @@ bool thrown_by(const Track& shadow, const Track& body, Throw& out) {
   for (Size t = 0; t < shadow.frames.size(); ++t) {
     const Observation &s = shadow.frames[t], &b = body.frames[t];
     if (!whole(s) || !b.visible || b.cut) continue;
-    const double dx = apply(out.x, b) - s.x, dy = apply(out.y, b) - s.y;
+    const double dx = carry(out.x, b) - s.x, dy = carry(out.y, b) - s.y;
     square += dx * dx + dy * dy;
   }
   out.width = width, out.colour = shadow.colour;
@@ -108,7 +108,7 @@ bool piece_of(const Track& track, const Throw& thrown, const Track& body) {
     const Observation &o = track.frames[t], &b = body.frames[t];
     if (!o.visible) continue;
     ++seen;
-    within += b.visible && std::hypot(apply(thrown.x, b) - o.x, apply(thrown.y, b) - o.y) < thrown.width + 2;
+    within += b.visible && std::hypot(carry(thrown.x, b) - o.x, carry(thrown.y, b) - o.y) < thrown.width + 2;
   }
   return 10 * within >= 7 * seen;
 }
@@ -137,7 +137,7 @@ void drop_shadows(std::vector<Track>& tracks, const Frame& background, std::vect
     for (Size t = 0; t < lines.size() && t < body.frames.size(); ++t) {
       const Observation& b = body.frames[t];
       if (!b.visible) continue;
-      const double x = apply(thrown.x, b), y = apply(thrown.y, b);
+      const double x = carry(thrown.x, b), y = carry(thrown.y, b);
       std::erase_if(lines[t], [&](const LineRun& run) {
         return std::hypot(0.5 * (run.x0 + run.x1) - x, run.y + 0.5 - y) < thrown.width + 2;
       });
