@@ -157,7 +157,7 @@ void add_batch(CLI::App& app, CommonOptions& common) {
       app.add_subcommand("batch", "Many clips from a file of jobs; run again to go on where it stopped");
   auto options = std::make_shared<Options>();
   batch::BatchOptions& batch = options->batch;
-  command->add_option("jobs", batch.jobs, "JSON Lines, CSV with a header, or a prompt a line (.txt)");
+  command->add_option("file", batch.jobs, "JSON Lines, CSV with a header, or a prompt a line (.txt)");
   command->add_option("-o,--out", batch.folder, "Folder of clips, manifest.jsonl and journals");
   command->add_option("--seconds", batch.defaults.seconds, "Length where a job gives none")->capture_default_str();
   command->add_option("--fps", batch.defaults.fps, "Frames a second where a job gives none (default: the model's, 24)");
