@@ -215,6 +215,8 @@ void mark_fluids(const Tracks& tracks, std::vector<Path>& paths) {
       if (of_colour(paths[k])) members.push_back(k);
     }
     if (alike(paths, members)) continue;
+    // It breaks into pieces that change all the time.
+    fluid = std::count_if(members.begin(), members.end(), [&](Size k) { return !paths[k].rigid; }) >= 5;
     for (const Path& path : paths) {
       if (!of_colour(path)) continue;
       fluid = fluid || (colour.in_background > 0.03 && changes_shape(path)) ||
@@ -225,7 +227,8 @@ void mark_fluids(const Tracks& tracks, std::vector<Path>& paths) {
       for (const Path& body : paths) fluid = fluid || (of_colour(foam) && of_colour(body) && is_surface(foam, body));
     }
     for (Path& path : paths) {
-      if (fluid && of_colour(path)) path.rigid = false, path.fluid = static_cast<int>(c);
+      const bool ball = path.rigid && path.count >= 10 && path.track->area > 0.015 * picture && compact(path, 1.05);
+      if (fluid && of_colour(path) && !ball) path.rigid = false, path.fluid = static_cast<int>(c);
     }
   }
   if (std::none_of(paths.begin(), paths.end(), [](const Path& p) { return p.fluid >= 0; })) return;

@@ -300,6 +300,14 @@ bool test_pendulum(const Context& context, const Path& path, Verdict& out) {
   return true;
 }
 
+// Nothing strikes it, and it is held, or no fluid is about: what bobs in one drives waves, and they drive it.
+bool may_swing(const Context& context, Size body) {
+  const Path& path = context.paths[body];
+  if (!path.moves() || context.orbits[body] || eventful(context, body)) return false;
+  return path.attached ||
+         std::none_of(context.paths.begin(), context.paths.end(), [](const Path& p) { return p.fluid >= 0; });
+}
+
 bool test_spring(const Context& context, const Path& path, Verdict& out) {
   std::vector<int> frame;
   std::vector<Vec> point;
@@ -483,9 +491,8 @@ std::vector<char> find_swings(const Context& context) {
 Verdict test_oscillation(const Context& context) {
   Verdict out;
   for (Size b = 0; b < context.paths.size(); ++b) {
-    const Path& path = context.paths[b];
-    if (!path.moves() || context.orbits[b] || eventful(context, b)) continue;
-    if (!test_pendulum(context, path, out)) test_spring(context, path, out);
+    if (!may_swing(context, b)) continue;
+    if (!test_pendulum(context, context.paths[b], out)) test_spring(context, context.paths[b], out);
   }
   test_linked(context, out);
   test_struck(context, out);

@@ -11,19 +11,24 @@ namespace {
 
 using Size = std::size_t;
 
-// Whether another body could hide this one at that place and frame, or hold it within a shared segment.
+// Whether another body could hide this one at that place and frame, or hold it within a shared segment. What is not
+// seen together with it is what was behind it, if it was a body and no scrap.
 bool could_hide(const Context& context, Size body, Vec place, int frame) {
+  const Track& mine = *context.paths[body].track;
+  const bool lasting = context.paths[body].count >= 8;
   for (Size j = 0; j < context.paths.size(); ++j) {
     const Path& other = context.paths[j];
-    if (j == body) continue;
+    if (j == body || (lasting && (other.track->first() > mine.last() || other.track->last() < mine.first()))) continue;
     for (int t = std::max(0, frame - 1); t <= std::min(context.frames - 1, frame + 1); ++t) {
       if (!other.seen[static_cast<Size>(t)]) continue;
-      // One of its colour it may be taken together with; another one has to cover it.
+      // One of its colour it may be taken together with, which that one's size shows; another one has to cover it.
       const Path& path = context.paths[body];
-      const bool alike = tracking::colour_distance(path.track->colour, other.track->colour) < 0.25;
       const Size i = static_cast<Size>(t);
+      const bool alike = tracking::colour_distance(path.track->colour, other.track->colour) < 0.25;
+      const bool whole = other.clean[i] && other.rigid &&
+                         std::abs(other.track->frames[i].area - other.track->area) < 0.2 * path.track->area;
       const double speed = t > 0 && other.seen[i - 1] ? length(other.at[i] - other.at[i - 1]) : 0;
-      const double within = path.round && other.round && !alike ? 3 + speed - path.radius : path.radius + 2;
+      const double within = path.round && other.round && (!alike || whole) ? 3 + speed - path.radius : path.radius + 2;
       if (surface_gap(place, other, t) < within) return true;
     }
   }
@@ -258,6 +263,8 @@ Step step_of(const Path& path, const Value& value) {
   return step_of(path, value, [](int) { return true; });
 }
 
+double log_area(const Observation& o) { return std::log(std::max(1.0, o.area)); }
+
 double elongation(const Observation& o) {
   const double half = (o.xx + o.yy) / 2, spread = std::hypot((o.xx - o.yy) / 2, o.xy);
   return 0.5 * std::log((half + spread) / std::max(1e-6, half - spread));
@@ -280,6 +287,29 @@ bool beside_like(const Context& context, Size body) {
     for (int t = 0; t < context.frames; ++t) close += touching(context.paths[body], context.paths[j], t, 3);
   }
   return close > 2;
+}
+
+// From one frame to that one the body and all that touch it lie still.
+bool lie_still(const Context& context, Size body, int frame, double most) {
+  const Size t = static_cast<Size>(frame);
+  for (Size j = 0; j < context.paths.size(); ++j) {
+    const Path& other = context.paths[j];
+    const bool here = j == body || touching(context.paths[body], other, frame, 2),
+               before = j == body || touching(context.paths[body], other, frame - 1, 2);
+    if (here != before) return false;
+    if (here && (!other.seen[t - 1] || !other.seen[t] || length(other.at[t] - other.at[t - 1]) > most)) return false;
+  }
+  return true;
+}
+
+// From one frame to the next, all that touch it at rest for three frames before and after. A change of outline moves
+// what is measured as a centre.
+bool among_resting(const Context& context, Size body, const Step& step) {
+  if (step.frame != step.before + 1) return false;
+  for (int t = std::max(1, step.before - 2); t <= std::min(context.frames - 1, step.frame + 3); ++t) {
+    if (!lie_still(context, body, t, t == step.frame ? 0.5 : 0.15)) return false;
+  }
+  return true;
 }
 
 // In the frames before that one or from it on its outline is a disc's.
@@ -331,17 +361,36 @@ bool beside(const Context& context, Size body, int frame) {
   return false;
 }
 
+// The frame in which what was placed by the outline of a box until then is placed as a ball, or the other way round;
+// -1.
+int other_outline(const Path& path) {
+  constexpr int kEnough = 5;
+  int boxes = 0, balls = 0, changes = 0, changed = -1;
+  bool was_box = false;
+  for (int t = 0; t < path.frames(); ++t) {
+    const Observation& o = path.track->frames[static_cast<Size>(t)];
+    const bool box = o.box_width > 0;
+    if (!o.visible || (!box && !(o.completed && o.merged))) continue;
+    if (boxes + balls > 0 && box != was_box) ++changes, changed = t;
+    was_box = box;
+    ++(box ? boxes : balls);
+  }
+  return changes == 1 && boxes >= kEnough && balls >= kEnough ? changed : -1;
+}
+
 }  // namespace
 
 Verdict test_rigidity(const Context& context) {
   Verdict out;
   for (Size b = 0; b < context.paths.size(); ++b) {
     const Path& path = context.paths[b];
+    if (const int frame = other_outline(path); frame >= 0)
+      out.add(frame, frame, 3.5, {path.track->id}, say("body %d changes its outline", path.track->id));
     if (path.count < 8 || !path.rigid) continue;
     out.applies = true;
     const double pixel = 1 / std::max(2.0, path.radius);  // a tenth of a pixel of the outline
     const bool alone = !beside_like(context, b);
-    const Step area = step_of(path, [](const Observation& o) { return std::log(std::max(1.0, o.area)); });
+    const Step area = step_of(path, log_area);
     const double changed = (1 - std::exp(-std::abs(area.size))) * path.track->area;
     if (area.frame >= 0 && alone && !mixed_up(context, b, area.frame) && !exchanged(context, b, area) &&
         (std::abs(area.size) < 0.5 || !amount_stays(context, path, area.before - 1, area.frame + 1, changed))) {
@@ -365,6 +414,18 @@ Verdict test_rigidity(const Context& context) {
     if (among.frame >= 0 && disc_on_one_side(path, among.frame) && alone && !exchanged(context, b, among)) {
       out.add(among.frame, among.frame, 0.5 * std::abs(among.size) / std::max(0.008 + 0.035 * pixel, 7 * among.noise),
               {path.track->id}, say("body %d changes its shape (spread %+.0f%%)", path.track->id, 100 * among.size));
+    }
+    // Among others of its colour, all at rest: whose pixels are whose does not change then.
+    const auto at_rest = [&](int t) { return t > 0 && lie_still(context, b, t, 0.5); };
+    const Step resting = step_of(path, spread, at_rest), grown = step_of(path, log_area, at_rest);
+    if (resting.frame >= 0 && !alone && among_resting(context, b, resting)) {
+      out.add(resting.frame, resting.frame, std::abs(resting.size) / std::max(0.008 + 0.035 * pixel, 7 * resting.noise),
+              {path.track->id}, say("body %d changes its shape (spread %+.0f%%)", path.track->id, 100 * resting.size));
+    }
+    if (grown.frame >= 0 && !alone && among_resting(context, b, grown)) {
+      out.add(grown.frame, grown.frame, std::abs(grown.size) / std::max(0.1 + 0.5 * pixel, 7 * grown.noise),
+              {path.track->id},
+              say("body %d changes its area by %+.0f%%", path.track->id, 100 * (std::exp(grown.size) - 1)));
     }
     const Step longer = step_of(path, elongation, apart);
     if (longer.frame >= 0 && alone && !exchanged(context, b, longer)) {

@@ -155,7 +155,9 @@ PhysicsScore score_physics(const Tracks& tracks, const LawOptions& options) {
     }
     out.violated = out.violated || out.laws.back().violated;
   }
-  const bool moves = std::any_of(tracks.tracks.begin(), tracks.tracks.end(), [](const Track& t) { return t.moves; });
+  // What breaks a law in a picture that stands still otherwise (a body that vanishes) moves too.
+  const bool moves =
+      out.violated || std::any_of(tracks.tracks.begin(), tracks.tracks.end(), [](const Track& t) { return t.moves; });
   if (!any || !moves) {
     out.reason = moves ? "no law applies to what moves" : "nothing moves";
     return out;

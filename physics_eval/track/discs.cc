@@ -94,7 +94,7 @@ std::vector<Disc> touching_discs(const std::vector<Run>& runs) {
   if (discs.size() < 2) return {};
   double area = 0;
   for (const Disc& d : discs) area += kPi * (d.radius + 0.45) * (d.radius + 0.45);  // a centre lies between pixels
-  if (area < 0.9 * pixels || area > 1.12 * pixels) return {};
+  if (area < 0.78 * pixels || area > 1.12 * pixels) return {};
   // A neck between each disc and the others; a bar is as deep there as anywhere.
   for (Size i = 0; i < discs.size(); ++i) {
     for (Size j = 0; j < i; ++j) {
@@ -102,7 +102,7 @@ std::vector<Disc> touching_discs(const std::vector<Run>& runs) {
       const double smaller = std::min(a.radius, b.radius), apart = std::hypot(a.x - b.x, a.y - b.y);
       if (apart > 1.3 * (a.radius + b.radius)) continue;
       const double share = (apart + a.radius - b.radius) / (2 * apart);
-      if (depth.at(a.x + (b.x - a.x) * share, a.y + (b.y - a.y) * share) > 0.62 * smaller) return {};
+      if (depth.at(a.x + (b.x - a.x) * share, a.y + (b.y - a.y) * share) > 0.68 * smaller) return {};
     }
   }
   return discs;

@@ -28,6 +28,7 @@ struct State {
   int missed = 0;
   int sightings = 0;
   RigidShape shape;  // where it is a box or a ball, with its angle and the angle's change a frame
+  RigidShape other;  // what it was before it became that
   double angle = 0, spin = 0;
   int strange = 0;  // whole views in a row that are not of that shape
 
@@ -61,6 +62,12 @@ double centroid_sigma(const Segment& segment, const Background& background) {
   return std::sqrt(mixed * mixed + 0.06 * 0.06) / std::sqrt(kPi * radius);
 }
 
+// Of the same area, a ball for a box and a square for a ball.
+RigidShape other_of(const RigidShape& shape) {
+  const double side = shape.ball ? std::sqrt(shape.area()) : 2 * std::sqrt(shape.area() / kPi);
+  return {side, side, !shape.ball};
+}
+
 class Linker {
  public:
   Linker(std::span<const Frame> frames, const Background& background, const std::vector<std::vector<Segment>>& segments,
@@ -73,7 +80,7 @@ class Linker {
     // Backwards from what the anchor frame and the two after it showed, speeds reversed.
     for (Size k = 0; k < tracks_.size(); ++k) {
       State state = state_at(tracks_[k], anchor);
-      state.shape = states_[k].shape;
+      state.shape = states_[k].shape, state.other = states_[k].other;
       turn_back(k, state, anchor);
       states_[k] = state;
     }
@@ -215,6 +222,7 @@ class Linker {
     for (Size k = 0; k < match.size(); ++k) {
       if (match[k] >= 0) owner[static_cast<Size>(match[k])] = static_cast<int>(k), matched_[k] = 1;
     }
+    release_jumped(found, owner);
     std::vector<std::vector<Size>> shared(found.size());
     share_merged(found, owner, settled, shared);
     for (Size s = 0; s < found.size(); ++s) {
@@ -240,7 +248,10 @@ class Linker {
     for (Size k = 0; k < states_.size(); ++k) {
       const State& s = states_[k];
       if (!s.seen || !s.shape.known() || s.missed > 3 || s.strange > 1) continue;
-      foretold.push_back({k, {s.shape, s.predicted_x(), s.predicted_y(), s.predicted_angle()}, s.colour});
+      foretold.push_back({k,
+                          {s.shape, s.predicted_x(), s.predicted_y(), s.predicted_angle()},
+                          s.colour,
+                          s.other.known() ? s.other : other_of(s.shape)});
     }
     std::vector<char> settled(found.size(), 0);
     for (const Placed& placed : place_touching(foretold, found, frames_[t], background_)) {
@@ -249,6 +260,28 @@ class Linker {
       observe_fitted(t, placed, found[placed.segment]);
     }
     return settled;
+  }
+
+  // As large and of the same colour.
+  static bool alike(const State& state, const Segment& segment) {
+    return colour_distance(state.colour, segment.colour) < 0.15 &&
+           std::abs(std::log(std::max(segment.area, 1.0) / std::max(state.area, 1.0))) < 0.3;
+  }
+
+  // What is seen in a body's place has another colour, and either the body is seen elsewhere or what is seen is a body
+  // that was elsewhere: one of them jumped (the hole that a body leaves in water is not that body).
+  void release_jumped(const std::vector<Segment>& found, std::vector<int>& owner) {
+    for (Size s = 0; s < found.size(); ++s) {
+      if (owner[s] < 0) continue;
+      const Size k = static_cast<Size>(owner[s]);
+      if (states_[k].cut || colour_distance(states_[k].colour, found[s].colour) < 0.25) continue;
+      bool jumped = false;
+      for (Size other = 0; other < found.size(); ++other)
+        jumped = jumped || (owner[other] < 0 && alike(states_[k], found[other]));
+      for (Size j = 0; j < states_.size(); ++j)
+        jumped = jumped || (!matched_[j] && states_[j].seen && states_[j].missed <= 3 && alike(states_[j], found[s]));
+      if (jumped) owner[s] = -1, matched_[k] = 0;
+    }
   }
 
   // Tracks without a segment whose place lies in a segment of their colour that is larger than its owner: both are in
@@ -279,10 +312,13 @@ class Linker {
     }
   }
 
-  // Smaller than it was, with another body over its place.
+  // Smaller than it was and no ball or box by itself, with another body over its place.
   bool hidden_in_part(Size k, const Segment& segment) const {
     const State& state = states_[k];
     if (segment.cut || segment.area > 0.85 * state.area) return false;
+    const bool round = 2 * kPi * (segment.xx + segment.yy) < 1.06 * segment.area;
+    if (!segment.adjoins && (round || RigidShape::of(segment.area, segment.xx, segment.xy, segment.yy).known()))
+      return false;
     for (Size j = 0; j < states_.size(); ++j) {
       const State& other = states_[j];
       if (j == k || !other.seen || other.missed > 2) continue;
@@ -357,6 +393,7 @@ class Linker {
       return;
     }
     State& state = states_[placed.track];
+    if (body.shape.ball != state.shape.ball) state.shape = body.shape, state.other = placed.other, state.spin = 0;
     Observation& o = tracks_[placed.track].frames[t];
     o.visible = true;
     o.merged = o.completed = placed.shares;  // else its outline was seen, and is its own

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstddef>
 
+#include "physics_eval/track/discs.h"
+
 namespace orrery::tracking {
 
 namespace {
@@ -48,16 +50,20 @@ std::vector<Run> thick_part(const Region& region) {
   }
   spread_distance(inside);
   const float deepest = *std::max_element(inside.d.begin(), inside.d.end());
-  if (static_cast<float>(region.pixels) > 18 * (deepest - 0.5f) * (deepest - 0.5f)) return {};
+  const auto drawn_out = [&](int pixels) {
+    return static_cast<float>(pixels) > 18 * (deepest - 0.5f) * (deepest - 0.5f);
+  };
   const float core = 0.35f * deepest;
-  if (core < 1.2f) return region.runs;
+  if (core < 1.2f) return drawn_out(region.pixels) ? std::vector<Run>() : region.runs;
   Map near{inside.width, inside.height, inside.d};
   for (float& d : near.d) d = d > core ? 0.0f : 1e6f;
   spread_distance(near);
   std::vector<Run> out;
+  int kept = 0;
   for (const Run& run : region.runs) {
     for (int x = run.x0; x < run.x1; ++x) {
       if (near.at(x - left, run.y - top) > core + 0.6f) continue;
+      ++kept;
       if (!out.empty() && out.back().y == run.y && out.back().x1 == x) {
         ++out.back().x1;
       } else {
@@ -65,6 +71,7 @@ std::vector<Run> thick_part(const Region& region) {
       }
     }
   }
+  if (drawn_out(kept) && touching_discs(out).empty()) return {};  // a bar, not a row of balls
   return out;
 }
 

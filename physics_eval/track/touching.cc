@@ -13,6 +13,7 @@ using Size = std::size_t;
 constexpr double kSameColour = 0.15;
 constexpr double kThere = 0.65;   // of a body's area: less is not there
 constexpr double kMisfit = 0.35;  // of an outline, pixels: blur has 0.1 to 0.2, a box that became a ball 0.5 and more
+constexpr double kChanged = 0.45, kSure = 0.25;  // the misfit of what it was and of what it became
 
 // The segment that each pixel belongs to, or -1.
 std::vector<int> segment_picture(const std::vector<Segment>& found, int width, int height) {
@@ -70,24 +71,49 @@ std::vector<std::vector<Size>> adjoining(Size count, const std::vector<int>& at,
   return groups;
 }
 
+bool fits(const Placed& placed) { return placed.body.misfit < kMisfit; }
+
+// Those of one fit to the map, and the pixels that none explains.
+int fit(const CoverageMap& map, std::vector<Placed>& placed) {
+  std::vector<RigidBody> bodies;
+  for (const Placed& p : placed) bodies.push_back(p.body);
+  const int unexplained = fit_rigid(map, bodies);
+  for (Size i = 0; i < bodies.size(); ++i) placed[i].body = bodies[i];
+  return unexplained;
+}
+
+// The one that fits worst became what it may have become, and now all fit.
+bool place_changed(const CoverageMap& map, std::vector<Placed>& placed, double allowed) {
+  const auto by_misfit = [](const Placed& a, const Placed& b) { return a.body.misfit < b.body.misfit; };
+  std::vector<Placed> changed = placed;
+  const auto worst = std::max_element(changed.begin(), changed.end(), by_misfit);
+  if (!worst->other.known() || worst->body.misfit < kChanged) return false;
+  std::swap(worst->body.shape, worst->other);
+  if (fit(map, changed) >= allowed || !std::all_of(changed.begin(), changed.end(), fits)) return false;
+  if (worst->body.misfit > kSure) return false;
+  placed = std::move(changed);
+  return true;
+}
+
 // Moves the bodies to where the map shows them; who is not there is left out. False when they do not explain it.
 bool place_together(const CoverageMap& map, std::vector<Placed>& placed) {
   while (!placed.empty()) {
-    std::vector<RigidBody> bodies;
     double smallest = 1e9;
-    for (const Placed& p : placed) bodies.push_back(p.body), smallest = std::min(smallest, p.body.shape.area());
-    const int unexplained = fit_rigid(map, bodies);
-    const auto least = std::min_element(bodies.begin(), bodies.end(),
-                                        [](const RigidBody& a, const RigidBody& b) { return a.support < b.support; });
-    if (least->support < kThere) {
-      placed.erase(placed.begin() + (least - bodies.begin()));
+    for (const Placed& p : placed) smallest = std::min(smallest, p.body.shape.area());
+    std::vector<Placed> found = placed;
+    const int unexplained = fit(map, found);
+    const auto least = std::min_element(
+        found.begin(), found.end(), [](const Placed& a, const Placed& b) { return a.body.support < b.body.support; });
+    if (least->body.support < kThere) {
+      placed.erase(placed.begin() + (least - found.begin()));
       continue;
     }
-    for (Size i = 0; i < bodies.size(); ++i) placed[i].body = bodies[i];
+    placed = std::move(found);
     if (unexplained >= 0.12 * smallest) return false;
     // What has a segment of its own and another shape than it had is measured as it is.
-    std::erase_if(placed, [](const Placed& p) { return !p.shares && p.body.misfit > kMisfit; });
-    return std::all_of(placed.begin(), placed.end(), [](const Placed& p) { return p.body.misfit < kMisfit; });
+    std::erase_if(placed, [](const Placed& p) { return !p.shares && !fits(p); });
+    if (std::all_of(placed.begin(), placed.end(), fits)) return true;
+    return place_changed(map, placed, 0.12 * smallest);
   }
   return false;
 }
@@ -116,7 +142,7 @@ std::vector<Placed> place_touching(std::span<const Foretold> foretold, const std
     for (const Size s : group) {
       if (!members[s].empty()) parts.push_back(&found[s]);
       for (const Size k : members[s]) {
-        placed.push_back({foretold[k].track, s, members[s].size() > 1, foretold[k].body});
+        placed.push_back({foretold[k].track, s, members[s].size() > 1, foretold[k].body, foretold[k].other});
         boxes = boxes || is_box(foretold[k]);
       }
     }

@@ -16,6 +16,8 @@ struct Foretold {
   std::size_t track;
   RigidBody body;
   TrackColour colour;
+  /// What it may have become: of the same area, a ball for a box or the other way round.
+  RigidShape other;
 };
 
 /// A body that was found, and the segment it lies in, alone or with others of its colour.
@@ -23,11 +25,12 @@ struct Placed {
   std::size_t track, segment;
   bool shares = false;
   RigidBody body = {};
+  RigidShape other = {};
 };
 
 /// Finds the bodies in one frame's segments. Segments that adjoin are looked at together, where a box is among what is
-/// foretold there; who is not there is left out, and so is a group that the bodies do not explain or that is more than
-/// a sixth something else.
+/// foretold there; one that does not fit is tried as what it may have become; who is not there is left out, and so is a
+/// group that the bodies do not explain or that is more than a sixth something else.
 std::vector<Placed> place_touching(std::span<const Foretold> foretold, const std::vector<Segment>& found,
                                    const Frame& frame, const Background& background);
 
