@@ -173,7 +173,7 @@ Case convolution_case(Choices& c) {
     if (c.below(2) == 0) *values = {c.number()};
   // A large padding, or a transposed convolution's large stride or dilation, makes a large result of a small input.
   const auto bounded = [](std::vector<std::int64_t>& values) {
-    if (!values.empty() && values[0] > 8 && values[0] <= 1000) values = {3};
+    if (!values.empty() && values[0] > 8 && values[0] <= 1000) values[0] = 3;
   };
   if (transposed) {
     bounded(options.stride);
