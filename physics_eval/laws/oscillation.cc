@@ -242,9 +242,12 @@ bool eventful(const Context& context, Size body) {
   for (const Path& path : context.paths) held += path.rigid && path.attached;
   if (held > 1 || leaps(context.paths[body])) return true;
   for (const Event& event : context.events) {
-    // A wall turns what meets it round; what passes near one does not meet it.
-    const bool met = event.on_solid && length(event.change) > 0.5 * length(event.before);
-    count += event.body == static_cast<int>(body) && (met || event.other >= 0);
+    if (event.body != static_cast<int>(body)) continue;
+    // A wall turns what meets it round; what passes near one or turns there by itself does not meet it.
+    const bool early = event.frame < 4 || event.frame + 4 > context.frames;  // a quick turn there looks like a push
+    const double change = length(event.change), before = length(event.before);
+    const bool met = event.on_solid && !early && change > 0.5 * before && before > 0.4 * change;
+    count += met || (event.other >= 0 && context.paths[static_cast<Size>(event.other)].rigid);
   }
   // … or hanging side by side with others: what they give one another shows in no event of its own.
   for (Size j = 0; j < context.paths.size(); ++j) {

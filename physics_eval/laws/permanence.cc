@@ -27,6 +27,7 @@ bool could_hide(const Context& context, Size body, Vec place, int frame) {
       const bool alike = tracking::colour_distance(path.track->colour, other.track->colour) < 0.25;
       const bool whole = other.clean[i] && other.rigid &&
                          std::abs(other.track->frames[i].area - other.track->area) < 0.2 * path.track->area;
+      if (lasting && !alike && other.track->area < 0.3 * path.track->area) continue;  // spray
       const double speed = t > 0 && other.seen[i - 1] ? length(other.at[i] - other.at[i - 1]) : 0;
       const double within = path.round && other.round && (!alike || whole) ? 3 + speed - path.radius : path.radius + 2;
       if (surface_gap(place, other, t) < within) return true;
