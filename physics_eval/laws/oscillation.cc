@@ -364,11 +364,21 @@ struct Struck {
   Motion motion;
   std::vector<double> kinetic, height;
   double noise = 0;  // of the kinetic energy
+  bool beside = false;  // others touch it and go along: what they give one another is not known, nor their seam
 };
 
+// Another touches it and does not go along with it.
 bool strikes(const Context& context, Size body, int frame) {
+  const Path& path = context.paths[body];
   for (Size j = 0; j < context.paths.size(); ++j) {
-    if (j != body && touching(context.paths[body], context.paths[j], frame, 1.5)) return true;
+    const Path& other = context.paths[j];
+    if (j == body || !touching(path, other, frame, 1.5)) continue;
+    for (int t = std::max(1, frame); t <= std::min(context.frames - 1, frame + 1); ++t) {
+      const Size i = static_cast<Size>(t);
+      if (!path.clean[i] || !path.clean[i - 1] || !other.clean[i] || !other.clean[i - 1] ||
+          length(path.at[i] - path.at[i - 1] - other.at[i] + other.at[i - 1]) > 0.3)
+        return true;
+    }
   }
   return false;
 }
@@ -395,6 +405,9 @@ bool make_struck(const Context& context, const Path& path, const std::vector<int
     fastest = std::max(fastest, std::abs(out.motion.v[i]));
   }
   out.noise = fastest * 0.512 * path.noise / circle.radius;  // of the first derivative: √16674 / 252
+  for (const int t : frame) {
+    for (const Path& other : context.paths) out.beside = out.beside || (&other != &path && touching(path, other, t, 1.5));
+  }
   return out.kinetic.size() >= 4;
 }
 
@@ -465,7 +478,7 @@ void test_struck(const Context& context, Verdict& out) {
     double worst = 0;
     int frame = -1, last = -1;
     steps(one, [&](Size i, double dk, double dh) {
-      const double severity = std::abs(dk + pull * dh) / (0.1 * range + 5 * noise);
+      const double severity = std::abs(dk + pull * dh) / ((one.beside ? 3 : 1) * (0.1 * range + 5 * noise));
       if (severity > 0.7 && frame < 0) frame = one.motion.frame[i] + static_cast<int>(kStep) - 1;
       if (severity > 0.7) last = one.motion.frame[i] + 1;
       worst = std::max(worst, severity);
