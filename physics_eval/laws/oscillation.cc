@@ -363,7 +363,7 @@ struct Struck {
   const Path* path = nullptr;
   Motion motion;
   std::vector<double> kinetic, height;
-  double noise = 0;  // of the kinetic energy
+  double noise = 0;     // of the kinetic energy
   bool beside = false;  // others touch it and go along: what they give one another is not known, nor their seam
 };
 
@@ -406,7 +406,8 @@ bool make_struck(const Context& context, const Path& path, const std::vector<int
   }
   out.noise = fastest * 0.512 * path.noise / circle.radius;  // of the first derivative: √16674 / 252
   for (const int t : frame) {
-    for (const Path& other : context.paths) out.beside = out.beside || (&other != &path && touching(path, other, t, 1.5));
+    for (const Path& other : context.paths)
+      out.beside = out.beside || (&other != &path && touching(path, other, t, 1.5));
   }
   return out.kinetic.size() >= 4;
 }

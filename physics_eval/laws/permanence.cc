@@ -29,7 +29,8 @@ bool could_hide(const Context& context, Size body, Vec place, int frame) {
                          std::abs(other.track->frames[i].area - other.track->area) < 0.2 * path.track->area;
       if (lasting && !alike && other.track->area < 0.3 * path.track->area) continue;  // spray
       const double speed = t > 0 && other.seen[i - 1] ? length(other.at[i] - other.at[i - 1]) : 0;
-      const double within = path.round && other.round && (!alike || whole) ? 3 + speed - path.radius : path.radius + 2;
+      const bool outlined = other.round || (other.rigid && other.track->frames[i].box_width > 0);
+      const double within = path.round && outlined && (!alike || whole) ? 3 + speed - path.radius : path.radius + 2;
       if (surface_gap(place, other, t) < within) return true;
     }
   }
@@ -121,6 +122,20 @@ bool amount_stays(const Context& context, const Path& path, int before, int afte
   return false;
 }
 
+// Something of its colour is seen about that place in that frame; with a fluid about, spray may be.
+bool like_about(const Context& context, Size body, Vec place, int frame) {
+  const Path& path = context.paths[body];
+  if (std::any_of(context.paths.begin(), context.paths.end(), [](const Path& p) { return p.fluid >= 0; })) return true;
+  for (Size j = 0; j < context.paths.size(); ++j) {
+    const Path& other = context.paths[j];
+    if (j != body && other.seen[static_cast<Size>(frame)] &&
+        tracking::colour_distance(path.track->colour, other.track->colour) < 0.25 &&
+        surface_gap(place, other, frame) < 2 * path.radius + 4)
+      return true;
+  }
+  return false;
+}
+
 void test_ends(const Context& context, Size body, Verdict& out) {
   const Path& path = context.paths[body];
   const int first = path.track->first(), last = path.track->last();
@@ -128,7 +143,8 @@ void test_ends(const Context& context, Size body, Verdict& out) {
   const Vec next = path.at[static_cast<Size>(last)] + speed_near(path, last, 1);
   if (last + 2 < context.frames && whole_at(path, last, -1) && !replaced(context, path, last, 1) &&
       !could_leave(context, path, last, next) && !could_hide(context, body, next, last + 1) &&
-      !amount_stays(context, path, last - 1, last + 2, path.track->frames[static_cast<Size>(last)].area)) {
+      !(like_about(context, body, next, last + 1) &&
+        amount_stays(context, path, last - 1, last + 2, path.track->frames[static_cast<Size>(last)].area))) {
     out.add(last + 1, context.frames - 1, 2.5 * w, {path.track->id},
             say("body %d vanishes at (%.0f, %.0f)", path.track->id, next.x, next.y));
   }
@@ -137,7 +153,8 @@ void test_ends(const Context& context, Size body, Verdict& out) {
   if (first >= 2 && whole_at(path, first, 1) && !replaced(context, path, first, -1) &&
       !could_leave(context, path, first, before) &&
       !could_hide(context, body, path.at[static_cast<Size>(first)], first - 1) &&
-      !amount_stays(context, path, first - 2, first + 1, start.area)) {
+      !(like_about(context, body, before, first - 1) &&
+        amount_stays(context, path, first - 2, first + 1, start.area))) {
     out.add(first, first + 3, 2.5 * w, {path.track->id},
             say("body %d appears at (%.0f, %.0f)", path.track->id, start.x, start.y));
   }

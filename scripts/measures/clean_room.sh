@@ -6,14 +6,15 @@ suite=${1:-bookworm}
 command=${2:-./run '"a red ball bounces on the floor"' '&&' ./run test}
 mirror=http://deb.debian.org/debian
 components=main
-[[ $suite == noble ]] && mirror=http://archive.ubuntu.com/ubuntu components=main,universe
+recipe=() # Debian's debootstrap may be older than the suite; every Ubuntu since gutsy is made alike
+[[ $suite == noble ]] && mirror=http://archive.ubuntu.com/ubuntu components=main,universe recipe=(/usr/share/debootstrap/scripts/gutsy)
 room=$(mktemp -d -t orrery-room.XXXXXX)
 leave() {
   umount "$room/proc" "$room/dev" 2>/dev/null || true
   if [[ -n ${ORRERY_KEEP_ROOM:-} ]]; then echo "kept: $room"; else rm -rf --one-file-system "$room"; fi
 }
 trap leave EXIT
-debootstrap --variant=minbase --components="$components" --include=ca-certificates,git "$suite" "$room" "$mirror" >"$room.log" 2>&1 ||
+debootstrap --variant=minbase --components="$components" --include=ca-certificates,git "$suite" "$room" "$mirror" "${recipe[@]}" >"$room.log" 2>&1 ||
   { tail -n 20 "$room.log"; exit 1; }
 rm -f "$room.log"
 mount --bind /dev "$room/dev"
