@@ -387,8 +387,10 @@ int other_outline(const Path& path) {
   bool was_box = false;
   for (int t = 0; t < path.frames(); ++t) {
     const Observation& o = path.track->frames[static_cast<Size>(t)];
-    const bool box = o.box_width > 0;
-    if (!o.visible || (!box && !(o.completed && o.merged))) continue;
+    const bool seen = !o.merged && !o.cut && spread(o) < 0.02 && o.area > 0.9 * path.track->area;
+    const bool placed = o.merged && o.completed && o.box_width == 0;
+    const bool disc = seen || placed, box = o.box_width > 0 && !disc;
+    if (!o.visible || (!box && !disc)) continue;
     if (boxes + balls > 0 && box != was_box) ++changes, changed = t;
     was_box = box;
     ++(box ? boxes : balls);

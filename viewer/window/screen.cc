@@ -9,6 +9,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 
@@ -170,6 +171,9 @@ void Screen::State::on_drop(GLFWwindow* window, int count, const char** paths) {
 }
 
 Screen::Screen(int width, int height, float scale) : state_(std::make_unique<State>()) {
+#ifdef GLFW_PLATFORM  // GLFW 3.4 asks for Wayland first, whose library complains on stderr where it cannot be
+  if (std::getenv("XDG_RUNTIME_DIR") == nullptr) glfwInitHint(GLFW_PLATFORM, GLFW_PLATFORM_X11);
+#endif
   ORRERY_CHECK(glfwInit() == GLFW_TRUE, "no window: ", glfw_reason(), "; without a display, xvfb-run gives one");
   glfwWindowHint(GLFW_CONTEXT_VERSION_MAJOR, 3);
   glfwWindowHint(GLFW_CONTEXT_VERSION_MINOR, 3);
