@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <string_view>
 
 #include "core/base/error.h"
 #include "video/io/container.h"
@@ -89,8 +90,10 @@ void VideoReader::State::open() {
   check_damage();
   const AVStream& stream = decoder->stream();
   const double tick = av_q2d(stream.time_base);
-  const double rate =
-      positive(stream.avg_frame_rate) > 0 ? positive(stream.avg_frame_rate) : positive(stream.r_frame_rate);
+  double rate = positive(stream.avg_frame_rate) > 0 ? positive(stream.avg_frame_rate) : positive(stream.r_frame_rate);
+  // FFmpeg 7 takes a GIF's shortest delay, in hundredths, for its rate.
+  if (std::string_view(decoder->format().iformat->name) == "gif" && stream.nb_frames > 1 && stream.duration > 0)
+    rate = static_cast<double>(stream.nb_frames) / (static_cast<double>(stream.duration) * tick);
   info.source_fps = is_still(decoder->format()) ? 0 : rate;
   if (container::is_sequence(path)) {
     const std::string first = std::filesystem::exists(container::sequence_name(path, 0))

@@ -91,10 +91,8 @@ TEST_CASE("one of a resting row that becomes a square or smaller has changed", "
   };
   const double side = kRadius * std::sqrt(kPi);
   CHECK(severity(with([](Frame& frame, double rest) { hang(frame, rest, 0, kRed); }), "rigidity") < 0.5);
-  CHECK(severity(with([&](Frame& frame, double rest) {
-          draw_box(frame, rest, kHook + kString, side, side, 0, kRed);
-        }),
-        "rigidity") > 1);
+  CHECK(severity(with([&](Frame& frame, double rest) { draw_box(frame, rest, kHook + kString, side, side, 0, kRed); }),
+                 "rigidity") > 1);
   CHECK(severity(with([](Frame& frame, double rest) { hang(frame, rest, 0, kRed, 4); }), "rigidity") > 1);
 }
 
