@@ -66,6 +66,15 @@ struct Outline {
     const double across = share(c * dx + s * dy, width);
     return across == 0 ? 0 : across * share(c * dy - s * dx, height);
   }
+
+  // The pixel lies wholly within it or outside, and would within a tenth of a pixel of here.
+  bool far_from_edge(double px, double py) const {
+    constexpr double kReach = 0.65;
+    const double dx = px - x, dy = py - y;
+    if (ball) return std::abs(std::sqrt(dx * dx + dy * dy) - width / 2) > kReach;
+    const double u = std::abs(c * dx + s * dy) - width / 2, v = std::abs(c * dy - s * dx) - height / 2;
+    return std::max(u, v) < -kReach || std::max(u, v) > kReach;
+  }
 };
 
 // The least-squares problem of one map: residuals of its known pixels and of what was foretold.
@@ -154,6 +163,7 @@ class Fit {
       around(body, [&](Size i, double px, double py) {
         if (!map_.known[i]) return;
         sum_[i] += here.cover(px, py);
+        if (here.far_from_edge(px, py)) return;
         Slope slope{k, {}};
         bool any = false;
         for (Size c = 0; c < 3; ++c) {
