@@ -93,6 +93,12 @@ Options parse(int argc, char** argv) {
     } else if (name == "--scene") {
       out.scene = value;
     } else if (name == "--variant") {
+      constexpr std::string_view kVariants[] = {"plain", "mp4",   "native", "crf28",
+                                                "noise", "fps15", "fps60",  "background"};
+      if (std::find(std::begin(kVariants), std::end(kVariants), value) == std::end(kVariants)) {
+        std::fprintf(stderr, "physics_score: there is no variant %s\n", std::string(value).c_str());
+        std::exit(2);
+      }
       out.variant = value;
     } else if (name == "--cache") {
       out.cache = value;
