@@ -379,8 +379,8 @@ bool beside(const Context& context, Size body, int frame) {
   return false;
 }
 
-// The frame in which what was placed by the outline of a box until then is placed as a ball, or the other way round;
-// -1.
+// The frame from which on what had a box's outline until then, seen alone or placed among others, has a ball's, or the
+// other way round; −1.
 int other_outline(const Path& path) {
   constexpr int kEnough = 5;
   int boxes = 0, balls = 0, changes = 0, changed = -1;
