@@ -5,6 +5,7 @@
 
 #include "core/base/random.h"
 #include "physics_eval/track/rigid_fit.h"
+#include "physics_eval/track/touching.h"
 #include "physics_eval/track/track.h"
 #include "tests/support/catch.h"
 #include "tests/support/draw_scene.h"
@@ -157,5 +158,33 @@ TEST_CASE("boxes of one colour that fall against one another keep their names an
     }
     INFO("slab " << who << " is off by " << worst);
     CHECK(worst < 0.3);
+  }
+}
+
+TEST_CASE("a box foretold beside others that is a ball of its area is placed as one", "[track]") {
+  const RigidShape slab{24, 8, false}, block{14, 12, false};
+  const double radius = std::sqrt(block.area() / kPi);
+  for (const bool changed : {false, true}) {
+    Frame frame = draw_ground(96, 96, Ground::plain);
+    draw_box(frame, 40, 60, 24, 8, kPi / 2, kRed);
+    if (changed) {
+      draw_ball(frame, 44 + radius - 0.3, 66, radius, kRed, 0);
+    } else {
+      draw_box(frame, 51, 66, 14, 12, 0, kRed);
+    }
+    std::vector<Frame> frames(9, draw_ground(96, 96, Ground::plain));
+    frames.push_back(frame);
+    const auto background = tracking::find_background(frames, false);
+    const auto found =
+        tracking::find_segments(frame, background, tracking::find_palette(frames, background), 6).segments;
+    REQUIRE(found.size() == 1);
+    const std::vector<tracking::Foretold> foretold{
+        {0, {slab, 40.3, 60, kPi / 2}, found[0].colour, {}},
+        {1, {block, 51.2, 66, 0}, found[0].colour, {2 * radius, 2 * radius, true}}};
+    const auto placed = tracking::place_touching(foretold, found, frame, background);
+    INFO((changed ? "a ball" : "a box") << " where a box was foretold: " << placed.size() << " placed");
+    REQUIRE(placed.size() == 2);
+    CHECK(placed[1].body.shape.ball == changed);
+    CHECK(std::abs(placed[1].body.x - (changed ? 44 + radius - 0.3 : 51)) < 0.3);
   }
 }
