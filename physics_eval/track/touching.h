@@ -25,6 +25,7 @@ struct Placed {
   std::size_t track, segment;
   bool shares = false;
   RigidBody body = {};
+  /// What it may have become, or where it did, what it was.
   RigidShape other = {};
 };
 

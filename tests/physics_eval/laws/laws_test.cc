@@ -272,6 +272,26 @@ TEST_CASE("balls on strings that strike one another swing by one pull", "[laws]"
   }
 }
 
+TEST_CASE("balls that touch and swing side by side are each a pendulum", "[laws]") {
+  for (const double factor : {1.0, 0.0, 4.0}) {  // of the pull, from frame 22 on
+    // Two come down on a third that hangs still; the first stays, the others go on.
+    double lean = -0.7, rate = 0;
+    std::vector<Point> balls[3];
+    for (int t = 0; t < kFrames; ++t) {
+      for (int k = 0; k < 3; ++k) {
+        const double mine = (k == 0 && lean > 0) || (k == 2 && lean < 0) ? 0 : lean;
+        balls[k].push_back({40 + 14.05 * k + 45 * std::sin(mine), 20 + 45 * std::cos(mine)});
+      }
+      for (int i = 0; i < 200; ++i) rate -= 0.012 * (t >= 22 ? factor : 1) / 200 * std::sin(lean), lean += rate / 200;
+    }
+    const auto at = [&](int k) { return [&points = balls[k]](int t) { return points[static_cast<std::size_t>(t)]; }; };
+    const PhysicsScore score = score_physics(tracks_of({at(0), at(1), at(2)}));
+    CAPTURE(factor, law(score, "oscillation").evidence, law(score, "oscillation").severity);
+    CHECK(law(score, "oscillation").applies);
+    CHECK(law(score, "oscillation").violated == (factor != 1.0));
+  }
+}
+
 TEST_CASE("a slope that one level of brightness a step makes is a slope", "[laws]") {
   // Rolls down a slanting edge of low contrast: no free flight, hence no quarrel with gravity.
   const auto path = [](int t) { return Point{26 + 0.03 * t * t, 49 + 0.012 * t * t}; };

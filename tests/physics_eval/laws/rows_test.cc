@@ -180,6 +180,17 @@ TEST_CASE("one of two that touch and go along together vanishes, though nothing 
   CHECK(severity(pair(24), "permanence") > 1);
 }
 
+TEST_CASE("what comes out of a crowd at a distance has appeared, though its colour's amount stays", "[laws]") {
+  const auto leaves = [](int from) {
+    return film([&](Frame& frame, int t) {
+      draw_box(frame, 20 + 0.2 * t, 70, t < from ? 24 : 14, 12, 0, kRed);
+      if (t >= from) draw_box(frame, 76, 30 + 0.3 * (t - from), 10, 12, 0, kRed);
+    });
+  };
+  CHECK(severity(leaves(kFrames), "permanence") < 0.5);
+  CHECK(severity(leaves(24), "permanence") > 1);
+}
+
 TEST_CASE("a picture in which nothing moves but something vanishes is judged", "[laws]") {
   const auto still = [](int last) {
     return film([&](Frame& frame, int t) {

@@ -1,6 +1,7 @@
 // What is written comes back: pictures, sizes, rates, colours, metadata, bytes.
 #include "tests/support/catch.h"
 #include "tests/video/io/support.h"
+#include "video/io/libav/libav.h"
 #include "video/io/reader.h"
 #include "video/io/writer.h"
 
@@ -19,10 +20,12 @@ void write_clip(const std::string& path, const Clip& clip, const std::string& me
 
 TEST_CASE("every format gives back its frames, rate and size", "[video]") {
   const Scratch scratch;
+  // FFmpeg 7's palettegen chooses a GIF's colours another way.
+  constexpr double kGif = LIBAVFILTER_VERSION_MAJOR >= 10 ? 27 : 29;
   const struct {
     const char* name;
-    double psnr;  // What the codec keeps at quality 75, in dB; 99: every bit. GIF: FFmpeg 7's palettes lose 2 more
-  } cases[] = {{"a.mp4", 36}, {"a.mov", 36}, {"a.mkv", 99}, {"a.webm", 34}, {"a.gif", 27}, {"a_%03d.png", 99}};
+    double psnr;  // What the codec keeps at quality 75, in dB; 99: every bit.
+  } cases[] = {{"a.mp4", 36}, {"a.mov", 36}, {"a.mkv", 99}, {"a.webm", 34}, {"a.gif", kGif}, {"a_%03d.png", 99}};
   const Clip clip = moving_clip(96, 64, 25);
   for (const auto& [name, bound] : cases) {
     INFO(name);
